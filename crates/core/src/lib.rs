@@ -1,0 +1,24 @@
+//! What every part of skipbeat shares: [`Time`] and [`Span`], identities, named random streams,
+//! the calendar queue and client sets. Nothing here reads a clock, opens a socket or allocates
+//! per client.
+#![forbid(unsafe_code)]
+
+mod address;
+mod calendar;
+mod clients;
+mod forms;
+mod identity;
+mod probability;
+mod random;
+mod roster;
+mod time;
+
+pub use address::AddressPlan;
+pub use calendar::Calendar;
+pub use clients::ClientSet;
+pub use forms::ScalarOrTable;
+pub use identity::{ClientId, Direction, Life, MessageId};
+pub use probability::Probability;
+pub use random::{Draws, Family, Seed, Stream, mix, unit};
+pub use roster::Roster;
+pub use time::{Span, Time, TimeError};

@@ -1,0 +1,284 @@
+//! Time as integers: nanoseconds since the run began. Machines get it as a parameter and never
+//! read a clock, so the simulator and the sockets can drive the same code.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Mul, Sub};
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A point in time: nanoseconds since the run began (good for 584 years).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(u64);
+
+/// A length of time in nanoseconds, never negative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span(u64);
+
+impl Time {
+    /// The beginning of the run.
+    pub const ZERO: Time = Time(0);
+    /// Later than everything.
+    pub const NEVER: Time = Time(u64::MAX);
+
+    /// The time `nanos` nanoseconds after the beginning.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Time(nanos)
+    }
+
+    /// Nanoseconds since the beginning.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds since the beginning.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// How long after `earlier` this is; zero where it is not later.
+    pub const fn since(self, earlier: Time) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+
+    /// This time moved into `[from, to]`.
+    pub fn clip(self, from: Time, to: Time) -> Time {
+        Time(self.0.clamp(from.0, to.0))
+    }
+}
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Span = Span(0);
+
+    /// A span of `nanos` nanoseconds.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Span(nanos)
+    }
+
+    /// A span of `millis` milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Span(millis * 1_000_000)
+    }
+
+    /// A span of whole seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Span(seconds * 1_000_000_000)
+    }
+
+    /// A span of `seconds`, rounded to the nanosecond; what is negative becomes zero.
+    pub fn from_seconds(seconds: f64) -> Self {
+        Span((seconds * 1e9 + 0.5) as u64)
+    }
+
+    /// Nanoseconds.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Whether this is no time at all.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// This span times a factor in `[0, 1]` or a little above, rounded to the nanosecond.
+    pub fn scaled(self, factor: f64) -> Span {
+        Span((self.0 as f64 * factor + 0.5) as u64)
+    }
+
+    /// The difference, zero where `other` is longer.
+    pub const fn saturating_sub(self, other: Span) -> Span {
+        Span(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Add<Span> for Time {
+    type Output = Time;
+    fn add(self, span: Span) -> Time {
+        Time(self.0.saturating_add(span.0))
+    }
+}
+
+impl AddAssign<Span> for Time {
+    fn add_assign(&mut self, span: Span) {
+        *self = *self + span;
+    }
+}
+
+impl Sub<Span> for Time {
+    type Output = Time;
+    fn sub(self, span: Span) -> Time {
+        Time(self.0.saturating_sub(span.0))
+    }
+}
+
+impl Add for Span {
+    type Output = Span;
+    fn add(self, other: Span) -> Span {
+        Span(self.0.saturating_add(other.0))
+    }
+}
+
+impl Mul<u64> for Span {
+    type Output = Span;
+    fn mul(self, times: u64) -> Span {
+        Span(self.0.saturating_mul(times))
+    }
+}
+
+impl From<Span> for std::time::Duration {
+    fn from(span: Span) -> Self {
+        std::time::Duration::from_nanos(span.0)
+    }
+}
+
+impl From<std::time::Duration> for Span {
+    fn from(duration: std::time::Duration) -> Self {
+        Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+const UNITS: [(&str, u64); 7] = [
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ns", 1),
+];
+
+/// The largest unit in which the span is a number of at most three decimals.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, size) = match self.0 {
+            0 | 1_000_000_000.. => ("s", 1_000_000_000),
+            1_000_000.. => ("ms", 1_000_000),
+            1_000.. => ("us", 1_000),
+            _ => ("ns", 1),
+        };
+        let (whole, rest) = (self.0 / size, self.0 % size);
+        if rest == 0 {
+            return write!(f, "{whole}{unit}");
+        }
+        let width = size.ilog10() as usize;
+        let digits = format!("{rest:0width$}");
+        write!(f, "{whole}.{}{unit}", digits.trim_end_matches('0'))
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "@{}", Span(self.0))
+    }
+}
+
+/// Why a text is no span of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// The text does not begin with a number.
+    #[error("expected a number and a unit such as \"10s\" or \"500ms\", got {0:?}")]
+    Number(String),
+    /// The number has no unit or one that is not known.
+    #[error("expected a unit of time (ns, us, ms, s, m, h), got {unit:?} in {text:?}")]
+    Unit {
+        /// What stands where the unit should.
+        unit: String,
+        /// The whole text.
+        text: String,
+    },
+}
+
+/// `"10s"`, `"12.5s"`, `"500ms"`; exact to the nanosecond.
+impl FromStr for Span {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = (&text[..end], text[end..].trim());
+        let bad_number = || TimeError::Number(text.to_owned());
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() || fraction.contains('.') {
+            return Err(bad_number());
+        }
+        let &(_, size) = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(|| TimeError::Unit { unit: unit.to_owned(), text: text.to_owned() })?;
+        let whole: u64 = whole.parse().map_err(|_| bad_number())?;
+        let mut nanos = whole.checked_mul(size).ok_or_else(bad_number)?;
+        let mut place = size;
+        for digit in fraction.bytes() {
+            place /= 10;
+            nanos += u64::from(digit - b'0') * place;
+        }
+        Ok(Span(nanos))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Span;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a span of time as text with a unit, such as \"10s\" or \"500ms\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_span_are_inverse() {
+        for (text, nanos) in [
+            ("10s", 10_000_000_000),
+            ("12.5s", 12_500_000_000),
+            ("500ms", 500_000_000),
+            ("1.5us", 1_500),
+            ("7ns", 7),
+            ("0s", 0),
+        ] {
+            let span: Span = text.parse().unwrap();
+            assert_eq!(span.nanos(), nanos);
+            assert_eq!(span.to_string(), text);
+        }
+        assert_eq!("2m".parse::<Span>().unwrap().to_string(), "120s");
+        assert_eq!("1.5 h".parse::<Span>().unwrap().seconds(), 5400.0);
+    }
+
+    #[test]
+    fn a_missing_or_wrong_unit_is_named() {
+        let message = |text: &str| text.parse::<Span>().unwrap_err().to_string();
+        assert!(message("10").contains("unit of time"));
+        assert!(message("10 parsecs").contains("parsecs"));
+        assert!(message("soon").contains("number"));
+        assert!(message("-1s").contains("number"));
+        assert!(message("1.2.3s").contains("number"));
+    }
+}

@@ -1,0 +1,247 @@
+//! Quality of failure detection in the terms of Chen, Toueg and Aguilera, *On the Quality of
+//! Service of Failure Detectors*, IEEE Trans. Computers 51(5), 2002: detection time T_D, mistake
+//! rate λ_M, mistake duration T_M, query accuracy P_A. Detection time and mistakes always stand
+//! together: each is easy alone.
+
+use std::collections::BTreeMap;
+
+use skipbeat_core::{ClientId, ClientSet, Life, Roster, Span, Time};
+
+use crate::{Distribution, Window};
+
+/// Why a client was evicted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EvictionCause {
+    /// It had crashed.
+    Crash,
+    /// It had left, and its `quit` was lost.
+    Leave,
+    /// It was alive: a mistake.
+    False,
+}
+
+impl EvictionCause {
+    /// The name in `evictions.csv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            EvictionCause::Crash => "crash",
+            EvictionCause::Leave => "leave",
+            EvictionCause::False => "false",
+        }
+    }
+}
+
+/// One eviction.
+#[derive(Clone, Copy, Debug)]
+pub struct Eviction {
+    /// When.
+    pub at: Time,
+    /// Who.
+    pub client: ClientId,
+    /// Why.
+    pub cause: EvictionCause,
+    /// When it crashed or left, if it did.
+    pub died: Option<Time>,
+    /// How long the server had not heard of it, where that is known.
+    pub silence: Option<Span>,
+    /// How far off `at` may be, to either side.
+    pub uncertainty: Span,
+}
+
+/// What was seen in one group. Integrals are in client-seconds of the window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DetectionTally {
+    live: u32,
+    live_members: u32,
+    stale: u32,
+    pub(crate) live_time: f64,
+    pub(crate) member_time: f64,
+    pub(crate) stale_time: f64,
+    /// Crashes in the window.
+    pub(crate) crashes: u64,
+    /// Leaves in the window.
+    pub(crate) leaves: u64,
+    /// Evictions in the window, of any cause.
+    pub(crate) evictions: u64,
+    /// Evictions of live clients in the window.
+    pub(crate) mistakes: u64,
+    /// How long mistakes lasted, of those that ended.
+    pub(crate) mistake_durations: Distribution,
+    /// T_D of crashes early enough in the window to be seen to their end.
+    pub(crate) latency: Distribution,
+}
+
+impl DetectionTally {
+    pub(crate) fn add(&mut self, other: &DetectionTally) {
+        self.live_time += other.live_time;
+        self.member_time += other.member_time;
+        self.stale_time += other.stale_time;
+        self.crashes += other.crashes;
+        self.leaves += other.leaves;
+        self.evictions += other.evictions;
+        self.mistakes += other.mistakes;
+        self.mistake_durations.add(&other.mistake_durations);
+        self.latency.add(&other.latency);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    life: Life,
+    /// When the present life began (up) or the last one ended (not up).
+    since: Time,
+    /// When the last life ended.
+    died: Time,
+}
+
+/// Who is alive, who is a member, and how the two differ.
+#[derive(Debug)]
+pub(crate) struct Detection {
+    window: Window,
+    /// Crashes after this are not seen to their end.
+    cohort_end: Time,
+    clients: Vec<Client>,
+    members: ClientSet,
+    /// Live clients that were evicted and are not back.
+    mistaken: BTreeMap<ClientId, Time>,
+    /// Crashed clients that were evicted; the eviction counts if it lasts until they start again.
+    detected: BTreeMap<ClientId, Span>,
+    pub(crate) tallies: Vec<DetectionTally>,
+    pub(crate) evictions: Vec<Eviction>,
+}
+
+impl Detection {
+    pub(crate) fn new(roster: &Roster, window: Window, cohort_end: Time) -> Self {
+        let unborn = Client { life: Life::Left, since: Time::ZERO, died: Time::ZERO };
+        Detection {
+            window,
+            cohort_end,
+            clients: vec![unborn; roster.clients() as usize],
+            members: ClientSet::with_room(roster.clients()),
+            mistaken: BTreeMap::new(),
+            detected: BTreeMap::new(),
+            tallies: vec![DetectionTally::default(); roster.groups()],
+            evictions: Vec::new(),
+        }
+    }
+
+    pub(crate) fn life(&mut self, at: Time, id: ClientId, group: usize, life: Life) {
+        let member = self.members.contains(id);
+        let client = &mut self.clients[id as usize];
+        let was_up = client.life == Life::Up;
+        client.life = life;
+        client.since = at;
+        let tally = &mut self.tallies[group];
+        let within = self.window.contains(at);
+        match life {
+            Life::Up => {
+                self.settle_detection(id, group);
+            }
+            Life::Crashed | Life::Left => {
+                client.died = at;
+                // A mistake that the client did not live to see corrected has no duration.
+                self.mistaken.remove(&id);
+                tally.crashes += u64::from(within && life == Life::Crashed);
+                tally.leaves += u64::from(within && life == Life::Left);
+            }
+        }
+        self.count(at, group, was_up, member, life == Life::Up, member);
+    }
+
+    pub(crate) fn joined(&mut self, at: Time, id: ClientId, group: usize) {
+        if !self.members.insert(id) {
+            return;
+        }
+        let up = self.clients[id as usize].life == Life::Up;
+        self.count(at, group, up, false, up, true);
+        // A late heartbeat of a dead client takes its eviction back.
+        self.detected.remove(&id);
+        if let Some(since) = self.mistaken.remove(&id)
+            && self.window.contains(since)
+        {
+            self.tallies[group].mistake_durations.record(at.since(since));
+        }
+    }
+
+    pub(crate) fn left(&mut self, at: Time, id: ClientId, group: usize) {
+        if self.members.remove(id) {
+            let up = self.clients[id as usize].life == Life::Up;
+            self.count(at, group, up, true, up, false);
+        }
+    }
+
+    /// Says whether the eviction was a mistake.
+    pub(crate) fn evicted(
+        &mut self,
+        at: Time,
+        id: ClientId,
+        group: usize,
+        silence: Option<Span>,
+        uncertainty: Span,
+    ) -> bool {
+        self.left(at, id, group);
+        let client = self.clients[id as usize];
+        // The two sides of a real run are heard with a little delay: what the client did after
+        // the eviction does not explain it.
+        let cause = match client.life {
+            Life::Up if client.since > at => EvictionCause::Crash,
+            Life::Crashed if client.since <= at => EvictionCause::Crash,
+            Life::Left if client.since <= at => EvictionCause::Leave,
+            _ => EvictionCause::False,
+        };
+        let died = (cause != EvictionCause::False).then_some(client.died);
+        let within = self.window.contains(at);
+        let tally = &mut self.tallies[group];
+        tally.evictions += u64::from(within);
+        if cause == EvictionCause::False {
+            tally.mistakes += u64::from(within);
+            self.mistaken.insert(id, at);
+        }
+        if cause == EvictionCause::Crash {
+            self.detected.insert(id, at.since(client.died));
+        }
+        self.evictions.push(Eviction { at, client: id, cause, died, silence, uncertainty });
+        cause == EvictionCause::False
+    }
+
+    /// The run is over.
+    pub(crate) fn finish(&mut self, end: Time, roster: &Roster) {
+        let dead: Vec<_> = self.detected.keys().copied().collect();
+        for id in dead {
+            self.settle_detection(id, roster.group_of(id));
+        }
+        let rest = self.window.to.since(end).seconds();
+        for tally in &mut self.tallies {
+            // `count` took the counts to last until the end of the window.
+            tally.live_time -= f64::from(tally.live) * rest;
+            tally.member_time -= f64::from(tally.live_members) * rest;
+            tally.stale_time -= f64::from(tally.stale) * rest;
+        }
+    }
+
+    /// The last eviction of a crashed client lasted: its detection time counts.
+    fn settle_detection(&mut self, id: ClientId, group: usize) {
+        if let Some(latency) = self.detected.remove(&id) {
+            let died = self.clients[id as usize].died;
+            if self.window.contains(died) && died <= self.cohort_end {
+                self.tallies[group].latency.record(latency);
+            }
+        }
+    }
+
+    /// A client changes from (up, member) to (up, member) at `at`. Each change counts for the rest
+    /// of the window, so that the order in which changes are heard does not matter.
+    fn count(&mut self, at: Time, group: usize, up: bool, member: bool, up2: bool, member2: bool) {
+        let rest = self.window.to.since(at.clip(self.window.from, self.window.to)).seconds();
+        let tally = &mut self.tallies[group];
+        let change = |count: &mut u32, time: &mut f64, before: bool, after: bool| {
+            if before != after {
+                *count = if after { *count + 1 } else { *count - 1 };
+                *time += if after { rest } else { -rest };
+            }
+        };
+        change(&mut tally.live, &mut tally.live_time, up, up2);
+        change(&mut tally.live_members, &mut tally.member_time, up && member, up2 && member2);
+        change(&mut tally.stale, &mut tally.stale_time, !up && member, !up2 && member2);
+    }
+}

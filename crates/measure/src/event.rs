@@ -1,0 +1,100 @@
+//! The one event stream. Both worlds speak it; every reader reads it.
+
+use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Span, Time};
+use skipbeat_link::Verdict;
+
+use crate::MessageSlot;
+
+/// Something that happened at a time that is said beside it.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A client starts, crashes or leaves.
+    Life {
+        /// Whose life.
+        client: ClientId,
+        /// What it is from now on.
+        life: Life,
+    },
+    /// A client says something; the time of the event is the planned one.
+    Chat {
+        /// Which message.
+        message: MessageId,
+        /// When it was really sent.
+        actual: Time,
+        /// Who is up, and should get it.
+        up: &'a ClientSet,
+    },
+    /// A datagram enters a link, which decides what becomes of it.
+    Offered {
+        /// Which way.
+        direction: Direction,
+        /// Whose link.
+        client: ClientId,
+        /// Its length in bytes.
+        bytes: usize,
+        /// What the link decided.
+        verdict: Verdict,
+        /// The message in it, where it has one that is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// A datagram leaves a link.
+    Arrived {
+        /// Which way.
+        direction: Direction,
+        /// Whose link.
+        client: ClientId,
+        /// Its length in bytes.
+        bytes: usize,
+        /// Its place on the link.
+        index: u32,
+        /// Whether the link made it.
+        copy: bool,
+        /// The message in it, where it has one that is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// The server took a client in.
+    Joined {
+        /// Which client.
+        client: ClientId,
+    },
+    /// The server took note of a client's `quit`.
+    Quit {
+        /// Which client.
+        client: ClientId,
+    },
+    /// The server threw a client out.
+    Evicted {
+        /// Which client.
+        client: ClientId,
+        /// How long the server had not heard of it, where that is known.
+        silence: Option<Span>,
+        /// How far before or after the stated time it may have been: zero for a server whose
+        /// members can be seen, half the time between two broadcasts for one seen from outside.
+        uncertainty: Span,
+    },
+    /// The server sends a message to its members.
+    Broadcast {
+        /// Which message, where it is accounted for.
+        message: Option<MessageSlot>,
+        /// To whom.
+        members: &'a ClientSet,
+    },
+    /// The server refused a datagram.
+    Refused {
+        /// Whose.
+        client: ClientId,
+        /// Why, by its name.
+        cause: &'static str,
+        /// The message in it, where it has one that is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// The run ends while a datagram is on a link.
+    InFlight {
+        /// Which way.
+        direction: Direction,
+        /// Whose link.
+        client: ClientId,
+        /// The message in it, where it has one that is accounted for.
+        message: Option<MessageSlot>,
+    },
+}

@@ -1,0 +1,158 @@
+//! Every figure, its unit and its definition, in the order of the columns of `summary.csv`. This
+//! list is the only place where a metric is added.
+
+use crate::deliveries::{DeliveryTally, Shares};
+use crate::detection::DetectionTally;
+use crate::{DatagramTally, Distribution, PathTally};
+
+/// What a figure is computed from: a group's or all groups' tallies.
+pub(crate) struct Basis<'a> {
+    pub(crate) clients: u32,
+    pub(crate) chat_sent: u64,
+    pub(crate) deliveries: &'a DeliveryTally,
+    /// Of all groups: a message goes to everybody.
+    pub(crate) shares: Option<&'a Shares>,
+    pub(crate) detection: &'a DetectionTally,
+    pub(crate) up: &'a DatagramTally,
+    pub(crate) down: &'a DatagramTally,
+    pub(crate) up_path: &'a PathTally,
+    pub(crate) down_path: &'a PathTally,
+    pub(crate) latency: &'a Distribution,
+    pub(crate) latency_real: &'a Distribution,
+    pub(crate) jitter: Option<f64>,
+    /// What the server received and sent, where that is known.
+    pub(crate) up_received: Option<u64>,
+    pub(crate) down_sent: u64,
+    pub(crate) unexplained: Option<i64>,
+    /// The length of the whole run and of its window, in seconds.
+    pub(crate) run_s: f64,
+    pub(crate) window_s: f64,
+}
+
+/// A metric.
+pub struct Metric {
+    /// Its name, the column.
+    pub name: &'static str,
+    /// What it is.
+    pub meaning: &'static str,
+    value: fn(&Basis<'_>) -> Option<f64>,
+}
+
+impl std::fmt::Debug for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn per(sum: f64, time: f64) -> Option<f64> {
+    (time > 0.0).then(|| sum / time)
+}
+
+macro_rules! metrics {
+    ($($name:ident: $meaning:literal, $value:expr;)*) => {
+        /// Every metric in the order of the columns.
+        pub const METRICS: &[Metric] = &[
+            $(Metric { name: stringify!($name), meaning: $meaning, value: $value },)*
+        ];
+    };
+}
+
+metrics! {
+    clients: "clients", |b| Some(b.clients.into());
+    chat_sent: "messages that were due in the window", |b| Some(b.chat_sent as f64);
+    deliveries_expected: "message × client that was up when it was due",
+        |b| Some(b.deliveries.expected as f64);
+    deliveries: "of those, reached their client at least once", |b| Some(b.deliveries.delivered as f64);
+    delivery_ratio: "deliveries / deliveries_expected",
+        |b| ratio(b.deliveries.delivered, b.deliveries.expected);
+    duplicate_ratio: "copies beyond the first / deliveries (RFC 5560)",
+        |b| ratio(b.deliveries.duplicates, b.deliveries.delivered);
+    reordered_ratio: "share of the datagrams a client got that were overtaken on its link (RFC 4737)",
+        |b| ratio(b.down_path.reordered, b.down_path.received);
+    reorder_extent_mean: "mean extent of those (RFC 4737, 4.2)",
+        |b| ratio(b.down_path.extent_sum, b.down_path.reordered);
+    loss_run_mean: "mean run of consecutive losses on links to clients (RFC 3357)",
+        |b| ratio(b.down_path.losses, b.down_path.loss_runs);
+    crashes: "crashes in the window", |b| Some(b.detection.crashes as f64);
+    evictions: "evictions in the window, of any cause", |b| Some(b.detection.evictions as f64);
+    eviction_latency_mean_s: "crash → the eviction that lasts (T_D), mean",
+        |b| b.detection.latency.mean();
+    eviction_latency_p50_s: "the same, median", |b| b.detection.latency.quantile(0.5);
+    eviction_latency_p99_s: "the same, 99th percentile", |b| b.detection.latency.quantile(0.99);
+    eviction_latency_max_s: "the same, longest", |b| b.detection.latency.max();
+    false_evictions: "evictions of live clients in the window (mistakes)",
+        |b| Some(b.detection.mistakes as f64);
+    mistake_rate_per_s: "false evictions per live client and second (λ_M)",
+        |b| per(b.detection.mistakes as f64, b.detection.live_time);
+    mistake_duration_mean_s: "false eviction → a member again (T_M), mean",
+        |b| b.detection.mistake_durations.mean();
+    query_accuracy: "share of a live client's time in which it is a member (P_A)",
+        |b| per(b.detection.member_time, b.detection.live_time);
+    latency_p50_s: "planned sending → first delivery, median", |b| b.latency.quantile(0.5);
+    latency_p99_s: "the same, 99th percentile", |b| b.latency.quantile(0.99);
+    latency_max_s: "the same, longest", |b| b.latency.max();
+    jitter_s: "interarrival jitter (RFC 3550, 6.4.1), mean over clients at the end", |b| b.jitter;
+    up_sent: "datagrams that clients sent", |b| Some(b.up.offered as f64);
+    up_received: "datagrams that the server received, copies included",
+        |b| b.up_received.map(|n| n as f64);
+    down_sent: "datagrams that the server sent", |b| Some(b.down_sent as f64);
+    down_received: "datagrams that clients received, copies included", |b| Some(b.down.arrived as f64);
+    unexplained: "what neither ledger accounts for: must be 0", |b| b.unexplained.map(|n| n as f64);
+    server_rx_per_s: "up_received per second of the run",
+        |b| per(b.up_received? as f64, b.run_s);
+    server_tx_per_s: "down_sent per second of the run", |b| per(b.down_sent as f64, b.run_s);
+    deliveries_per_s: "deliveries per second of the window",
+        |b| per(b.deliveries.delivered as f64, b.window_s);
+    up_loss_ratio: "share of the datagrams from clients that their links lost (RFC 7680)",
+        |b| ratio(b.up.all_lost(), b.up.offered);
+    down_loss_ratio: "share of the datagrams to clients that their links lost",
+        |b| ratio(b.down.all_lost(), b.down.offered);
+    up_reordered_ratio: "as reordered_ratio, on links from clients",
+        |b| ratio(b.up_path.reordered, b.up_path.received);
+    up_loss_run_mean: "as loss_run_mean, on links from clients",
+        |b| ratio(b.up_path.losses, b.up_path.loss_runs);
+    complete_ratio: "share of messages that reached every expected client",
+        |b| b.shares.and_then(Shares::complete_ratio);
+    message_share_sd: "standard deviation over messages of the share of clients reached",
+        |b| b.shares.and_then(Shares::deviation);
+    latency_mean_s: "planned sending → first delivery, mean", |b| b.latency.mean();
+    latency_real_p50_s: "real sending → first delivery, median", |b| b.latency_real.quantile(0.5);
+    latency_real_p99_s: "the same, 99th percentile", |b| b.latency_real.quantile(0.99);
+    leaves: "leaves in the window", |b| Some(b.detection.leaves as f64);
+    eviction_latency_samples: "crashes behind eviction_latency",
+        |b| Some(b.detection.latency.len() as f64);
+    eviction_latency_sd_s: "crash → the eviction that lasts, standard deviation",
+        |b| b.detection.latency.deviation();
+    eviction_latency_min_s: "the same, shortest", |b| b.detection.latency.min();
+    live_time_s: "client-seconds alive in the window", |b| Some(b.detection.live_time);
+    stale_members_mean: "members that are dead, mean over the window",
+        |b| per(b.detection.stale_time, b.window_s);
+}
+
+/// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures(Vec<Option<f64>>);
+
+impl Figures {
+    pub(crate) fn compute(basis: &Basis<'_>) -> Self {
+        Figures(METRICS.iter().map(|metric| (metric.value)(basis)).collect())
+    }
+
+    /// The figure of a metric; `None` where it is undefined.
+    ///
+    /// # Panics
+    /// Where there is no such metric.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        let index = METRICS.iter().position(|metric| metric.name == name);
+        self.0[index.unwrap_or_else(|| panic!("no metric {name:?}"))]
+    }
+
+    /// Every metric with its figure.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Option<f64>)> + '_ {
+        METRICS.iter().zip(self.0.iter().copied())
+    }
+}

@@ -1,0 +1,198 @@
+//! Both ledgers, term by term, as rows. Every term that a datagram or a delivery can fall under is
+//! named here and nowhere else.
+
+use skipbeat_core::Direction;
+use skipbeat_link::{Cause, Verdict};
+
+use crate::DeliveryTally;
+
+/// What the links of one direction of one group did.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct DatagramTally {
+    /// Datagrams that entered the links.
+    pub offered: u64,
+    /// Bytes in those.
+    pub offered_bytes: u64,
+    /// Copies that the links made.
+    pub duplicated: u64,
+    /// What the links lost, by [`Cause`].
+    pub lost: [u64; Cause::ALL.len()],
+    /// What the reorder stage chose.
+    pub held: u64,
+    /// Datagrams and copies that left the links.
+    pub arrived: u64,
+    /// Bytes in those.
+    pub arrived_bytes: u64,
+    /// Datagrams and copies on the links when the run ended.
+    pub in_flight: u64,
+    /// The sum of the delays of what was not lost, copies apart, in nanoseconds.
+    pub delay_ns: u128,
+}
+
+impl DatagramTally {
+    #[inline]
+    pub(crate) fn offer(&mut self, now: skipbeat_core::Time, bytes: usize, verdict: &Verdict) {
+        self.offered += 1;
+        self.offered_bytes += bytes as u64;
+        match verdict.arrival {
+            Ok(arrival) => self.delay_ns += u128::from(arrival.since(now).nanos()),
+            Err(cause) => self.lost[cause as usize] += 1,
+        }
+        self.duplicated += u64::from(verdict.copy.is_some());
+        self.held += u64::from(verdict.held);
+    }
+
+    /// Everything that the links lost.
+    pub fn all_lost(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+
+    /// Adds another group's.
+    pub fn add(&mut self, other: &DatagramTally) {
+        self.offered += other.offered;
+        self.offered_bytes += other.offered_bytes;
+        self.duplicated += other.duplicated;
+        for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
+            *mine += theirs;
+        }
+        self.held += other.held;
+        self.arrived += other.arrived;
+        self.arrived_bytes += other.arrived_bytes;
+        self.in_flight += other.in_flight;
+        self.delay_ns += other.delay_ns;
+    }
+}
+
+/// What carried the datagrams of one direction between the links and the server: nothing in the
+/// simulator, two sockets and a kernel on a real network. By group where a list.
+#[derive(Clone, Debug, Default)]
+pub struct Carriage {
+    /// Handed to the sending socket.
+    pub entered: Vec<u64>,
+    /// The socket did not take it.
+    pub not_sent: u64,
+    /// Thrown away at the receiving socket, by its own counter; `None` where it can't be read.
+    pub dropped: Option<u64>,
+    /// Read from the receiving socket; `None` where a foreign server reads it.
+    pub left: Option<Vec<u64>>,
+}
+
+impl Carriage {
+    /// What neither counter accounts for, in total: `entered - not sent - dropped - left`.
+    pub fn unexplained(&self) -> i64 {
+        let Some(left) = &self.left else { return 0 };
+        let entered: u64 = self.entered.iter().sum();
+        let left: u64 = left.iter().sum();
+        entered as i64 - (self.not_sent + self.dropped.unwrap_or(0) + left) as i64
+    }
+}
+
+/// Which ledger a row belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Datagrams of one direction.
+    Datagrams,
+    /// Messages × receivers.
+    Deliveries,
+}
+
+impl Level {
+    /// The name in `ledger.csv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Datagrams => "datagrams",
+            Level::Deliveries => "deliveries",
+        }
+    }
+}
+
+/// One term of one identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Which ledger.
+    pub level: Level,
+    /// Which way; deliveries go both.
+    pub direction: Option<Direction>,
+    /// Which group; all of them where there is none.
+    pub group: Option<usize>,
+    /// Which side of the identity and which term of it, such as `in:sent` or `out:loss`.
+    pub term: String,
+    /// How many.
+    pub count: i64,
+}
+
+/// The rows of one direction. The identity: the `in` terms add up to the `out` terms. What the
+/// kernel did is known for all groups together only.
+pub(crate) fn datagram_rows(
+    direction: Direction,
+    group: Option<usize>,
+    links: &DatagramTally,
+    carriage: Option<&Carriage>,
+) -> Vec<LedgerRow> {
+    let row = |term: &str, count: u64| LedgerRow {
+        level: Level::Datagrams,
+        direction: Some(direction),
+        group,
+        term: term.to_owned(),
+        count: count as i64,
+    };
+    // Upwards the links come first and the sockets last, downwards it is the other way round.
+    let before = carriage.filter(|_| direction == Direction::Down);
+    let after = carriage.filter(|_| direction == Direction::Up);
+    let sent = before.map_or(links.offered, |c| c.entered.iter().sum());
+    let mut rows = vec![row("in:sent", sent), row("in:duplicated", links.duplicated)];
+    rows.extend(Cause::ALL.map(|c| row(&format!("out:{}", c.name()), links.lost[c as usize])));
+    rows.push(row("out:in-flight", links.in_flight));
+    if let Some(carriage) = carriage {
+        rows.push(row("out:not-sent", carriage.not_sent));
+        if carriage.left.is_some() {
+            rows.push(row("out:kernel", carriage.dropped.unwrap_or(0)));
+        }
+    }
+    match after {
+        Some(Carriage { left: Some(left), .. }) => {
+            rows.push(row("out:received", left.iter().sum()))
+        }
+        Some(Carriage { left: None, not_sent, .. }) => {
+            rows.push(row("out:handed-to-target", links.arrived - not_sent));
+        }
+        None => rows.push(row("out:received", links.arrived)),
+    }
+    if let Some(carriage) = carriage {
+        let links_lose = links.offered as i64 + links.duplicated as i64
+            - (links.all_lost() + links.in_flight + links.arrived) as i64;
+        rows.push(LedgerRow {
+            count: carriage.unexplained() + links_lose,
+            ..row("out:unexplained", 0)
+        });
+    }
+    rows
+}
+
+/// The rows of the delivery ledger. The identity: `in:expected` is the sum of the `out` terms.
+pub(crate) fn delivery_rows(group: Option<usize>, tally: &DeliveryTally) -> Vec<LedgerRow> {
+    [
+        ("in:expected", tally.expected),
+        ("out:delivered", tally.delivered),
+        ("out:lost-up", tally.lost_up),
+        ("out:refused", tally.refused),
+        ("out:not-member", tally.not_member),
+        ("out:lost-down", tally.lost_down),
+        ("out:in-flight", tally.in_flight),
+        ("out:kernel-up", tally.kernel_up),
+        ("out:kernel-down", tally.kernel_down),
+        ("out:target", tally.target),
+        ("out:unexplained", tally.unexplained),
+        ("beside:duplicates", tally.duplicates),
+        ("beside:surplus", tally.surplus),
+    ]
+    .into_iter()
+    .map(|(term, count)| LedgerRow {
+        level: Level::Deliveries,
+        direction: None,
+        group,
+        term: term.to_owned(),
+        count: count as i64,
+    })
+    .collect()
+}

@@ -1,0 +1,27 @@
+//! What was measured: typed events go in, figures come out. Nothing here is known to the machines,
+//! and nothing here knows which world the events come from.
+//!
+//! Where to look: the events in `event`, every term of both ledgers in `ledger`, deliveries in
+//! `deliveries`, quality of failure detection in `detection`, RFC 4737 and RFC 3357 in `path`,
+//! every figure and its definition in `figures`.
+#![forbid(unsafe_code)]
+
+mod deliveries;
+mod detection;
+mod distribution;
+mod event;
+mod figures;
+mod ledger;
+mod path;
+mod recorder;
+mod timeline;
+
+pub use deliveries::{DeliveryTally, MessageSlot, Shares};
+pub use detection::{Eviction, EvictionCause};
+pub use distribution::Distribution;
+pub use event::Event;
+pub use figures::{Figures, METRICS, Metric};
+pub use ledger::{Carriage, DatagramTally, LedgerRow, Level};
+pub use path::{PathTally, observers_every};
+pub use recorder::{Doubt, Recorder, Results, Window, World};
+pub use timeline::Second;

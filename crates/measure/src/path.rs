@@ -1,0 +1,226 @@
+//! What happens to the order and the gaps of a stream of datagrams on one link, by the standard
+//! definitions: reordering (RFC 4737), loss runs (RFC 3357), jitter (RFC 3550).
+//!
+//! Streams are observed one by one. Up to [`OBSERVERS`] links of each direction all are; beyond
+//! that, every k-th client is, and the results say so.
+
+use skipbeat_core::{ClientId, Span};
+
+/// How many links of each direction are observed at most.
+const OBSERVERS: u32 = 16_384;
+
+/// Every which client is observed, of so many.
+pub fn observers_every(clients: u32) -> u32 {
+    clients.div_ceil(OBSERVERS).max(1)
+}
+
+/// What was seen on the observed links of one direction of one group.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct PathTally {
+    /// Datagrams that arrived, copies apart.
+    pub received: u64,
+    /// Those of them that arrived after one that was sent later (RFC 4737, type-P-Reordered).
+    pub reordered: u64,
+    /// The sum of the extents of those (RFC 4737, 4.2).
+    pub extent_sum: u64,
+    /// Extents that are a lower bound, since they reach back beyond what is remembered.
+    pub extents_clipped: u64,
+    /// Runs of consecutive losses (RFC 3357 loss periods).
+    pub loss_runs: u64,
+    /// Losses in those runs.
+    pub losses: u64,
+}
+
+impl PathTally {
+    /// Adds another group's or direction's.
+    pub fn add(&mut self, other: &PathTally) {
+        self.received += other.received;
+        self.reordered += other.reordered;
+        self.extent_sum += other.extent_sum;
+        self.extents_clipped += other.extents_clipped;
+        self.loss_runs += other.loss_runs;
+        self.losses += other.losses;
+    }
+}
+
+/// How many new maxima of a stream are remembered, to find the extent of a late one.
+const RECORDS: usize = 32;
+
+/// The order of one stream.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    /// One above the highest index that arrived (RFC 4737 `NextExp`).
+    next_expected: u32,
+    arrivals: u32,
+    /// The last arrivals that were a new maximum: (place in order of arrival, index).
+    records: [(u32, u32); RECORDS],
+    /// How many new maxima there were; the last is at `(kept - 1) % RECORDS`.
+    kept: u32,
+}
+
+impl Order {
+    const NEW: Order = Order { next_expected: 0, arrivals: 0, records: [(0, 0); RECORDS], kept: 0 };
+
+    fn arrive(&mut self, index: u32, tally: &mut PathTally) {
+        tally.received += 1;
+        let place = self.arrivals;
+        self.arrivals += 1;
+        if index >= self.next_expected {
+            self.next_expected = index + 1;
+            self.records[self.kept as usize % RECORDS] = (place, index);
+            self.kept += 1;
+            return;
+        }
+        // Extent: the distance to the earliest arrival with a higher index. That one was a new
+        // maximum when it came, and maxima rise, so a search by halves finds it.
+        let oldest = self.kept.saturating_sub(RECORDS as u32);
+        let (mut low, mut high) = (oldest, self.kept);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.records[middle as usize % RECORDS].1 > index {
+                high = middle
+            } else {
+                low = middle + 1
+            }
+        }
+        tally.reordered += 1;
+        tally.extent_sum += u64::from(place - self.records[low as usize % RECORDS].0);
+        tally.extents_clipped += u64::from(low == oldest && oldest > 0);
+    }
+}
+
+/// The observed links of one direction.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    every: u32,
+    orders: Vec<Order>,
+    /// The losses that stand at the end of each stream.
+    open_runs: Vec<u32>,
+}
+
+impl Paths {
+    pub(crate) fn new(clients: u32) -> Self {
+        let every = observers_every(clients);
+        let observed = clients.div_ceil(every) as usize;
+        Paths { every, orders: vec![Order::NEW; observed], open_runs: vec![0; observed] }
+    }
+
+    fn observed(&self, client: ClientId) -> Option<usize> {
+        observed(self.every, client)
+    }
+
+    /// A datagram enters a link, in order of its index.
+    pub(crate) fn offer(&mut self, client: ClientId, lost: bool, tally: &mut PathTally) {
+        let Some(observed) = self.observed(client) else { return };
+        let run = &mut self.open_runs[observed];
+        if lost {
+            tally.loss_runs += u64::from(*run == 0);
+            tally.losses += 1;
+            *run += 1;
+        } else {
+            *run = 0;
+        }
+    }
+
+    /// A datagram, no copy, leaves a link.
+    pub(crate) fn arrive(&mut self, client: ClientId, index: u32, tally: &mut PathTally) {
+        if let Some(observed) = self.observed(client) {
+            self.orders[observed].arrive(index, tally);
+        }
+    }
+}
+
+fn observed(every: u32, client: ClientId) -> Option<usize> {
+    client.is_multiple_of(every).then_some((client / every) as usize)
+}
+
+/// RFC 3550 (6.4.1) jitter of the messages that each observed client gets, in order of arrival:
+/// `J += (|D| - J) / 16`, with `D` the difference of two successive transit times.
+#[derive(Debug)]
+pub(crate) struct Jitters {
+    every: u32,
+    /// (last transit time in nanoseconds, jitter in nanoseconds)
+    streams: Vec<Option<(u64, f64)>>,
+}
+
+impl Jitters {
+    pub(crate) fn new(clients: u32) -> Self {
+        let every = observers_every(clients);
+        Jitters { every, streams: vec![None; clients.div_ceil(every) as usize] }
+    }
+
+    pub(crate) fn arrive(&mut self, client: ClientId, transit: Span) {
+        let Some(observed) = observed(self.every, client) else { return };
+        let stream = &mut self.streams[observed];
+        let jitter = stream.map_or(0.0, |(last, jitter)| {
+            jitter + (last.abs_diff(transit.nanos()) as f64 - jitter) / 16.0
+        });
+        *stream = Some((transit.nanos(), jitter));
+    }
+
+    /// The mean over the observed clients in `range` that got messages, in seconds.
+    pub(crate) fn mean(&self, range: std::ops::Range<ClientId>) -> Option<f64> {
+        let clients = range.filter_map(|client| observed(self.every, client));
+        let (sum, n) = clients
+            .filter_map(|observed| self.streams[observed])
+            .fold((0.0, 0u64), |(sum, n), (_, jitter)| (sum + jitter, n + 1));
+        (n > 0).then(|| sum / n as f64 / 1e9)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of RFC 4737, appendix and text: order of arrival, reordered, extents.
+    #[test]
+    fn reordering_vectors_of_rfc_4737() {
+        for (arrivals, reordered, extents) in [
+            (&[1, 6, 7, 2, 3, 4, 5, 8][..], 4, 2 + 3 + 4 + 5),
+            (&[1, 2, 3, 7, 8, 9, 10, 4, 5, 6, 11], 3, 4 + 5 + 6),
+            (&[1, 2, 4, 3, 5, 6], 1, 1),
+            (&[2, 1, 4, 3, 6, 5], 3, 3),
+        ] {
+            let mut paths = Paths::new(1);
+            let mut tally = PathTally::default();
+            for index in arrivals {
+                paths.arrive(0, *index, &mut tally);
+            }
+            assert_eq!(tally.received, arrivals.len() as u64);
+            assert_eq!((tally.reordered, tally.extent_sum), (reordered, extents), "{arrivals:?}");
+        }
+    }
+
+    #[test]
+    fn an_extent_beyond_memory_is_said_to_be_a_lower_bound() {
+        let mut paths = Paths::new(1);
+        let mut tally = PathTally::default();
+        for index in 1..100 {
+            paths.arrive(0, index, &mut tally);
+        }
+        paths.arrive(0, 0, &mut tally);
+        assert_eq!((tally.reordered, tally.extent_sum, tally.extents_clipped), (1, 32, 1));
+    }
+
+    #[test]
+    fn loss_vector_of_rfc_3357() {
+        let mut paths = Paths::new(1);
+        let mut tally = PathTally::default();
+        for bit in b"1101111100011111" {
+            paths.offer(0, *bit == b'0', &mut tally);
+        }
+        assert_eq!((tally.losses, tally.loss_runs), (4, 2));
+    }
+
+    #[test]
+    fn a_crowd_is_sampled_evenly() {
+        assert_eq!(
+            (observers_every(0), observers_every(16_384), observers_every(16_385)),
+            (1, 1, 2)
+        );
+        let mut paths = Paths::new(40_000);
+        let mut tally = PathTally::default();
+        (0..40_000).for_each(|client| paths.arrive(client, 0, &mut tally));
+        assert_eq!(tally.received, 40_000 / 3 + 1);
+    }
+}

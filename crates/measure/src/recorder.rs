@@ -1,0 +1,531 @@
+//! The reader of the event stream that keeps everything: it hands each event to those who count,
+//! and makes the results when the run is over.
+
+use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time, mix};
+use std::collections::BTreeMap;
+
+use crate::deliveries::{Deliveries, Delivery};
+use crate::detection::{Detection, DetectionTally};
+use crate::figures::Basis;
+use crate::ledger::{datagram_rows, delivery_rows};
+use crate::path::{Jitters, Paths};
+use crate::timeline::Timeline;
+use crate::{
+    Carriage, DatagramTally, DeliveryTally, Distribution, Event, Eviction, Figures, LedgerRow,
+    MessageSlot, PathTally, Second, Shares, observers_every,
+};
+
+/// The part of a run that is measured: from the end of the warm-up to the beginning of the drain.
+/// What is measured belongs to it by its *planned* time.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// The first moment that counts.
+    pub from: Time,
+    /// The first moment that does not count any more.
+    pub to: Time,
+    /// The end of the run.
+    pub end: Time,
+    /// The longest that the eviction of a crashed client takes; crashes closer to the end of the
+    /// run are left out of the detection time, since only the fast ones among them would be seen.
+    pub detection: Span,
+}
+
+impl Window {
+    /// Whether a moment counts.
+    pub fn contains(&self, at: Time) -> bool {
+        self.from <= at && at < self.to
+    }
+}
+
+/// The links of one direction, by group.
+struct Way {
+    datagrams: Vec<DatagramTally>,
+    path_tallies: Vec<PathTally>,
+    paths: Paths,
+}
+
+impl Way {
+    fn new(roster: &Roster) -> Self {
+        Way {
+            datagrams: vec![DatagramTally::default(); roster.groups()],
+            path_tallies: vec![PathTally::default(); roster.groups()],
+            paths: Paths::new(roster.clients()),
+        }
+    }
+}
+
+/// Everything that is counted while a run goes on.
+pub struct Recorder {
+    roster: Roster,
+    window: Window,
+    ways: [Way; 2],
+    deliveries: Deliveries,
+    detection: Detection,
+    latency: Vec<Distribution>,
+    latency_real: Vec<Distribution>,
+    jitters: Jitters,
+    timeline: Timeline,
+    refusals: BTreeMap<&'static str, u64>,
+    flying_down: Vec<(MessageSlot, ClientId)>,
+    digest: u64,
+    events: u64,
+}
+
+/// What the world knows at the end that no event says.
+pub struct World {
+    /// When the run ended: earlier than planned where it was interrupted.
+    pub end: Time,
+    /// How datagrams were carried up and down; none in the simulator.
+    pub carriage: Option<[Carriage; 2]>,
+    /// Whether the server's membership was seen from outside.
+    pub foreign: bool,
+    /// How much later than planned the clients sent; none in the simulator.
+    pub lateness: Option<Distribution>,
+    /// The limit of that, at the 99th percentile.
+    pub lateness_limit: Span,
+}
+
+/// Why figures of a run can't be relied on.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Doubt {
+    /// The ledger does not close.
+    Unexplained {
+        /// By how many datagrams or deliveries.
+        count: i64,
+    },
+    /// The swarm did not keep its schedule.
+    Late {
+        /// The 99th percentile of the lateness in seconds.
+        p99_s: f64,
+        /// What is allowed.
+        limit: Span,
+    },
+    /// The swarm's own receive buffer overflowed.
+    SwarmDrops {
+        /// By so many datagrams.
+        count: u64,
+    },
+    /// The swarm's sockets did not take what clients sent.
+    NotSent {
+        /// So many datagrams.
+        count: u64,
+    },
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Doubt::Unexplained { count } => write!(
+                f,
+                "the ledger does not close: {count} unexplained; this is a defect of skipbeat or \
+                 of a counter it relies on"
+            ),
+            Doubt::Late { p99_s, limit } => write!(
+                f,
+                "the generator was late: 99 % of datagrams were sent within {:.1} ms of their \
+                 time, allowed are {limit}; use fewer clients, a lower rate or a quieter machine, \
+                 or raise swarm.lateness_limit",
+                p99_s * 1e3
+            ),
+            Doubt::SwarmDrops { count } => write!(
+                f,
+                "the swarm's receive buffer overflowed: {count} datagrams lost on our side; raise \
+                 swarm.receive_buffer (and net.core.rmem_max) or send less"
+            ),
+            Doubt::NotSent { count } => write!(
+                f,
+                "the kernel did not take {count} datagrams of the swarm; send less or raise \
+                 net.core.wmem_max"
+            ),
+        }
+    }
+}
+
+/// What a run came to.
+pub struct Results {
+    /// The figures of the whole run.
+    pub figures: Figures,
+    /// The figures of each group.
+    pub groups: Vec<Figures>,
+    /// What happened in each second.
+    pub timeline: Vec<Second>,
+    /// Every eviction in order of time.
+    pub evictions: Vec<Eviction>,
+    /// Both ledgers, term by term: all groups together, then each.
+    pub ledger: Vec<LedgerRow>,
+    /// What the links did, by direction and group.
+    pub links: [Vec<DatagramTally>; 2],
+    /// What was seen on the observed links, by direction and group.
+    pub paths: [Vec<PathTally>; 2],
+    /// Planned sending → first delivery.
+    pub latency: Distribution,
+    /// Real sending → first delivery.
+    pub latency_real: Distribution,
+    /// Crash → eviction that lasts.
+    pub eviction_latency: Distribution,
+    /// False eviction → member again.
+    pub mistake_duration: Distribution,
+    /// Planned → real sending.
+    pub lateness: Option<Distribution>,
+    /// What the server refused, by cause.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Why the figures can't be relied on.
+    pub doubts: Vec<Doubt>,
+    /// Every which client's links were observed one by one.
+    pub observed_every: u32,
+    /// A number that stands for the multiset of all events.
+    pub digest: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// When the run ended.
+    pub end: Time,
+}
+
+impl Recorder {
+    /// A recorder that has seen nothing.
+    pub fn new(roster: Roster, window: Window) -> Self {
+        let groups = roster.groups();
+        let clients = roster.clients();
+        let cohort_end = window.end - window.detection;
+        Recorder {
+            ways: [Way::new(&roster), Way::new(&roster)],
+            deliveries: Deliveries::new(&roster),
+            detection: Detection::new(&roster, window, cohort_end),
+            latency: vec![Distribution::default(); groups],
+            latency_real: vec![Distribution::default(); groups],
+            jitters: Jitters::new(clients),
+            timeline: Timeline::default(),
+            refusals: BTreeMap::new(),
+            flying_down: Vec::new(),
+            digest: 0,
+            events: 0,
+            roster,
+            window,
+        }
+    }
+
+    /// The place of a message that is accounted for and under way.
+    pub fn find(&self, message: MessageId) -> Option<MessageSlot> {
+        self.deliveries.find(message)
+    }
+
+    /// Evictions so far, of any cause and at any time.
+    pub fn evictions(&self) -> usize {
+        self.detection.evictions.len()
+    }
+
+    /// Takes note of an event.
+    #[inline]
+    pub fn record(&mut self, at: Time, event: Event<'_>) {
+        self.digest(at, &event);
+        match event {
+            Event::Offered { direction, client, bytes, verdict, message } => {
+                let group = self.roster.group_of(client);
+                let way = &mut self.ways[direction as usize];
+                way.datagrams[group].offer(at, bytes, &verdict);
+                way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
+                let second = self.timeline.at(at);
+                let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
+                match direction {
+                    Direction::Up => {
+                        second.up_sent += 1;
+                        second.up_bytes += bytes as u64;
+                        if let Some(slot) = message {
+                            self.deliveries.offered_up(slot, copies, &self.roster);
+                        }
+                    }
+                    Direction::Down => {
+                        second.down_sent += 1;
+                        second.down_bytes += bytes as u64;
+                        if let Some(slot) = message {
+                            self.deliveries.offered_down(slot, client, copies, &self.roster);
+                        }
+                    }
+                }
+            }
+            Event::Arrived { direction, client, bytes, index, copy, message } => {
+                let group = self.roster.group_of(client);
+                let way = &mut self.ways[direction as usize];
+                way.datagrams[group].arrived += 1;
+                way.datagrams[group].arrived_bytes += bytes as u64;
+                if !copy {
+                    way.paths.arrive(client, index, &mut way.path_tallies[group]);
+                }
+                match direction {
+                    Direction::Up => self.timeline.at(at).up_received += 1,
+                    Direction::Down => {
+                        self.timeline.at(at).down_received += 1;
+                        if let Some(slot) = message {
+                            self.deliver(at, slot, client, group);
+                        }
+                    }
+                }
+            }
+            Event::Chat { message, actual, up } => {
+                if self.window.contains(at) {
+                    self.deliveries.sent[self.roster.group_of(message.sender)] += 1;
+                    self.deliveries.open(message, at, actual, up);
+                }
+            }
+            Event::Broadcast { message: Some(slot), members } => {
+                self.deliveries.broadcast(slot, members, &self.roster);
+            }
+            Event::Broadcast { message: None, .. } => {}
+            Event::InFlight { direction, client, message } => {
+                self.ways[direction as usize].datagrams[self.roster.group_of(client)].in_flight +=
+                    1;
+                match (direction, message) {
+                    (Direction::Up, Some(slot)) => self.deliveries.in_flight_up(slot),
+                    (Direction::Down, Some(slot)) => self.flying_down.push((slot, client)),
+                    (_, None) => {}
+                }
+            }
+            Event::Refused { cause, message, .. } => {
+                *self.refusals.entry(cause).or_default() += 1;
+                if let Some(slot) = message {
+                    self.deliveries.refused(slot, &self.roster);
+                }
+            }
+            Event::Life { .. }
+            | Event::Joined { .. }
+            | Event::Quit { .. }
+            | Event::Evicted { .. } => self.record_membership(at, event),
+        }
+    }
+
+    fn record_membership(&mut self, at: Time, event: Event<'_>) {
+        match event {
+            Event::Life { client, life } => {
+                self.detection.life(at, client, self.roster.group_of(client), life);
+            }
+            Event::Joined { client } => {
+                self.detection.joined(at, client, self.roster.group_of(client));
+                self.timeline.at(at).members += 1;
+            }
+            Event::Quit { client } => {
+                self.detection.left(at, client, self.roster.group_of(client));
+                self.timeline.at(at).members -= 1;
+            }
+            Event::Evicted { client, silence, uncertainty } => {
+                let group = self.roster.group_of(client);
+                let mistake = self.detection.evicted(at, client, group, silence, uncertainty);
+                let second = self.timeline.at(at);
+                second.members -= 1;
+                second.evictions += 1;
+                second.false_evictions += u64::from(mistake);
+            }
+            _ => unreachable!("other events have no say in membership"),
+        }
+    }
+
+    #[inline]
+    fn deliver(&mut self, at: Time, slot: MessageSlot, client: ClientId, group: usize) {
+        if let Delivery::First { planned, actual } =
+            self.deliveries.arrived(slot, client, &self.roster)
+        {
+            self.latency[group].record(at.since(planned));
+            self.latency_real[group].record(at.since(actual));
+            self.jitters.arrive(client, at.since(planned));
+            self.timeline.at(at).deliveries += 1;
+        }
+    }
+
+    /// Adds the event to the digest: a sum of hashes, so that it does not depend on the order in
+    /// which simultaneous or independent events are handled.
+    #[inline]
+    fn digest(&mut self, at: Time, event: &Event<'_>) {
+        let (kind, who, what) = match *event {
+            Event::Life { client, life } => (1, client, life as u64),
+            Event::Chat { message, .. } => (2, message.sender, u64::from(message.seq)),
+            Event::Offered { direction, client, verdict, .. } => {
+                let arrival = verdict.arrival.map_or(u64::MAX, Time::nanos);
+                let copy = verdict.copy.map_or(0, |at| at.nanos().rotate_left(32));
+                (3 + direction as u64, client, arrival ^ copy)
+            }
+            Event::Arrived { direction, client, index, copy, .. } => {
+                (5 + direction as u64, client, u64::from(index) << 1 | u64::from(copy))
+            }
+            Event::Joined { client } => (7, client, 0),
+            Event::Quit { client } => (8, client, 0),
+            Event::Evicted { client, silence, .. } => (9, client, silence.map_or(0, Span::nanos)),
+            Event::Broadcast { members, .. } => (10, members.len(), 0),
+            Event::Refused { client, .. } => (11, client, 0),
+            Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
+        };
+        self.events += 1;
+        let hash = mix(mix(at.nanos() ^ kind << 56) ^ u64::from(who) << 32 ^ what);
+        self.digest = self.digest.wrapping_add(hash);
+    }
+
+    /// The run is over.
+    pub fn finish(mut self, world: World) -> Results {
+        self.deliveries.finish(&self.flying_down, world.foreign, &self.roster);
+        self.detection.finish(world.end, &self.roster);
+        let [up, down] = world.carriage.unwrap_or_else(|| self.frictionless());
+        self.settle_kernel(up.dropped.unwrap_or(0), down.dropped.unwrap_or(0));
+        let doubts = self.doubts(&up, &down, world.lateness.as_ref(), world.lateness_limit);
+        let carriage = [&up, &down];
+
+        let groups: Vec<usize> = (0..self.roster.groups()).collect();
+        let run_s = world.end.seconds();
+        let mut ledger = Vec::new();
+        for group in std::iter::once(None).chain(groups.iter().copied().map(Some)) {
+            let of = group.map_or(&groups[..], |g| &groups[g..=g]);
+            for direction in Direction::BOTH {
+                let links = self.link_tally(direction, of);
+                let whole = group.is_none().then_some(carriage[direction as usize]);
+                ledger.extend(datagram_rows(direction, group, &links, whole));
+            }
+            ledger.extend(delivery_rows(group, &self.delivery_tally(of)));
+        }
+        let unexplained = total_unexplained(&ledger);
+        let figures = self.figures(&groups, Some(unexplained), carriage, run_s);
+        let by_group = groups.iter().map(|g| self.figures(&[*g], None, carriage, run_s)).collect();
+        let detection = self.detection_tally(&groups);
+        let mut evictions = std::mem::take(&mut self.detection.evictions);
+        evictions.sort_by_key(|eviction| (eviction.at, eviction.client));
+        let [ways_up, ways_down] = self.ways;
+        Results {
+            figures,
+            groups: by_group,
+            timeline: self.timeline.finish(world.end),
+            evictions,
+            ledger,
+            links: [ways_up.datagrams, ways_down.datagrams],
+            paths: [ways_up.path_tallies, ways_down.path_tallies],
+            latency: sum(&self.latency, &groups),
+            latency_real: sum(&self.latency_real, &groups),
+            eviction_latency: detection.latency,
+            mistake_duration: detection.mistake_durations,
+            lateness: world.lateness,
+            refusals: self.refusals,
+            doubts,
+            observed_every: observers_every(self.roster.clients()),
+            digest: self.digest,
+            events: self.events,
+            end: world.end,
+        }
+    }
+
+    /// In the simulator what leaves a link is at the server, and what the server sends is on one.
+    fn frictionless(&self) -> [Carriage; 2] {
+        let carry = |count: fn(&DatagramTally) -> u64, way: &Way| {
+            let counts: Vec<u64> = way.datagrams.iter().map(count).collect();
+            Carriage { entered: counts.clone(), not_sent: 0, dropped: Some(0), left: Some(counts) }
+        };
+        let [up, down] = &self.ways;
+        [carry(|tally| tally.arrived, up), carry(|tally| tally.offered, down)]
+    }
+
+    /// What is missing without a cause belongs to the kernel as far as the sockets' own drop
+    /// counters say so; the rest is unexplained.
+    fn settle_kernel(&mut self, dropped_up: u64, dropped_down: u64) {
+        let up_explained = self.deliveries.missing_up <= dropped_up;
+        let missing_down: u64 = self.deliveries.tallies.iter().map(|t| t.kernel_down).sum();
+        let down_explained = missing_down <= dropped_down;
+        for tally in &mut self.deliveries.tallies {
+            if !up_explained {
+                tally.unexplained += std::mem::take(&mut tally.kernel_up);
+            }
+            if !down_explained {
+                tally.unexplained += std::mem::take(&mut tally.kernel_down);
+            }
+        }
+    }
+
+    fn doubts(
+        &self,
+        up: &Carriage,
+        down: &Carriage,
+        lateness: Option<&Distribution>,
+        limit: Span,
+    ) -> Vec<Doubt> {
+        let groups: Vec<usize> = (0..self.roster.groups()).collect();
+        let mut doubts = Vec::new();
+        let deliveries = self.delivery_tally(&groups).unexplained as i64;
+        let count = deliveries + up.unexplained().abs() + down.unexplained().abs();
+        if count != 0 {
+            doubts.push(Doubt::Unexplained { count });
+        }
+        if let Some(p99_s) =
+            lateness.and_then(|l| l.quantile(0.99)).filter(|p| *p > limit.seconds())
+        {
+            doubts.push(Doubt::Late { p99_s, limit });
+        }
+        if let Some(count) = down.dropped.filter(|count| *count > 0) {
+            doubts.push(Doubt::SwarmDrops { count });
+        }
+        if up.not_sent > 0 {
+            doubts.push(Doubt::NotSent { count: up.not_sent });
+        }
+        doubts
+    }
+
+    fn link_tally(&self, direction: Direction, groups: &[usize]) -> DatagramTally {
+        let mut tally = DatagramTally::default();
+        groups.iter().for_each(|g| tally.add(&self.ways[direction as usize].datagrams[*g]));
+        tally
+    }
+
+    fn path_tally(&self, direction: Direction, groups: &[usize]) -> PathTally {
+        let mut tally = PathTally::default();
+        groups.iter().for_each(|g| tally.add(&self.ways[direction as usize].path_tallies[*g]));
+        tally
+    }
+
+    fn delivery_tally(&self, groups: &[usize]) -> DeliveryTally {
+        let mut tally = DeliveryTally::default();
+        groups.iter().for_each(|g| tally.add(&self.deliveries.tallies[*g]));
+        tally
+    }
+
+    fn detection_tally(&self, groups: &[usize]) -> DetectionTally {
+        let mut tally = DetectionTally::default();
+        groups.iter().for_each(|g| tally.add(&self.detection.tallies[*g]));
+        tally
+    }
+
+    fn figures(
+        &self,
+        groups: &[usize],
+        unexplained: Option<i64>,
+        [up, down]: [&Carriage; 2],
+        run_s: f64,
+    ) -> Figures {
+        let whole = unexplained.is_some();
+        let range = |g: &usize| self.roster.range(*g);
+        let first = groups.iter().map(range).map(|r| r.start).min().unwrap_or(0);
+        let last = groups.iter().map(range).map(|r| r.end).max().unwrap_or(0);
+        let shares: &Shares = &self.deliveries.shares;
+        Figures::compute(&Basis {
+            clients: last - first,
+            chat_sent: groups.iter().map(|g| self.deliveries.sent[*g]).sum(),
+            deliveries: &self.delivery_tally(groups),
+            shares: whole.then_some(shares),
+            detection: &self.detection_tally(groups),
+            up: &self.link_tally(Direction::Up, groups),
+            down: &self.link_tally(Direction::Down, groups),
+            up_path: &self.path_tally(Direction::Up, groups),
+            down_path: &self.path_tally(Direction::Down, groups),
+            latency: &sum(&self.latency, groups),
+            latency_real: &sum(&self.latency_real, groups),
+            jitter: self.jitters.mean(first..last),
+            up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),
+            down_sent: groups.iter().map(|g| down.entered[*g]).sum(),
+            unexplained,
+            run_s,
+            window_s: self.window.to.since(self.window.from).seconds(),
+        })
+    }
+}
+
+fn sum(distributions: &[Distribution], groups: &[usize]) -> Distribution {
+    let mut sum = Distribution::default();
+    groups.iter().for_each(|g| sum.add(&distributions[*g]));
+    sum
+}
+
+fn total_unexplained(ledger: &[LedgerRow]) -> i64 {
+    let whole = ledger.iter().filter(|row| row.group.is_none() && row.term == "out:unexplained");
+    whole.map(|row| row.count.abs()).sum()
+}

@@ -1,0 +1,60 @@
+//! What happened in each second of the run.
+
+use skipbeat_core::Time;
+
+/// One second of the run.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Second {
+    /// Members at the end of the second.
+    pub members: i64,
+    /// Datagrams that clients sent.
+    pub up_sent: u64,
+    /// Datagrams that left the links towards the server.
+    pub up_received: u64,
+    /// Datagrams that entered the links towards the clients.
+    pub down_sent: u64,
+    /// Datagrams that clients got.
+    pub down_received: u64,
+    /// First copies of messages that clients got.
+    pub deliveries: u64,
+    /// Evictions of any cause.
+    pub evictions: u64,
+    /// Evictions of live clients.
+    pub false_evictions: u64,
+    /// Bytes that clients sent.
+    pub up_bytes: u64,
+    /// Bytes that entered the links towards the clients.
+    pub down_bytes: u64,
+}
+
+/// The seconds so far.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    /// `members` holds the change within the second until [`Timeline::finish`].
+    seconds: Vec<Second>,
+}
+
+impl Timeline {
+    #[inline]
+    pub(crate) fn at(&mut self, at: Time) -> &mut Second {
+        let index = (at.nanos() / 1_000_000_000) as usize;
+        if index >= self.seconds.len() {
+            self.seconds.resize(index + 1, Second::default());
+        }
+        &mut self.seconds[index]
+    }
+
+    /// The seconds until `end`, with members summed up.
+    pub(crate) fn finish(mut self, end: Time) -> Vec<Second> {
+        let whole = end.nanos().div_ceil(1_000_000_000) as usize;
+        if whole > self.seconds.len() {
+            self.seconds.resize(whole, Second::default());
+        }
+        let mut members = 0;
+        for second in &mut self.seconds {
+            members += second.members;
+            second.members = members;
+        }
+        self.seconds
+    }
+}

@@ -1,0 +1,79 @@
+//! Datagrams from the server to a client.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+/// The server stops.
+pub const BYE: &[u8] = b"bye";
+
+const FROM: &[u8] = b". from ";
+
+/// What the server says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Down<'a> {
+    /// `bye`: the server stops.
+    Bye,
+    /// `TEXT. from IP:PORT`: somebody's text.
+    Chat {
+        /// What was said.
+        text: &'a [u8],
+        /// Who said it, as the server saw the address.
+        from: SocketAddr,
+    },
+    /// Something else, from a server that is not ours.
+    Foreign(&'a [u8]),
+}
+
+impl<'a> Down<'a> {
+    /// Reads a datagram; every sequence of bytes is some `Down`.
+    pub fn parse(datagram: &'a [u8]) -> Self {
+        if datagram.trim_ascii() == BYE {
+            return Down::Bye;
+        }
+        let place = datagram.windows(FROM.len()).rposition(|window| window == FROM);
+        let parts = place.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
+        let chat = parts.and_then(|(text, from)| {
+            let from = std::str::from_utf8(from).ok()?.trim_end().parse().ok()?;
+            Some(Down::Chat { text, from })
+        });
+        chat.unwrap_or(Down::Foreign(datagram))
+    }
+}
+
+/// Puts `TEXT. from IP:PORT` into `out`, which is emptied first.
+pub fn write_chat(text: &[u8], from: SocketAddr, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(text);
+    out.extend_from_slice(FROM);
+    write!(out, "{from}").expect("a Vec takes every write");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_chat_ends_in_its_address() {
+        let mut bytes = Vec::new();
+        write_chat(b"hi", "127.0.0.1:4000".parse().unwrap(), &mut bytes);
+        assert_eq!(bytes, b"hi. from 127.0.0.1:4000");
+        assert_eq!(Down::parse(b"bye\n"), Down::Bye);
+        assert_eq!(Down::parse(b"hi. from me"), Down::Foreign(b"hi. from me"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(text: Vec<u8>, ip: [u8; 4], port: u16) {
+            let from = SocketAddr::from((ip, port));
+            let mut bytes = Vec::new();
+            write_chat(&text, from, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Chat { text: &text, from });
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(bytes: Vec<u8>) {
+            Down::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The datagram grammar: what bytes mean, and how they are made.
+//!
+//! Reading has two steps: a check of the bytes, then a value that can only be valid. Writing is
+//! total: every value has its bytes. Text is bytes; what is not UTF-8 is passed on untouched.
+#![forbid(unsafe_code)]
+
+mod down;
+mod tag;
+mod up;
+
+pub use down::{BYE, Down, write_chat};
+pub use tag::Tag;
+pub use up::{HEARTBEAT, JOIN, QUIT, Refusal, Up};
+
+/// The longest datagram a client may send by default, in bytes: the tutorial's number.
+pub const MAX_DATAGRAM: usize = 1024;
+/// The port of the tutorial's server.
+pub const DEFAULT_PORT: u16 = 9999;

@@ -1,0 +1,89 @@
+//! The tag in a swarm's chat text. It is plain text, so that any server that echoes text can be
+//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width.
+
+use std::io::Write;
+
+use skipbeat_core::{MessageId, Time};
+
+const MARK: &[u8] = b"~sb";
+
+/// Which message a text is, and when it was due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag {
+    /// The run, so that late datagrams of another run are not taken for this one's.
+    pub run: u32,
+    /// Who says it, and which of its messages it is.
+    pub message: MessageId,
+    /// When the client meant to send it.
+    pub planned: Time,
+}
+
+impl Tag {
+    /// Bytes of a tag; a chat text is at least as long.
+    pub const LEN: usize = 47;
+
+    /// Puts a text of `size` bytes with this tag into `out`, which is emptied first. A size below
+    /// [`Tag::LEN`] gives [`Tag::LEN`].
+    pub fn write(&self, size: usize, out: &mut Vec<u8>) {
+        out.clear();
+        let Tag { run, message: MessageId { sender, seq }, planned } = self;
+        write!(out, "~sb{run:08x}.{sender:08x}.{seq:08x}.{:016x}~", planned.nanos())
+            .expect("a Vec takes every write");
+        out.resize(size.max(Self::LEN), b'.');
+    }
+
+    /// The first tag in a text, wherever it stands.
+    pub fn find(text: &[u8]) -> Option<Tag> {
+        let last = text.len().checked_sub(Self::LEN)?;
+        (0..=last).filter(|at| text[*at..].starts_with(MARK)).find_map(|at| {
+            let fields = &text[at + MARK.len()..at + Self::LEN];
+            let separators = [fields[8], fields[17], fields[26], fields[43]];
+            (separators == *b"...~").then_some(())?;
+            Some(Tag {
+                run: hex(&fields[..8])? as u32,
+                message: MessageId {
+                    sender: hex(&fields[9..17])? as u32,
+                    seq: hex(&fields[18..26])? as u32,
+                },
+                planned: Time::from_nanos(hex(&fields[27..43])?),
+            })
+        })
+    }
+}
+
+fn hex(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |value, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_is_found_in_any_surroundings(
+            run: u32, sender: u32, seq: u32, planned: u64, size in 0..200usize,
+            before in "[ -}]{0,20}", after: Vec<u8>,
+        ) {
+            let tag = Tag { run, message: MessageId { sender, seq }, planned: Time::from_nanos(planned) };
+            let mut text = Vec::new();
+            tag.write(size, &mut text);
+            prop_assert_eq!(text.len(), size.max(Tag::LEN));
+            let around = [before.as_bytes(), &text, &after].concat();
+            prop_assert_eq!(Tag::find(&around), Some(tag));
+        }
+
+        #[test]
+        fn no_bytes_are_a_panic(bytes: Vec<u8>) {
+            Tag::find(&bytes);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The shape of the file, as serde reads it. What depends on more than one key is checked when
+//! the document becomes a plan.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+use skipbeat_core::{Roster, Span};
+use skipbeat_link::LinkOptions;
+use skipbeat_server::{Heartbeat as Mechanism, Options, Rejoin, Sweep};
+use skipbeat_swarm::{Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
+use toml::Spanned;
+
+use crate::ScenarioError;
+use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    name: Spanned<String>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    seed: Option<u64>,
+    #[serde(default)]
+    warmup: Span,
+    duration: Spanned<Span>,
+    drain: Option<Span>,
+    #[serde(default)]
+    server: ServerTable,
+    #[serde(default)]
+    swarm: SwarmTable,
+    #[serde(default)]
+    group: Vec<Spanned<GroupTable>>,
+    #[serde(default)]
+    event: Vec<Spanned<EventTable>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ServerTable {
+    target: Option<SocketAddr>,
+    command: Option<Spanned<Vec<String>>>,
+    heartbeat: Option<Mechanism>,
+    timeout: Option<Spanned<Span>>,
+    sweep: Option<Sweep>,
+    rejoin: Option<Rejoin>,
+    max_datagram: Option<usize>,
+    receive_buffer: Option<usize>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct SwarmTable {
+    sockets: Option<Sockets>,
+    receive_buffer: Option<usize>,
+    lateness_limit: Option<Span>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupTable {
+    name: Spanned<String>,
+    clients: u32,
+    #[serde(default)]
+    heartbeat: Heartbeat,
+    chat: Option<Chat>,
+    #[serde(default)]
+    churn: Churn,
+    #[serde(default)]
+    up: LinkOptions,
+    #[serde(default)]
+    down: LinkOptions,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventTable {
+    at: Spanned<Span>,
+    group: Spanned<String>,
+    crash: Option<Amount>,
+    leave: Option<Amount>,
+    join: Option<Amount>,
+}
+
+/// Makes mistakes at places of one text.
+struct Reporter<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Reporter<'_> {
+    fn at<T>(&self, place: &Spanned<T>, message: impl Into<String>) -> ScenarioError {
+        ScenarioError::at(self.name, self.text, Some(place.span()), message.into())
+    }
+}
+
+/// Reads a document and makes it a plan; `name` is the file's, for messages.
+pub(crate) fn read(name: &str, text: &str) -> Result<Plan, ScenarioError> {
+    let document: Document = toml::from_str(text)
+        .map_err(|e| ScenarioError::at(name, text, e.span(), e.message().replace('\n', ", ")))?;
+    resolve(document, &Reporter { name, text })
+}
+
+fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioError> {
+    let Document { warmup, duration, drain, .. } = &document;
+    let drain = drain.unwrap_or(Span::from_secs(2));
+    if duration.get_ref().is_zero() {
+        return Err(report.at(duration, "expected a duration above zero"));
+    }
+    let run = *warmup + *duration.get_ref() + drain;
+    let name = document.name.get_ref();
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
+        return Err(report.at(
+            &document.name,
+            "expected a name of letters, digits, '-', '_' and '.': results go to a folder of that name",
+        ));
+    }
+    let groups = groups(document.group, report)?;
+    let events = events(document.event, &groups, run, report)?;
+    Ok(Plan {
+        name: document.name.into_inner(),
+        description: document.description,
+        mode: document.mode,
+        seed: document.seed.unwrap_or(1),
+        warmup: document.warmup,
+        duration: document.duration.into_inner(),
+        drain,
+        server: server(document.server, report)?,
+        swarm: SwarmPlan {
+            sockets: document.swarm.sockets.unwrap_or(Sockets::Auto),
+            receive_buffer: document.swarm.receive_buffer,
+            lateness_limit: document.swarm.lateness_limit.unwrap_or(Span::from_millis(100)),
+        },
+        groups,
+        events,
+    })
+}
+
+fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, ScenarioError> {
+    let ordinary = Options::default();
+    let target = match (table.target, table.command) {
+        (None, None) => Target::BuiltIn,
+        (Some(address), None) => Target::Address { address },
+        (None, Some(command)) => {
+            let message = "a command needs `target`, the address that it will listen on";
+            return Err(report.at(&command, message));
+        }
+        (Some(address), Some(command)) if !command.get_ref().is_empty() => {
+            Target::Command { command: command.into_inner(), address }
+        }
+        (Some(_), Some(command)) => return Err(report.at(&command, "expected a program to start")),
+    };
+    if let Some(timeout) = table.timeout.as_ref().filter(|timeout| timeout.get_ref().is_zero()) {
+        return Err(report.at(timeout, "expected a timeout above zero"));
+    }
+    Ok(ServerPlan {
+        target,
+        options: Options {
+            heartbeat: table.heartbeat.unwrap_or(ordinary.heartbeat),
+            timeout: table.timeout.map_or(ordinary.timeout, Spanned::into_inner),
+            sweep: table.sweep.unwrap_or(ordinary.sweep),
+            rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
+            max_datagram: table.max_datagram.unwrap_or(ordinary.max_datagram),
+        },
+        receive_buffer: table.receive_buffer,
+    })
+}
+
+fn groups(
+    tables: Vec<Spanned<GroupTable>>,
+    report: &Reporter<'_>,
+) -> Result<Vec<Group>, ScenarioError> {
+    if tables.is_empty() {
+        return Err(ScenarioError::whole(
+            report.name,
+            "no group of clients: expected at least one [[group]] with `name` and `clients`",
+        ));
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    let mut clients = 0u64;
+    for table in tables {
+        let place = table.span();
+        let table = table.into_inner();
+        if groups.iter().any(|group| group.name == *table.name.get_ref()) {
+            let message = format!("there is a group {:?} already", table.name.get_ref());
+            return Err(report.at(&table.name, message));
+        }
+        clients += u64::from(table.clients);
+        if clients > u64::from(Plan::MOST_CLIENTS) {
+            let message = format!("more than {} clients in all", Plan::MOST_CLIENTS);
+            return Err(ScenarioError::at(report.name, report.text, Some(place), message));
+        }
+        groups.push(Group {
+            name: table.name.into_inner(),
+            behaviour: GroupOptions {
+                clients: table.clients,
+                heartbeat: table.heartbeat,
+                chat: table.chat,
+                churn: table.churn,
+            },
+            up: table.up,
+            down: table.down,
+        });
+    }
+    Ok(groups)
+}
+
+fn events(
+    tables: Vec<Spanned<EventTable>>,
+    groups: &[Group],
+    run: Span,
+    report: &Reporter<'_>,
+) -> Result<Vec<TimedEvent>, ScenarioError> {
+    let resolve = |table: Spanned<EventTable>| {
+        let EventTable { at, group, crash, leave, join } = table.get_ref();
+        let index = groups.iter().position(|known| known.name == *group.get_ref());
+        let Some(index) = index else {
+            let known: Vec<_> = groups.iter().map(|group| format!("{:?}", group.name)).collect();
+            let message =
+                format!("unknown group {:?}, expected {}", group.get_ref(), known.join(" or "));
+            return Err(report.at(group, message));
+        };
+        if *at.get_ref() > run {
+            let message = format!("the event is after the end of the run at {run}");
+            return Err(report.at(at, message));
+        }
+        let (happening, amount) = match (crash, leave, join) {
+            (Some(amount), None, None) => (Happening::Crash, *amount),
+            (None, Some(amount), None) => (Happening::Leave, *amount),
+            (None, None, Some(amount)) => (Happening::Join, *amount),
+            _ => return Err(report.at(&table, "expected exactly one of `crash`, `leave`, `join`")),
+        };
+        Ok(TimedEvent { at: *at.get_ref(), group: index, happening, amount })
+    };
+    tables.into_iter().map(resolve).collect()
+}
+
+impl Plan {
+    /// Which clients belong to which group.
+    pub fn roster(&self) -> Roster {
+        Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
+    }
+}

@@ -1,0 +1,12 @@
+//! A scenario file becomes a [`Plan`]: strict TOML in, everything checked and resolved out.
+//! Mistakes are shown with line, caret and what was expected.
+#![forbid(unsafe_code)]
+
+mod document;
+mod error;
+mod plan;
+mod set;
+
+pub use error::ScenarioError;
+pub use plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
+pub use set::Setting;

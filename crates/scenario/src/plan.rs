@@ -1,0 +1,221 @@
+//! The plan: a scenario with every default filled in and everything checked.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use skipbeat_core::{AddressPlan, Seed, Span, Time, mix};
+use skipbeat_link::LinkOptions;
+use skipbeat_server::{Options, Rejoin, Sweep};
+use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
+
+use crate::{ScenarioError, Setting, document};
+
+/// A run that can be done: the resolved scenario.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// Names the folder of the results.
+    pub name: String,
+    /// What the scenario shows.
+    pub description: String,
+    /// In which world it runs.
+    pub mode: Mode,
+    /// Every random number follows from it.
+    pub seed: u64,
+    /// What is planned in this time at the beginning is not measured.
+    pub warmup: Span,
+    /// What is planned in this time is measured.
+    pub duration: Span,
+    /// What is planned in this time at the end is not measured; it lets datagrams and evictions
+    /// of the measured time come to their end.
+    pub drain: Span,
+    /// The server.
+    pub server: ServerPlan,
+    /// The swarm as a program.
+    pub swarm: SwarmPlan,
+    /// The groups of clients.
+    pub groups: Vec<Group>,
+    /// What happens when.
+    pub events: Vec<TimedEvent>,
+}
+
+/// In which world a scenario runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Deterministic virtual time.
+    #[default]
+    Sim,
+    /// Real sockets.
+    Net,
+}
+
+impl Mode {
+    /// `sim` or `net`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Sim => "sim",
+            Mode::Net => "net",
+        }
+    }
+}
+
+/// The server under test.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ServerPlan {
+    /// Which server.
+    pub target: Target,
+    /// How it treats its members. Of a foreign server only `timeout` and `sweep` are used: how
+    /// long to wait for its evictions.
+    pub options: Options,
+    /// Bytes of its socket's receive buffer; the largest possible where not given.
+    pub receive_buffer: Option<usize>,
+}
+
+/// Which server is tested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Target {
+    /// The one in this program.
+    BuiltIn,
+    /// One that runs already.
+    Address {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// One that the run starts and stops.
+    Command {
+        /// Program and arguments.
+        command: Vec<String>,
+        /// Where it will listen.
+        address: SocketAddr,
+    },
+}
+
+/// The swarm as a program on a real machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SwarmPlan {
+    /// How clients get their addresses.
+    pub sockets: Sockets,
+    /// Bytes of its sockets' receive buffers; the largest possible where not given.
+    pub receive_buffer: Option<usize>,
+    /// A run whose 99th percentile of lateness is above this is inconclusive.
+    pub lateness_limit: Span,
+}
+
+/// How clients of a real swarm get their addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sockets {
+    /// Shared where the server is on a 127/8 address, else one per client.
+    Auto,
+    /// One socket for all; each client has its own 127/8 address at a common port.
+    Shared,
+    /// A socket per client; each client has its own port. Ends at the limit of open files.
+    PerClient,
+}
+
+/// A group of clients.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// Its name, for `--set`, events and results.
+    pub name: String,
+    /// What its clients do.
+    pub behaviour: GroupOptions,
+    /// The links from its clients to the server.
+    pub up: LinkOptions,
+    /// The links from the server to its clients.
+    pub down: LinkOptions,
+}
+
+impl Plan {
+    /// How many clients a run can have.
+    pub const MOST_CLIENTS: u32 = AddressPlan::CAPACITY;
+
+    /// Reads a scenario file and applies settings to it.
+    pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| ScenarioError::whole(&name, format!("can't read the scenario: {e}")))?;
+        Plan::parse(&name, &text, settings)
+    }
+
+    /// Reads a scenario from a text; `name` stands for the file in messages.
+    pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
+        if settings.is_empty() {
+            return document::read(name, text);
+        }
+        let changed = Setting::apply_all(settings, name, text)?;
+        document::read(name, &changed).map_err(|error| {
+            // A mistake that the file alone has is shown in the file; any other came with --set.
+            match document::read(name, text) {
+                Err(in_file) if in_file.message == error.message => in_file,
+                _ => ScenarioError {
+                    source_name: format!("--set {}", Setting::list(settings)),
+                    ..error
+                },
+            }
+        })
+    }
+
+    /// The resolved scenario as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a plan has only text, numbers, lists and tables")
+    }
+
+    /// SHA-256 of the resolved scenario without its seed, in hexadecimal: runs with the same hash
+    /// are replications of each other.
+    pub fn hash(&self) -> String {
+        let mut json = self.to_json();
+        json.as_object_mut().expect("a plan is a table").remove("seed");
+        Sha256::digest(json.to_string()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The number in the tags of this run's texts.
+    pub fn run_id(&self) -> u32 {
+        (mix(self.seed) >> 32) as u32
+    }
+
+    /// The seed of all streams.
+    pub fn seed(&self) -> Seed {
+        Seed(self.seed)
+    }
+
+    /// The beginning of what is measured.
+    pub fn measured_from(&self) -> Time {
+        Time::ZERO + self.warmup
+    }
+
+    /// The end of what is measured.
+    pub fn measured_to(&self) -> Time {
+        self.measured_from() + self.duration
+    }
+
+    /// The end of the run.
+    pub fn end(&self) -> Time {
+        self.measured_to() + self.drain
+    }
+
+    /// The longest that the eviction of a crashed client is expected to take: the timeout, a
+    /// sweep, and the slowest last heartbeat. A lazy sweep has no bound; it counts as the timeout
+    /// alone, and its detection times are those seen before the end.
+    pub fn detection_horizon(&self) -> Span {
+        let sweep = match self.server.options.sweep {
+            Sweep::Every(period) => period,
+            Sweep::Deadline | Sweep::Lazy => Span::ZERO,
+        };
+        let slowest = self.groups.iter().map(|group| group.up.nearly_longest()).max();
+        self.server.options.timeout + sweep + slowest.unwrap_or_default()
+    }
+
+    /// What the swarm has to know.
+    pub fn swarm_options(&self) -> SwarmOptions {
+        SwarmOptions {
+            groups: self.groups.iter().map(|group| group.behaviour.clone()).collect(),
+            events: self.events.clone(),
+            run: self.run_id(),
+            join_explicitly: self.server.options.rejoin == Rejoin::Sticky,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! `--set key.path=value`: one key of the scenario changed from outside.
+
+use std::str::FromStr;
+
+use toml_edit::{DocumentMut, Item, TableLike, Value};
+
+use crate::ScenarioError;
+
+/// One change: `group.phones.up.loss=0.1`. Groups go by name, events by number from 0. The value
+/// is TOML; what is not, is text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    path: Vec<String>,
+    value: String,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, value) =
+            text.split_once('=').ok_or_else(|| format!("expected key.path=value, got {text:?}"))?;
+        let path: Vec<_> = path.split('.').map(|key| key.trim().to_owned()).collect();
+        if path.iter().any(String::is_empty) {
+            return Err(format!("expected key.path=value, got {text:?}"));
+        }
+        Ok(Setting { path, value: value.trim().to_owned() })
+    }
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.path.join("."), self.value)
+    }
+}
+
+impl Setting {
+    /// All of them in one line, for messages.
+    pub(crate) fn list(settings: &[Setting]) -> String {
+        settings.iter().map(Setting::to_string).collect::<Vec<_>>().join(" --set ")
+    }
+
+    /// The text of a scenario with all settings applied.
+    pub(crate) fn apply_all(
+        settings: &[Setting],
+        name: &str,
+        text: &str,
+    ) -> Result<String, ScenarioError> {
+        let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
+            ScenarioError::at(name, text, e.span(), e.message().to_owned())
+        })?;
+        for setting in settings {
+            setting
+                .apply(&mut document)
+                .map_err(|message| ScenarioError::whole(&format!("--set {setting}"), message))?;
+        }
+        Ok(document.to_string())
+    }
+
+    fn apply(&self, document: &mut DocumentMut) -> Result<(), String> {
+        let value = self.value.parse::<Value>().unwrap_or_else(|_| Value::from(&*self.value));
+        let (last, parents) = self.path.split_last().expect("a path has at least one key");
+        let mut table: &mut dyn TableLike = document.as_table_mut();
+        let mut parents = parents.iter();
+        while let Some(key) = parents.next() {
+            let item = table.entry(key).or_insert_with(toml_edit::table);
+            if let Item::ArrayOfTables(array) = item {
+                let which = parents.next().ok_or_else(|| format!("which {key}? say its name"))?;
+                let names: Vec<_> = array.iter().map(name_of).collect();
+                let index = names.iter().position(|name| name == which);
+                let index = index.or_else(|| which.parse().ok().filter(|i| *i < names.len()));
+                table = array
+                    .get_mut(index.ok_or_else(|| {
+                        format!("no {key} {which:?}, expected {}", names.join(" or "))
+                    })?)
+                    .expect("the index was just found");
+            } else {
+                // `loss = 0.05` under a path that goes on becomes a table.
+                if !item.is_table_like() {
+                    *item = toml_edit::table();
+                }
+                table = item.as_table_like_mut().expect("it was just made one");
+            }
+        }
+        if table.get(last).is_some_and(Item::is_array_of_tables) {
+            return Err(format!("{last} is a list of tables: set one of their keys"));
+        }
+        table.insert(last, Item::Value(value));
+        Ok(())
+    }
+}
+
+fn name_of(table: &toml_edit::Table) -> String {
+    table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,146 @@
+//! Every mistake in a scenario is shown with its place and what was expected.
+
+use skipbeat_scenario::Plan;
+
+const GOOD: &str = r#"
+name = "t"
+duration = "1s"
+
+[[group]]
+name = "g"
+clients = 3
+"#;
+
+fn message(text: &str) -> String {
+    Plan::parse("t.toml", text, &[]).expect_err("it has a mistake").to_string()
+}
+
+fn with(extra: &str) -> String {
+    format!("{GOOD}{extra}\n")
+}
+
+fn set(setting: &str) -> Result<Plan, String> {
+    Plan::parse("t.toml", GOOD, &[setting.parse().unwrap()]).map_err(|e| e.to_string())
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_line_and_caret() {
+    let shown = message(&with("chatt = { rate = 1 }"));
+    assert_eq!(
+        shown,
+        "t.toml:8:1: unknown field `chatt`, expected one of `name`, `clients`, `heartbeat`, \
+         `chat`, `churn`, `up`, `down`\n  |\n8 | chatt = { rate = 1 }\n  | ^^^^^"
+    );
+}
+
+#[test]
+fn a_wrong_unit_is_named() {
+    let shown = message(&with("heartbeat = { every = \"5 parsecs\" }"));
+    assert!(
+        shown.starts_with("t.toml:8:23: expected a unit of time (ns, us, ms, s, m, h)"),
+        "{shown}"
+    );
+    assert!(shown.contains("^^^^^^^^^^^"), "{shown}");
+}
+
+#[test]
+fn a_number_without_unit_is_no_duration() {
+    let shown = message(&GOOD.replace("\"1s\"", "1"));
+    assert!(
+        shown.starts_with("t.toml:3:12: invalid type: integer `1`, expected a span of time"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_probability_is_at_most_one() {
+    for (value, column) in [("1.5", 16), ("\"150 %\"", 16), ("-1", 16)] {
+        let shown = message(&with(&format!("up = {{  loss = {value} }}")));
+        let expected = format!("t.toml:8:{column}: expected a probability from 0 to 1");
+        assert!(shown.starts_with(&expected), "{shown}");
+    }
+}
+
+#[test]
+fn a_scenario_without_group_is_refused() {
+    let shown = message("name = \"t\"\nduration = \"1s\"\n");
+    assert!(shown.contains("at least one [[group]]"), "{shown}");
+}
+
+#[test]
+fn mistakes_that_need_two_keys_are_found() {
+    for (extra, expected) in [
+        ("[[group]]\nname = \"g\"\nclients = 1", "t.toml:9:8: there is a group \"g\" already"),
+        (
+            "[[event]]\nat = \"1s\"\ngroup = \"h\"\ncrash = 1",
+            "t.toml:10:9: unknown group \"h\", expected \"g\"",
+        ),
+        (
+            "[[event]]\nat = \"9s\"\ngroup = \"g\"\ncrash = 1",
+            "t.toml:9:6: the event is after the end",
+        ),
+        ("[[event]]\nat = \"1s\"\ngroup = \"g\"", "t.toml:8:1: expected exactly one of"),
+        (
+            "heartbeat = { every = \"1s\", jitter = { kind = \"grid\", width = \"600ms\" } }",
+            "t.toml:8:13: jitter is wider",
+        ),
+        ("chat = { rate = 0 }", "t.toml:8:8: expected a chat rate above 0"),
+        ("chat = { rate = 1, size = 10 }", "t.toml:8:8: expected a chat size from 47"),
+        (
+            "up = { delay = { kind = \"exponential\", min = \"2s\", mean = \"1s\" } }",
+            "t.toml:8:16: `mean` is the mean of the whole",
+        ),
+        (
+            "up = { delay = { kind = \"uniform\", min = \"2s\", mean = \"1s\" } }",
+            "t.toml:8:16: a uniform delay takes",
+        ),
+        ("[server]\ncommand = [\"x\"]", "t.toml:9:11: a command needs `target`"),
+        ("[server]\ntimeout = \"0s\"", "t.toml:9:11: expected a timeout above zero"),
+        ("[server]\nsweep = \"often\"", "t.toml:9:9: unknown variant `often`"),
+        ("[server]\ntarget = \"nowhere\"", "t.toml:9:10: invalid socket address"),
+    ] {
+        let shown = message(&with(extra));
+        assert!(shown.starts_with(expected), "{shown}\n  is not {expected}");
+    }
+}
+
+#[test]
+fn a_setting_goes_by_the_name_of_the_group() {
+    let plan = set("group.g.up.loss=0.1").unwrap();
+    assert_eq!(plan.groups[0].up.loss.mean(), 0.1);
+    assert_eq!(set("group.0.clients=7").unwrap().groups[0].behaviour.clients, 7);
+    assert_eq!(set("server.timeout=12.5s").unwrap().server.options.timeout.seconds(), 12.5);
+    let delay =
+        set("group.g.down.delay={ kind = \"uniform\", min = \"1s\", max = \"3s\" }").unwrap();
+    assert_eq!(delay.groups[0].down.delay.mean().seconds(), 2.0);
+}
+
+#[test]
+fn a_mistake_in_a_setting_names_the_setting() {
+    for (setting, expected) in [
+        ("group.g.up.loss=2", "expected a probability"),
+        ("group.h.up.loss=0.1", "no group \"h\", expected g"),
+        ("group.g.uq.loss=0.1", "unknown field `uq`"),
+        ("group=1", "list of tables"),
+        ("seed=minus", "invalid type: string \"minus\""),
+    ] {
+        let shown = set(setting).unwrap_err();
+        assert!(shown.starts_with("--set "), "{shown}");
+        assert!(shown.contains(setting) && shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_file_is_shown_in_the_file_even_with_settings() {
+    let text = with("chatt = 1");
+    let error = Plan::parse("t.toml", &text, &["seed=3".parse().unwrap()]).unwrap_err();
+    assert!(error.to_string().starts_with("t.toml:8:1: unknown field"), "{error}");
+}
+
+#[test]
+fn the_hash_depends_on_everything_but_the_seed_and_the_layout() {
+    let base = set("name=t").unwrap().hash();
+    assert_eq!(base, set("seed=99").unwrap().hash());
+    assert_eq!(base, set("group.g.up.loss=0").unwrap().hash());
+    assert_ne!(base, set("group.g.up.loss=0.01").unwrap().hash());
+}

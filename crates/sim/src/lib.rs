@@ -1,0 +1,66 @@
+//! Deterministic virtual time. The machines are those that run on real sockets; here a calendar
+//! queue carries their datagrams.
+//!
+//! Order: by time; at one time first what arrives (up before down, then by client), then the
+//! server's deadlines, then the swarm's timers. The result depends on the plan alone.
+#![forbid(unsafe_code)]
+
+mod carrier;
+
+use skipbeat_core::{Seed, Time};
+use skipbeat_measure::{Recorder, Results, Window, World};
+use skipbeat_scenario::Plan;
+use skipbeat_server::Server;
+use skipbeat_swarm::Swarm;
+
+use carrier::{Carrier, FromServer, FromSwarm};
+
+/// How often the caller is asked whether to go on, in steps of the main loop.
+const STEPS_BETWEEN_LOOKS: u32 = 1 << 12;
+
+/// Runs a plan. `go_on` is told the virtual time now and then and ends the run by saying no.
+pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
+    let seed: Seed = plan.seed();
+    let mut server = Server::new(plan.server.options, seed);
+    let mut swarm = Swarm::new(plan.swarm_options(), seed);
+    let window = Window {
+        from: plan.measured_from(),
+        to: plan.measured_to(),
+        end: plan.end(),
+        detection: plan.detection_horizon(),
+    };
+    let mut carrier = Carrier::new(plan, Recorder::new(plan.roster(), window));
+    swarm.start(&mut FromSwarm(&mut carrier));
+
+    let end = plan.end();
+    let mut steps = 0u32;
+    let ended = loop {
+        let deadline = server.next_deadline().unwrap_or(Time::NEVER);
+        let timer = swarm.next_deadline().unwrap_or(Time::NEVER);
+        let machine = deadline.min(timer);
+        let now = if let Some((now, arrival)) = carrier.next_arrival(machine.min(end)) {
+            carrier.arrive(now, arrival, &mut server);
+            now
+        } else if machine >= end {
+            break end;
+        } else if deadline <= timer {
+            server.advance(machine, &mut FromServer::new(&mut carrier, machine));
+            machine
+        } else {
+            swarm.advance(machine, &mut FromSwarm(&mut carrier));
+            machine
+        };
+        steps = steps.wrapping_add(1);
+        if steps.is_multiple_of(STEPS_BETWEEN_LOOKS) && !go_on(now) {
+            break now;
+        }
+    };
+    let recorder = carrier.finish(ended);
+    recorder.finish(World {
+        end: ended,
+        carriage: None,
+        foreign: false,
+        lateness: None,
+        lateness_limit: plan.swarm.lateness_limit,
+    })
+}

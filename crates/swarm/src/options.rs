@@ -1,0 +1,285 @@
+//! What the clients of a group do.
+
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Probability, ScalarOrTable, Span};
+use skipbeat_protocol::Tag;
+
+/// The behaviour of a group of clients.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct GroupOptions {
+    /// How many clients.
+    pub clients: u32,
+    /// When they beat.
+    pub heartbeat: Heartbeat,
+    /// What they say, if they talk.
+    pub chat: Option<Chat>,
+    /// How they come and go.
+    pub churn: Churn,
+}
+
+/// When a client beats. The first beat comes after a random part of the period.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "HeartbeatTable")]
+pub struct Heartbeat {
+    /// The period `h`. RFC 8085 (3.5) wants no keep-alive more often than every 15 s on the
+    /// Internet; the tutorial beats every 5 s.
+    pub every: Span,
+    /// How the beats deviate from the period.
+    pub jitter: Jitter,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Heartbeat { every: Span::from_secs(5), jitter: Jitter::None }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeartbeatTable {
+    every: Option<Span>,
+    #[serde(default)]
+    jitter: Jitter,
+}
+
+impl TryFrom<HeartbeatTable> for Heartbeat {
+    type Error = String;
+
+    fn try_from(table: HeartbeatTable) -> Result<Self, String> {
+        let every = table.every.unwrap_or(Heartbeat::default().every);
+        let jitter = table.jitter;
+        let widest = match jitter {
+            Jitter::Renewal { width } => width,
+            Jitter::Grid { width } => width * 2,
+            _ => Span::ZERO,
+        };
+        if every.is_zero() {
+            return Err("expected a heartbeat period above zero".to_owned());
+        }
+        if widest > every {
+            return Err(format!(
+                "jitter is wider than a period of {every} allows: beats would change places"
+            ));
+        }
+        Ok(Heartbeat { every, jitter })
+    }
+}
+
+/// How heartbeats deviate from their period `h`. `U` is the uniform distribution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "ScalarOrTable<Word, Table>", tag = "kind", rename_all = "kebab-case")]
+pub enum Jitter {
+    /// Exactly every `h`.
+    #[default]
+    None,
+    /// Each gap is `U(h - width, h + width)`: deviations add up.
+    Renewal {
+        /// The largest deviation of a gap, at most `h`.
+        width: Span,
+    },
+    /// Beat `k` is at `kh + U(-width, width)`: deviations do not add up.
+    Grid {
+        /// The largest deviation of a beat, at most `h/2`.
+        width: Span,
+    },
+    /// Each gap is `U(0.75h, h)` (BFD, RFC 5880, 6.8.7).
+    Bfd,
+    /// Each gap is `U(0.8h, 1.2h)` (ICE consent freshness, RFC 7675, 5.1).
+    Rfc7675,
+    /// Each gap is `U(0.8h, h)` (SIP outbound, RFC 5626, 4.4.1).
+    Rfc5626,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Word {
+    None,
+    Bfd,
+    Rfc7675,
+    Rfc5626,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Table {
+    None,
+    Renewal { width: Span },
+    Grid { width: Span },
+    Bfd,
+    Rfc7675,
+    Rfc5626,
+}
+
+impl From<ScalarOrTable<Word, Table>> for Jitter {
+    fn from(form: ScalarOrTable<Word, Table>) -> Self {
+        match form {
+            ScalarOrTable::Scalar(Word::None) | ScalarOrTable::Table(Table::None) => Jitter::None,
+            ScalarOrTable::Scalar(Word::Bfd) | ScalarOrTable::Table(Table::Bfd) => Jitter::Bfd,
+            ScalarOrTable::Scalar(Word::Rfc7675) | ScalarOrTable::Table(Table::Rfc7675) => {
+                Jitter::Rfc7675
+            }
+            ScalarOrTable::Scalar(Word::Rfc5626) | ScalarOrTable::Table(Table::Rfc5626) => {
+                Jitter::Rfc5626
+            }
+            ScalarOrTable::Table(Table::Renewal { width }) => Jitter::Renewal { width },
+            ScalarOrTable::Table(Table::Grid { width }) => Jitter::Grid { width },
+        }
+    }
+}
+
+/// What a client says.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "ChatTable")]
+pub struct Chat {
+    /// Messages per second of each client, above zero.
+    pub rate: f64,
+    /// How they are spread over time.
+    pub arrivals: Arrivals,
+    /// Bytes of a text, 47 to 65,000: it begins with a tag of 47 bytes.
+    pub size: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChatTable {
+    rate: f64,
+    #[serde(default)]
+    arrivals: Arrivals,
+    size: Option<usize>,
+}
+
+impl TryFrom<ChatTable> for Chat {
+    type Error = String;
+
+    fn try_from(ChatTable { rate, arrivals, size }: ChatTable) -> Result<Self, String> {
+        let size = size.unwrap_or(64);
+        if !(rate > 0.0 && rate <= 1e6) {
+            return Err(format!(
+                "expected a chat rate above 0 and up to 1e6 per second, got {rate}"
+            ));
+        }
+        if !(Tag::LEN..=65_000).contains(&size) {
+            return Err(format!(
+                "expected a chat size from {} to 65000 bytes, got {size}",
+                Tag::LEN
+            ));
+        }
+        Ok(Chat { rate, arrivals, size })
+    }
+}
+
+/// How messages are spread over time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrivals {
+    /// Exponential gaps.
+    #[default]
+    Poisson,
+    /// Equal gaps; the first message comes after a random part of one.
+    Periodic,
+}
+
+/// How clients come and go by themselves.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "ChurnTable")]
+pub struct Churn {
+    /// Crashes per second and client. A crashed client goes silent but still listens.
+    pub crash: f64,
+    /// Leaves per second and client. A client that leaves says `quit`.
+    pub leave: f64,
+    /// How long after a crash or leave a client starts again; without it, never.
+    pub rejoin_after: Option<Span>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ChurnTable {
+    crash: f64,
+    leave: f64,
+    rejoin_after: Option<Span>,
+}
+
+impl TryFrom<ChurnTable> for Churn {
+    type Error = String;
+
+    fn try_from(ChurnTable { crash, leave, rejoin_after }: ChurnTable) -> Result<Self, String> {
+        let valid = |rate: &f64| (0.0..=1e6).contains(rate);
+        match [crash, leave].into_iter().find(|rate| !valid(rate)) {
+            Some(rate) => {
+                Err(format!("expected a churn rate from 0 to 1e6 per second, got {rate}"))
+            }
+            None => Ok(Churn { crash, leave, rejoin_after }),
+        }
+    }
+}
+
+/// Something that happens to part of a group at a stated time.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct TimedEvent {
+    /// When.
+    pub at: Span,
+    /// The index of the group.
+    pub group: usize,
+    /// What.
+    pub happening: Happening,
+    /// To how many of those to whom it can happen.
+    pub amount: Amount,
+}
+
+/// What can happen to clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Happening {
+    /// They crash: to those that are up.
+    Crash,
+    /// They leave: to those that are up.
+    Leave,
+    /// They start again: to those that are not up.
+    Join,
+}
+
+/// A share (a number with a point, `0.1` or `1.0`, or `"10 %"`) or a number of clients (`1`).
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Amount {
+    /// This share, rounded to whole clients.
+    Share(Probability),
+    /// This many, or all where there are fewer.
+    Count(u32),
+}
+
+impl Amount {
+    /// How many of `of` clients.
+    pub fn of(self, of: u32) -> u32 {
+        match self {
+            Amount::Share(share) => (share.get() * f64::from(of)).round() as u32,
+            Amount::Count(count) => count.min(of),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::{self, IntoDeserializer};
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Amount;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a share (0.1 or \"10 %\") or a whole number of clients")
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Amount, E> {
+                let count = u32::try_from(n);
+                count
+                    .map(Amount::Count)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+            }
+            fn visit_f64<E: de::Error>(self, share: f64) -> Result<Amount, E> {
+                Probability::deserialize(share.into_deserializer()).map(Amount::Share)
+            }
+            fn visit_str<E: de::Error>(self, share: &str) -> Result<Amount, E> {
+                Probability::deserialize(share.into_deserializer()).map(Amount::Share)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

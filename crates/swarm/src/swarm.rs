@@ -1,0 +1,305 @@
+//! The machine: all clients of all groups, their timers, their lives. It keeps the contract of a
+//! machine that the server core states.
+
+use skipbeat_core::{
+    Calendar, ClientId, ClientSet, Family, Life, MessageId, Roster, Seed, Span, Time,
+};
+use skipbeat_protocol::{Tag, Up};
+
+use crate::{GroupOptions, Happening, TimedEvent};
+
+/// Where the effects of the swarm go.
+pub trait Effects {
+    /// A client sends; `planned` is when it was to send, and `up` who is up at that time.
+    fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet);
+    /// A client starts, crashes or leaves.
+    fn life(&mut self, at: Time, client: ClientId, life: Life);
+}
+
+/// What a client sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// A heartbeat.
+    Heartbeat,
+    /// An explicit join.
+    Join,
+    /// `quit`.
+    Quit,
+    /// A text of `size` bytes with a tag.
+    Chat {
+        /// What stands in the text.
+        tag: Tag,
+        /// Bytes of the text.
+        size: usize,
+    },
+}
+
+impl Act {
+    /// Bytes of the datagram.
+    #[expect(clippy::len_without_is_empty, reason = "no datagram of a client is empty")]
+    pub fn len(self) -> usize {
+        match self {
+            Act::Chat { size, .. } => size,
+            Act::Heartbeat => Up::Heartbeat.bytes().len(),
+            Act::Join => Up::Join.bytes().len(),
+            Act::Quit => Up::Quit.bytes().len(),
+        }
+    }
+
+    /// What the client says; a text is written to `scratch`.
+    pub fn say(self, scratch: &mut Vec<u8>) -> Up<'_> {
+        match self {
+            Act::Heartbeat => Up::Heartbeat,
+            Act::Join => Up::Join,
+            Act::Quit => Up::Quit,
+            Act::Chat { tag, size } => {
+                tag.write(size, scratch);
+                Up::Chat(scratch)
+            }
+        }
+    }
+}
+
+/// A swarm as the plan asks for it.
+#[derive(Clone, Debug)]
+pub struct SwarmOptions {
+    /// The groups in order.
+    pub groups: Vec<GroupOptions>,
+    /// What happens when.
+    pub events: Vec<TimedEvent>,
+    /// The number in every tag.
+    pub run: u32,
+    /// Whether clients that start again join explicitly (the server's rejoin is sticky).
+    pub join_explicitly: bool,
+}
+
+/// A timer: the order of the fields is the order in which simultaneous timers fire.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Timer {
+    kind: Kind,
+    /// A client, or the number of an event.
+    who: u32,
+    /// The client's epoch when the timer was set: timers of an earlier life are ignored.
+    epoch: u16,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Kind {
+    Event,
+    Churn,
+    Start,
+    Beat,
+    Chat,
+}
+
+/// One client.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    /// The origin of the heartbeat grid of this life.
+    anchor: Time,
+    /// Beats so far, in all lives; counts the draws of the jitter.
+    beats: u32,
+    /// Beats before this life.
+    beats_before: u32,
+    /// Messages so far, in all lives.
+    messages: u32,
+    /// Lives and deaths so far.
+    epoch: u16,
+    life: Life,
+}
+
+/// All virtual clients.
+#[derive(Debug)]
+pub struct Swarm {
+    options: SwarmOptions,
+    roster: Roster,
+    clients: Vec<Client>,
+    up: ClientSet,
+    timers: Calendar<Timer>,
+    beat: Family,
+    phase: Family,
+    chat: Family,
+    churn: Family,
+    victims: Family,
+}
+
+impl Swarm {
+    /// A swarm whose clients have not started yet; see [`Swarm::start`].
+    pub fn new(options: SwarmOptions, seed: Seed) -> Self {
+        let roster = Roster::new(options.groups.iter().map(|group| group.clients));
+        let clients = roster.clients();
+        let unborn = Client {
+            anchor: Time::ZERO,
+            beats: 0,
+            beats_before: 0,
+            messages: 0,
+            epoch: 0,
+            life: Life::Left,
+        };
+        let mut timers = Calendar::new();
+        for (number, event) in options.events.iter().enumerate() {
+            let timer = Timer { kind: Kind::Event, who: number as u32, epoch: 0 };
+            timers.push(Time::ZERO + event.at, timer);
+        }
+        Swarm {
+            options,
+            roster,
+            clients: vec![unborn; clients as usize],
+            up: ClientSet::with_room(clients),
+            timers,
+            beat: seed.family("swarm.beat"),
+            phase: seed.family("swarm.phase"),
+            chat: seed.family("swarm.chat"),
+            churn: seed.family("swarm.churn"),
+            victims: seed.family("swarm.victims"),
+        }
+    }
+
+    /// Starts every client at time zero, each with a random phase of its heartbeat.
+    pub fn start(&mut self, out: &mut impl Effects) {
+        for client in 0..self.roster.clients() {
+            let state = self.begin_life(Time::ZERO, client, out);
+            let group = &self.options.groups[self.roster.group_of(client)];
+            let stream = self.beat.stream(client.into());
+            let phase = self.phase.stream(client.into()).unit(0);
+            let (anchor, first) = group.heartbeat.first(Time::ZERO, phase, stream, 0);
+            self.clients[client as usize].anchor = anchor;
+            self.timers.push(first, Timer { kind: Kind::Beat, who: client, epoch: state.epoch });
+        }
+    }
+
+    /// Which clients belong to which group.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Who is up.
+    pub fn up(&self) -> &ClientSet {
+        &self.up
+    }
+
+    /// When [`Swarm::advance`] has something to do. It may turn out to be nothing.
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.timers.next_at()
+    }
+
+    /// Does what is due at `now` or before, each thing at its planned time.
+    pub fn advance(&mut self, now: Time, out: &mut impl Effects) {
+        while let Some((at, timer)) = self.timers.pop_until(now) {
+            if timer.kind == Kind::Event {
+                self.happen(at, timer.who, out);
+            } else if self.clients[timer.who as usize].epoch == timer.epoch {
+                self.fire(at, timer, out);
+            }
+        }
+    }
+
+    fn fire(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+        let id = timer.who;
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let client = &mut self.clients[id as usize];
+        match timer.kind {
+            Kind::Event => unreachable!("events have no client"),
+            Kind::Beat => {
+                let steps = client.beats - client.beats_before;
+                let join = steps == 0 && client.epoch > 1 && self.options.join_explicitly;
+                client.beats = client.beats.wrapping_add(1);
+                let stream = self.beat.stream(id.into());
+                let (steps, beat) = (u64::from(steps) + 1, u64::from(client.beats));
+                let next = group.heartbeat.next(at, client.anchor, steps, stream, beat);
+                self.timers.push(next, timer);
+                let act = if join { Act::Join } else { Act::Heartbeat };
+                out.send(at, id, act, &self.up);
+            }
+            Kind::Chat => {
+                let Some(chat) = &group.chat else { return };
+                let seq = client.messages;
+                client.messages = seq.wrapping_add(1);
+                let draw = chat_draw(client);
+                self.timers.push(at + chat.gap(self.chat.stream(id.into()), draw), timer);
+                let message = MessageId { sender: id, seq };
+                let tag = Tag { run: self.options.run, message, planned: at };
+                out.send(at, id, Act::Chat { tag, size: chat.size }, &self.up);
+            }
+            Kind::Churn => {
+                // The crash's share of all ends: its rate over the sum of rates.
+                let share = group.churn.crash / (group.churn.crash + group.churn.leave);
+                let draw = 2 * u64::from(client.epoch) + 1;
+                let crash = self.churn.stream(id.into()).unit(draw) < share;
+                self.end_life(at, id, if crash { Life::Crashed } else { Life::Left }, out);
+            }
+            Kind::Start => self.start_again(at, id, out),
+        }
+    }
+
+    /// A timed event of the scenario.
+    fn happen(&mut self, at: Time, number: u32, out: &mut impl Effects) {
+        let event = self.options.events[number as usize];
+        let wanted = event.happening != Happening::Join;
+        let candidates: Vec<ClientId> = (self.roster.range(event.group))
+            .filter(|client| self.up.contains(*client) == wanted)
+            .collect();
+        let amount = event.amount.of(candidates.len() as u32) as usize;
+        let mut draws = self.victims.stream(number.into()).draws();
+        let mut chosen = rand::seq::index::sample(&mut draws, candidates.len(), amount).into_vec();
+        chosen.sort_unstable();
+        for client in chosen.into_iter().map(|index| candidates[index]) {
+            match event.happening {
+                Happening::Crash => self.end_life(at, client, Life::Crashed, out),
+                Happening::Leave => self.end_life(at, client, Life::Left, out),
+                Happening::Join => self.start_again(at, client, out),
+            }
+        }
+    }
+
+    fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+        let state = self.begin_life(at, id, out);
+        // Someone who comes back says so at once; the period counts from there.
+        self.timers.push(at, Timer { kind: Kind::Beat, who: id, epoch: state.epoch });
+    }
+
+    /// What every start has in common: chat and churn are set, the beat is the caller's.
+    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl Effects) -> Client {
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let client = &mut self.clients[id as usize];
+        client.epoch = client.epoch.wrapping_add(1);
+        client.life = Life::Up;
+        client.anchor = at;
+        client.beats_before = client.beats;
+        let state = *client;
+        self.up.insert(id);
+        if let Some(chat) = &group.chat {
+            let gap = chat.first_gap(self.chat.stream(id.into()), chat_draw(&state));
+            self.timers.push(at + gap, Timer { kind: Kind::Chat, who: id, epoch: state.epoch });
+        }
+        let ends = group.churn.crash + group.churn.leave;
+        if ends > 0.0 {
+            let draw = self.churn.stream(id.into()).exponential(2 * u64::from(state.epoch));
+            let end = at + Span::from_seconds(draw / ends);
+            self.timers.push(end, Timer { kind: Kind::Churn, who: id, epoch: state.epoch });
+        }
+        out.life(at, id, Life::Up);
+        state
+    }
+
+    fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl Effects) {
+        let churn = self.options.groups[self.roster.group_of(id)].churn;
+        let client = &mut self.clients[id as usize];
+        client.epoch = client.epoch.wrapping_add(1);
+        client.life = life;
+        let epoch = client.epoch;
+        self.up.remove(id);
+        if let Some(after) = churn.rejoin_after {
+            self.timers.push(at + after, Timer { kind: Kind::Start, who: id, epoch });
+        }
+        if life == Life::Left {
+            out.send(at, id, Act::Quit, &self.up);
+        }
+        out.life(at, id, life);
+    }
+}
+
+/// Chat gaps are drawn by life and message, so that a new life has fresh ones.
+fn chat_draw(client: &Client) -> u64 {
+    u64::from(client.epoch) << 32 | u64::from(client.messages)
+}
