@@ -1,1 +1,26 @@
-fn main() {}
+//! `skipbeat`: arguments in, a plan run, an exit code out.
+#![forbid(unsafe_code)]
+
+mod exit;
+mod interrupt;
+mod options;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = match options.command {
+        Command::Run(options) => run::run(&options),
+    };
+    done.unwrap_or_else(|error| {
+        anstream::eprintln!("{}error:{:#} {error:#}", exit::RED, exit::RED);
+        exit::code_of(&error)
+    })
+    .into()
+}

@@ -13,6 +13,8 @@ pub(crate) struct Basis<'a> {
     /// Of all groups: a message goes to everybody.
     pub(crate) shares: Option<&'a Shares>,
     pub(crate) detection: &'a DetectionTally,
+    /// Whether who is a member is known; without it nothing of detection is.
+    pub(crate) membership_seen: bool,
     pub(crate) up: &'a DatagramTally,
     pub(crate) down: &'a DatagramTally,
     pub(crate) up_path: &'a PathTally,
@@ -27,6 +29,13 @@ pub(crate) struct Basis<'a> {
     /// The length of the whole run and of its window, in seconds.
     pub(crate) run_s: f64,
     pub(crate) window_s: f64,
+}
+
+impl Basis<'_> {
+    /// What was seen of evictions, where they can be seen.
+    fn seen(&self) -> Option<&DetectionTally> {
+        self.membership_seen.then_some(self.detection)
+    }
 }
 
 /// A metric.
@@ -78,20 +87,20 @@ metrics! {
     loss_run_mean: "mean run of consecutive losses on links to clients (RFC 3357)",
         |b| ratio(b.down_path.losses, b.down_path.loss_runs);
     crashes: "crashes in the window", |b| Some(b.detection.crashes as f64);
-    evictions: "evictions in the window, of any cause", |b| Some(b.detection.evictions as f64);
+    evictions: "evictions in the window, of any cause", |b| Some(b.seen()?.evictions as f64);
     eviction_latency_mean_s: "crash → the eviction that lasts (T_D), mean",
-        |b| b.detection.latency.mean();
-    eviction_latency_p50_s: "the same, median", |b| b.detection.latency.quantile(0.5);
-    eviction_latency_p99_s: "the same, 99th percentile", |b| b.detection.latency.quantile(0.99);
-    eviction_latency_max_s: "the same, longest", |b| b.detection.latency.max();
+        |b| b.seen()?.latency.mean();
+    eviction_latency_p50_s: "the same, median", |b| b.seen()?.latency.quantile(0.5);
+    eviction_latency_p99_s: "the same, 99th percentile", |b| b.seen()?.latency.quantile(0.99);
+    eviction_latency_max_s: "the same, longest", |b| b.seen()?.latency.max();
     false_evictions: "evictions of live clients in the window (mistakes)",
-        |b| Some(b.detection.mistakes as f64);
+        |b| Some(b.seen()?.mistakes as f64);
     mistake_rate_per_s: "false evictions per live client and second (λ_M)",
-        |b| per(b.detection.mistakes as f64, b.detection.live_time);
+        |b| per(b.seen()?.mistakes as f64, b.detection.live_time);
     mistake_duration_mean_s: "false eviction → a member again (T_M), mean",
-        |b| b.detection.mistake_durations.mean();
+        |b| b.seen()?.mistake_durations.mean();
     query_accuracy: "share of a live client's time in which it is a member (P_A)",
-        |b| per(b.detection.member_time, b.detection.live_time);
+        |b| per(b.seen()?.member_time, b.detection.live_time);
     latency_p50_s: "planned sending → first delivery, median", |b| b.latency.quantile(0.5);
     latency_p99_s: "the same, 99th percentile", |b| b.latency.quantile(0.99);
     latency_max_s: "the same, longest", |b| b.latency.max();
@@ -124,13 +133,13 @@ metrics! {
     latency_real_p99_s: "the same, 99th percentile", |b| b.latency_real.quantile(0.99);
     leaves: "leaves in the window", |b| Some(b.detection.leaves as f64);
     eviction_latency_samples: "crashes behind eviction_latency",
-        |b| Some(b.detection.latency.len() as f64);
+        |b| Some(b.seen()?.latency.len() as f64);
     eviction_latency_sd_s: "crash → the eviction that lasts, standard deviation",
-        |b| b.detection.latency.deviation();
-    eviction_latency_min_s: "the same, shortest", |b| b.detection.latency.min();
+        |b| b.seen()?.latency.deviation();
+    eviction_latency_min_s: "the same, shortest", |b| b.seen()?.latency.min();
     live_time_s: "client-seconds alive in the window", |b| Some(b.detection.live_time);
     stale_members_mean: "members that are dead, mean over the window",
-        |b| per(b.detection.stale_time, b.window_s);
+        |b| per(b.seen()?.stale_time, b.window_s);
 }
 
 /// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.

@@ -79,6 +79,8 @@ pub struct World {
     pub carriage: Option<[Carriage; 2]>,
     /// Whether the server's membership was seen from outside.
     pub foreign: bool,
+    /// Whether the membership could be seen at all: a foreign server shows it by its broadcasts.
+    pub membership_seen: bool,
     /// How much later than planned the clients sent; none in the simulator.
     pub lateness: Option<Distribution>,
     /// The limit of that, at the 99th percentile.
@@ -104,6 +106,13 @@ pub enum Doubt {
     SwarmDrops {
         /// By so many datagrams.
         count: u64,
+    },
+    /// The server that the run started ended before it was asked to.
+    ServerEnded {
+        /// Its program.
+        program: String,
+        /// How it ended.
+        status: String,
     },
     /// The swarm's sockets did not take what clients sent.
     NotSent {
@@ -132,6 +141,9 @@ impl std::fmt::Display for Doubt {
                 "the swarm's receive buffer overflowed: {count} datagrams lost on our side; raise \
                  swarm.receive_buffer (and net.core.rmem_max) or send less"
             ),
+            Doubt::ServerEnded { program, status } => {
+                write!(f, "the server command {program:?} ended in the middle of the run: {status}")
+            }
             Doubt::NotSent { count } => write!(
                 f,
                 "the kernel did not take {count} datagrams of the swarm; send less or raise \
@@ -361,13 +373,12 @@ impl Recorder {
     pub fn finish(mut self, world: World) -> Results {
         self.deliveries.finish(&self.flying_down, world.foreign, &self.roster);
         self.detection.finish(world.end, &self.roster);
-        let [up, down] = world.carriage.unwrap_or_else(|| self.frictionless());
+        let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
         self.settle_kernel(up.dropped.unwrap_or(0), down.dropped.unwrap_or(0));
         let doubts = self.doubts(&up, &down, world.lateness.as_ref(), world.lateness_limit);
         let carriage = [&up, &down];
 
         let groups: Vec<usize> = (0..self.roster.groups()).collect();
-        let run_s = world.end.seconds();
         let mut ledger = Vec::new();
         for group in std::iter::once(None).chain(groups.iter().copied().map(Some)) {
             let of = group.map_or(&groups[..], |g| &groups[g..=g]);
@@ -379,8 +390,8 @@ impl Recorder {
             ledger.extend(delivery_rows(group, &self.delivery_tally(of)));
         }
         let unexplained = total_unexplained(&ledger);
-        let figures = self.figures(&groups, Some(unexplained), carriage, run_s);
-        let by_group = groups.iter().map(|g| self.figures(&[*g], None, carriage, run_s)).collect();
+        let figures = self.figures(&groups, Some(unexplained), carriage, &world);
+        let by_group = groups.iter().map(|g| self.figures(&[*g], None, carriage, &world)).collect();
         let detection = self.detection_tally(&groups);
         let mut evictions = std::mem::take(&mut self.detection.evictions);
         evictions.sort_by_key(|eviction| (eviction.at, eviction.client));
@@ -490,7 +501,7 @@ impl Recorder {
         groups: &[usize],
         unexplained: Option<i64>,
         [up, down]: [&Carriage; 2],
-        run_s: f64,
+        world: &World,
     ) -> Figures {
         let whole = unexplained.is_some();
         let range = |g: &usize| self.roster.range(*g);
@@ -513,7 +524,8 @@ impl Recorder {
             up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),
             down_sent: groups.iter().map(|g| down.entered[*g]).sum(),
             unexplained,
-            run_s,
+            membership_seen: world.membership_seen,
+            run_s: world.end.seconds(),
             window_s: self.window.to.since(self.window.from).seconds(),
         })
     }

@@ -1,1 +1,23 @@
-//! stub
+//! Real sockets. The machines are those that run in the simulator; here a kernel carries their
+//! datagrams. The link model works on the swarm's side in both directions, so any server can be
+//! tested, and no privilege is needed.
+//!
+//! Where to look: `server` is the built-in server's thread, `swarm` the loop that plays all
+//! clients, `transport` their sockets, `outside` the membership of a server that is not ours,
+//! `sys` the system calls, `run` how it all is put together.
+
+mod clock;
+mod error;
+mod host;
+mod outside;
+mod run;
+mod server;
+mod swarm;
+mod sys;
+mod target;
+mod transport;
+
+pub use clock::Clock;
+pub use error::NetError;
+pub use host::{HostReport, peak_memory, thread_cpu, udp_counters};
+pub use run::{Outcome, run};

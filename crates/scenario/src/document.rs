@@ -40,6 +40,7 @@ pub(crate) struct Document {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct ServerTable {
+    listen: Option<Spanned<SocketAddr>>,
     target: Option<SocketAddr>,
     command: Option<Spanned<Vec<String>>>,
     heartbeat: Option<Mechanism>,
@@ -141,8 +142,16 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
 
 fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, ScenarioError> {
     let ordinary = Options::default();
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let target = match (table.target, table.command) {
-        (None, None) => Target::BuiltIn,
+        (Some(_), _) if table.listen.is_some() => {
+            let listen = table.listen.expect("it was just seen");
+            let message = "`listen` is for the built-in server, `target` for another one";
+            return Err(report.at(&listen, message));
+        }
+        (None, None) => {
+            Target::BuiltIn { listen: table.listen.map_or(anywhere, Spanned::into_inner) }
+        }
         (Some(address), None) => Target::Address { address },
         (None, Some(command)) => {
             let message = "a command needs `target`, the address that it will listen on";

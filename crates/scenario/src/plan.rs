@@ -78,7 +78,10 @@ pub struct ServerPlan {
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Target {
     /// The one in this program.
-    BuiltIn,
+    BuiltIn {
+        /// Where it listens; port 0 leaves the choice to the system.
+        listen: SocketAddr,
+    },
     /// One that runs already.
     Address {
         /// Where it listens.

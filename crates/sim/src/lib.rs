@@ -60,6 +60,7 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
         end: ended,
         carriage: None,
         foreign: false,
+        membership_seen: true,
         lateness: None,
         lateness_limit: plan.swarm.lateness_limit,
     })

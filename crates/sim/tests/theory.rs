@@ -73,7 +73,7 @@ fn crashing_under_lazy_sweep(texts_per_s: f64, duration: u32) -> Results {
         chat = {{ rate = {texts_per_s} }}
         [[group]]
         name = "g"
-        clients = 200
+        clients = 50
         heartbeat = {{ every = "5s" }}
         churn = {{ crash = {}, rejoin_after = "300s" }}
         up = {{ delay = "50ms" }}
@@ -130,10 +130,10 @@ fn detection_by_periodic_sweep() {
 
 #[test]
 fn detection_by_lazy_sweep() {
-    let results = crashing_under_lazy_sweep(1.0, 30_000);
+    let results = crashing_under_lazy_sweep(1.0, 120_000);
     detection_mean("lazy, λ=1, mean", &results, 8.55);
     tail("lazy, λ=1, p99", &results, 13.039, 0.01);
-    let results = crashing_under_lazy_sweep(0.1, 150_000);
+    let results = crashing_under_lazy_sweep(0.1, 700_000);
     detection_mean("lazy, λ=0.1, mean", &results, 17.55);
     tail("lazy, λ=0.1, p99", &results, 53.706, 0.01);
     tail("lazy, λ=0.1, P(T_D > 15)", &results, 15.0, 0.4797);

@@ -1,0 +1,42 @@
+//! Exit codes: one table, for `--help` and for the program.
+
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use skipbeat_scenario::ScenarioError;
+
+/// The style of the word "error".
+pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// How a command ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Pass = 0,
+    Failed = 1,
+    Inconclusive = 97,
+    BadScenario = 104,
+    Interrupted = 105,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The code that fits an error.
+pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
+    if error.is::<ScenarioError>() { Exit::BadScenario } else { Exit::Failed }
+}
+
+/// What `--help` says of exit codes.
+pub(crate) const HELP: &str = "\
+Exit codes:
+    0  pass
+    1  unexpected error: port in use, unreachable target, unwritable folder, …
+    2  wrong use of the command line
+   97  inconclusive: the generator was late, datagrams were lost on our side,
+       the ledger does not close
+  104  bad scenario
+  105  interrupted; the results so far are written";

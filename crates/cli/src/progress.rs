@@ -1,0 +1,60 @@
+//! How far the run is: a bar where standard error is a terminal, else a line now and then.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use skipbeat_core::{Span, Time};
+use skipbeat_net::Clock;
+
+/// Lines come this often where there is no terminal.
+const LINES_EVERY: Span = Span::from_secs(5);
+
+pub(crate) enum Progress {
+    Quiet,
+    Bar(ProgressBar),
+    Lines { end: Time, clock: Clock, next: Time },
+}
+
+impl Progress {
+    /// Progress towards `end`.
+    pub(crate) fn new(name: &str, end: Time, quiet: bool) -> Self {
+        if quiet {
+            return Progress::Quiet;
+        }
+        if !std::io::stderr().is_terminal() {
+            return Progress::Lines { end, clock: Clock::start(), next: Time::ZERO + LINES_EVERY };
+        }
+        let bar = ProgressBar::new(end.nanos() / 1_000_000);
+        let template = "{prefix} {wide_bar} {msg} {percent:>3} % {eta:>4} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_owned());
+        Progress::Bar(bar)
+    }
+
+    /// The run has come to `now`.
+    pub(crate) fn reach(&mut self, now: Time) {
+        match self {
+            Progress::Quiet => {}
+            Progress::Bar(bar) => {
+                bar.set_position(now.nanos() / 1_000_000);
+                bar.set_message(format!("{:.0} s", now.seconds()));
+            }
+            Progress::Lines { end, clock, next } => {
+                let real = clock.now();
+                if real >= *next {
+                    *next = real + LINES_EVERY;
+                    eprintln!("{:.1} of {:.1} s", now.seconds(), end.seconds());
+                }
+            }
+        }
+    }
+
+    /// The run is over.
+    pub(crate) fn finish(self) {
+        if let Progress::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Membership of a server that is not ours, seen from outside: whoever gets a broadcast that
+//! others get is a member. A crashed client keeps its socket, so the last broadcast that still
+//! reaches it and the first that does not bracket its eviction.
+//!
+//! What happens between two broadcasts (evicted and back again) is not seen, and without chat
+//! nothing is.
+
+use std::collections::VecDeque;
+
+use skipbeat_core::{ClientId, ClientSet, MessageId, Span, Time};
+
+/// How long after its first datagram a broadcast is taken to be complete.
+const SETTLED: Span = Span::from_millis(500);
+
+/// What was concluded.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Conclusion {
+    Joined { at: Time, client: ClientId },
+    Quit { at: Time, client: ClientId },
+    Evicted { at: Time, client: ClientId, uncertainty: Span },
+    Broadcast { at: Time, message: MessageId, members: ClientSet },
+}
+
+#[derive(Debug)]
+struct Broadcast {
+    message: MessageId,
+    first_seen: Time,
+    got: ClientSet,
+}
+
+/// What is known of the members.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    members: ClientSet,
+    /// When the last broadcast that each client got was first seen.
+    last_got: Vec<Time>,
+    open: VecDeque<Broadcast>,
+    /// Clients whose `quit` was sent on its way and not lost by a link.
+    quitting: ClientSet,
+    /// Broadcasts that were taken to be complete.
+    pub(crate) broadcasts: u64,
+}
+
+impl Outside {
+    pub(crate) fn new(clients: u32) -> Self {
+        Outside { last_got: vec![Time::ZERO; clients as usize], ..Outside::default() }
+    }
+
+    /// A client starts again.
+    pub(crate) fn started(&mut self, client: ClientId) {
+        self.quitting.remove(client);
+    }
+
+    /// A client's `quit` goes to the server.
+    pub(crate) fn quits(&mut self, client: ClientId) {
+        self.quitting.insert(client);
+    }
+
+    /// A datagram with a message came from the server, before any link towards the client.
+    pub(crate) fn got(&mut self, now: Time, client: ClientId, message: MessageId) {
+        let known = self.open.iter_mut().rev().find(|broadcast| broadcast.message == message);
+        match known {
+            Some(broadcast) => {
+                broadcast.got.insert(client);
+            }
+            None => {
+                let mut got = ClientSet::with_room(self.last_got.len() as u32);
+                got.insert(client);
+                self.open.push_back(Broadcast { message, first_seen: now, got });
+            }
+        }
+    }
+
+    /// Draws conclusions from the broadcasts that are complete by `now`.
+    pub(crate) fn settle(&mut self, now: Time, mut conclude: impl FnMut(Conclusion)) {
+        while self.open.front().is_some_and(|b| b.first_seen + SETTLED <= now) {
+            let Some(Broadcast { message, first_seen, got }) = self.open.pop_front() else {
+                return;
+            };
+            self.broadcasts += 1;
+            for client in got.iter() {
+                if self.members.insert(client) {
+                    conclude(Conclusion::Joined { at: first_seen, client });
+                }
+                self.last_got[client as usize] = first_seen;
+            }
+            let gone: Vec<_> = self.members.iter().filter(|c| !got.contains(*c)).collect();
+            for client in gone {
+                self.members.remove(client);
+                if self.quitting.contains(client) {
+                    conclude(Conclusion::Quit { at: first_seen, client });
+                    continue;
+                }
+                let last = self.last_got[client as usize];
+                let uncertainty = Span::from_nanos(first_seen.since(last).nanos() / 2);
+                let at = last + uncertainty;
+                conclude(Conclusion::Evicted { at, client, uncertainty });
+            }
+            conclude(Conclusion::Broadcast { at: first_seen, message, members: got });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_broadcasts_bracket_an_eviction() {
+        let mut outside = Outside::new(3);
+        let at = |s| Time::ZERO + Span::from_secs(s);
+        let said = |seq| MessageId { sender: 0, seq };
+        for client in [0, 1, 2] {
+            outside.got(at(1), client, said(0));
+        }
+        outside.quits(2);
+        outside.got(at(5), 0, said(1));
+        let mut conclusions = Vec::new();
+        outside.settle(at(9), |c| conclusions.push(c));
+        let set = |clients: &[u32]| {
+            let mut set = ClientSet::with_room(3);
+            for client in clients {
+                set.insert(*client);
+            }
+            set
+        };
+        assert_eq!(
+            conclusions,
+            [
+                Conclusion::Joined { at: at(1), client: 0 },
+                Conclusion::Joined { at: at(1), client: 1 },
+                Conclusion::Joined { at: at(1), client: 2 },
+                Conclusion::Broadcast { at: at(1), message: said(0), members: set(&[0, 1, 2]) },
+                Conclusion::Evicted { at: at(3), client: 1, uncertainty: Span::from_secs(2) },
+                Conclusion::Quit { at: at(5), client: 2 },
+                Conclusion::Broadcast { at: at(5), message: said(1), members: set(&[0]) },
+            ]
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! One run on real sockets, put together: server, sockets, swarm, and the books at the end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use skipbeat_core::{Roster, Span, Time};
+use skipbeat_measure::{Carriage, Doubt, Recorder, Results, Window, World};
+use skipbeat_scenario::{Plan, Target};
+use skipbeat_swarm::Swarm;
+
+use crate::clock::Clock;
+use crate::host::{self, HostReport};
+use crate::server::{BoundServer, RunningServer, ServerCounts};
+use crate::swarm::{Tunnel, close, play};
+use crate::target::{RunningCommand, expect_listener};
+use crate::transport::Transport;
+use crate::{NetError, udp_counters};
+
+/// A server that is not ours may still answer this long after the end.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
+/// Room for a datagram from a server beyond the longest text: its ending and what else it adds.
+const ROOM_FOR_ENDING: usize = 1024;
+
+/// What a run on real sockets came to.
+pub struct Outcome {
+    /// What was measured.
+    pub results: Results,
+    /// What it cost.
+    pub host: HostReport,
+    /// Why it ended early, if it failed in the middle. The results are those until then.
+    pub failure: Option<NetError>,
+}
+
+/// The server under test.
+enum Tested {
+    BuiltIn(Box<RunningServer>),
+    Address { drops_before: Option<u64> },
+    Command { command: RunningCommand, drops_before: Option<u64> },
+}
+
+/// Runs a plan. `go_on` is told the time now and then and ends the run by saying no.
+///
+/// # Errors
+/// Where the run can't begin: ports, targets, commands, limits. What fails later is in the
+/// outcome, beside what was measured until then.
+pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, NetError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(NetError::Socket)?;
+    runtime.block_on(run_here(plan, go_on))
+}
+
+async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, NetError> {
+    let udp_before = udp_counters();
+    let (mut tested, mut transport, clock) = begin(plan).await?;
+    let window = Window {
+        from: plan.measured_from(),
+        to: plan.measured_to(),
+        end: plan.end(),
+        detection: plan.detection_horizon(),
+    };
+    let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
+    let foreign = !matches!(tested, Tested::BuiltIn(_));
+    let mut tunnel = Tunnel::new(plan, Recorder::new(plan.roster(), window), foreign);
+    let cpu_before = host::thread_cpu();
+
+    let server = tested.built_in();
+    let mut failure =
+        play(&mut swarm, &mut tunnel, &mut transport, server, clock, go_on).await.err();
+    if failure.is_some() {
+        tunnel.end = clock.now();
+    }
+    let counts = tested.end(plan, &mut tunnel).await?;
+    let closed = close(&mut tunnel, &mut transport, tested.built_in(), clock);
+    failure = failure.or(closed.err());
+
+    let wall_s = clock.now().seconds();
+    let cpu = host::thread_cpu().saturating_sub(cpu_before);
+    let dropped = transport.dropped().map_err(NetError::Socket)?;
+    let carriage = carriage(&tunnel, &transport, &counts, dropped, &plan.roster());
+    let membership_seen = tunnel.outside.as_ref().is_none_or(|outside| outside.broadcasts > 0);
+    let mut results = tunnel.recorder.finish(World {
+        end: tunnel.end,
+        carriage: Some(carriage),
+        foreign,
+        membership_seen,
+        lateness: Some(tunnel.lateness),
+        lateness_limit: plan.swarm.lateness_limit,
+    });
+    results.doubts.extend(counts.ended);
+
+    let receive_buffers = [("swarm", Some(transport.receive_buffer()))]
+        .into_iter()
+        .chain([("server", tested.built_in().map(|server| server.receive_buffer))]);
+    let cpu_s = [("swarm", Some(cpu)), ("server", counts.server.as_ref().map(|counts| counts.cpu))];
+    let cpu_s = named(cpu_s.map(|(name, cpu)| (name, cpu.map(Span::seconds))));
+    let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
+    let all_cpu: f64 = cpu_s.values().sum();
+    let host = HostReport {
+        wall_s,
+        peak_memory_bytes: host::peak_memory(),
+        datagrams,
+        ns_per_datagram: (datagrams > 0).then(|| all_cpu * 1e9 / datagrams as f64),
+        cpu_s,
+        receive_buffers: named(receive_buffers),
+        udp_before,
+        udp_after: udp_counters(),
+        lateness_p99_s: results.lateness.as_ref().and_then(|l| l.quantile(0.99)),
+        lateness_max_s: results.lateness.as_ref().and_then(|l| l.max()),
+    };
+    Ok(Outcome { results, host, failure: failure.map(NetError::Socket) })
+}
+
+/// Starts the server, or finds it, and opens the clients' sockets towards it.
+async fn begin(plan: &Plan) -> Result<(Tested, Transport, Clock), NetError> {
+    let clients = plan.roster().clients();
+    let longest = plan.groups.iter().filter_map(|group| Some(group.behaviour.chat?.size)).max();
+    let room = longest.unwrap_or(0) + ROOM_FOR_ENDING;
+    let open = |target: SocketAddr| {
+        let swarm = &plan.swarm;
+        Transport::open(target, clients, swarm.sockets, swarm.receive_buffer, room)
+    };
+    match &plan.server.target {
+        Target::BuiltIn { listen } => {
+            let bound = BoundServer::bind(*listen, plan.server.receive_buffer)?;
+            let transport = open(bound.address())?;
+            let addresses = transport.addresses().map_err(NetError::Socket)?;
+            let clock = Clock::start();
+            let server = bound.start(plan.server.options, plan.seed(), clock, addresses);
+            Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
+        }
+        Target::Address { address } => {
+            expect_listener(*address).await?;
+            let drops_before = drops_of(*address);
+            Ok((Tested::Address { drops_before }, open(*address)?, Clock::start()))
+        }
+        Target::Command { command, address } => {
+            let command = RunningCommand::start(command, *address).await?;
+            let drops_before = drops_of(*address);
+            Ok((Tested::Command { command, drops_before }, open(*address)?, Clock::start()))
+        }
+    }
+}
+
+/// What is known of the server when it is over.
+struct ServerEnd {
+    /// What the built-in one counted.
+    server: Option<ServerCounts>,
+    /// What a foreign one's socket threw away, where this machine can tell.
+    dropped: Option<u64>,
+    /// A command that ended before it was asked to.
+    ended: Option<Doubt>,
+}
+
+impl Tested {
+    fn built_in(&self) -> Option<&RunningServer> {
+        match self {
+            Tested::BuiltIn(server) => Some(server),
+            Tested::Address { .. } | Tested::Command { .. } => None,
+        }
+    }
+
+    /// Ends the server, after it has read what was sent to it.
+    async fn end(&mut self, plan: &Plan, tunnel: &mut Tunnel) -> Result<ServerEnd, NetError> {
+        if let Tested::BuiltIn(server) = self {
+            let counts = server.stop()?;
+            return Ok(ServerEnd {
+                dropped: Some(counts.dropped),
+                server: Some(counts),
+                ended: None,
+            });
+        }
+        tokio::time::sleep(LAST_ANSWERS).await;
+        let (Target::Address { address } | Target::Command { address, .. }) = &plan.server.target
+        else {
+            return Err(NetError::ServerThread);
+        };
+        let drops = drops_of(*address);
+        let since = |before: &Option<u64>| Some(drops?.saturating_sub((*before)?));
+        tunnel.now = tunnel.end;
+        match self {
+            Tested::BuiltIn(_) => unreachable!("it was handled above"),
+            Tested::Address { drops_before } => {
+                Ok(ServerEnd { server: None, dropped: since(drops_before), ended: None })
+            }
+            Tested::Command { command, drops_before } => {
+                let dropped = since(drops_before);
+                let ended = command.ended().map(|(program, status)| Doubt::ServerEnded {
+                    program,
+                    status: status.to_string(),
+                });
+                command.stop().await.map_err(NetError::Socket)?;
+                Ok(ServerEnd { server: None, dropped, ended })
+            }
+        }
+    }
+}
+
+/// The drop counter of a socket on this machine; another machine's can't be read.
+fn drops_of(address: SocketAddr) -> Option<u64> {
+    address.ip().is_loopback().then(|| host::dropped_at_port(address.port()))?
+}
+
+/// What the sockets and the kernel did with the datagrams, up and down.
+fn carriage(
+    tunnel: &Tunnel,
+    transport: &Transport,
+    end: &ServerEnd,
+    dropped: u64,
+    roster: &Roster,
+) -> [Carriage; 2] {
+    let by_group = |counts: &[u64]| ServerCounts::by_group(counts, roster);
+    let up = Carriage {
+        entered: tunnel.handed.clone(),
+        not_sent: transport.not_sent(),
+        dropped: end.dropped,
+        left: end.server.as_ref().map(|counts| by_group(&counts.received)),
+    };
+    // What a foreign server sent is known only by what reached our socket, read or dropped. The
+    // dropped have no group: they stand behind the groups.
+    let entered = match &end.server {
+        Some(counts) => by_group(&counts.sent),
+        None => tunnel.received.iter().copied().chain([dropped]).collect(),
+    };
+    let down = Carriage {
+        entered,
+        not_sent: end.server.as_ref().map_or(0, |counts| counts.not_sent),
+        dropped: Some(dropped),
+        left: Some(tunnel.received.clone()),
+    };
+    [up, down]
+}
+
+fn named<T>(figures: impl IntoIterator<Item = (&'static str, Option<T>)>) -> BTreeMap<String, T> {
+    figures.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}

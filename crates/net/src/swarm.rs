@@ -1,0 +1,364 @@
+//! The loop that plays all clients on real sockets: it fires their timers at planned times, puts
+//! their datagrams on the links, hands to the kernel what leaves a link, and takes what the server
+//! sends through the links towards the clients. It also hears what the server tells and records
+//! everything.
+
+use std::io;
+
+use skipbeat_core::{Calendar, ClientId, ClientSet, Direction, Life, Roster, Span, Time};
+use skipbeat_link::{Links, Verdict};
+use skipbeat_measure::{Distribution, Event, MessageSlot, Recorder};
+use skipbeat_protocol::{BYE, Tag};
+use skipbeat_scenario::Plan;
+use skipbeat_server::Note;
+use skipbeat_swarm::{Act, Effects, Swarm};
+
+use crate::clock::Clock;
+use crate::outside::{Conclusion, Outside};
+use crate::server::{RunningServer, ServerEvent};
+use crate::sys::Alarm;
+use crate::transport::Transport;
+
+/// The caller hears of the progress, and can end the run, this often.
+const LOOK: Span = Span::from_millis(100);
+/// Batches that are read before timers have their turn.
+const BATCHES_AT_ONCE: usize = 16;
+
+/// A datagram on a link.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Flying {
+    direction: Direction,
+    client: ClientId,
+    index: u32,
+    copy: bool,
+    load: Load,
+}
+
+/// What a datagram on a link carries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Load {
+    /// What a client says.
+    Heartbeat,
+    Join,
+    Quit,
+    Chat {
+        seq: u32,
+        planned: Time,
+        size: u32,
+        message: Option<MessageSlot>,
+    },
+    /// What the server says; only its length matters any more.
+    FromServer {
+        bytes: u32,
+        message: Option<MessageSlot>,
+    },
+}
+
+impl Load {
+    fn message(self) -> Option<MessageSlot> {
+        match self {
+            Load::Chat { message, .. } | Load::FromServer { message, .. } => message,
+            Load::Heartbeat | Load::Join | Load::Quit => None,
+        }
+    }
+
+    /// What a client says, as the swarm said it.
+    fn act(self, run: u32, sender: ClientId) -> Option<Act> {
+        match self {
+            Load::Heartbeat => Some(Act::Heartbeat),
+            Load::Join => Some(Act::Join),
+            Load::Quit => Some(Act::Quit),
+            Load::Chat { seq, planned, size, .. } => {
+                let message = skipbeat_core::MessageId { sender, seq };
+                Some(Act::Chat { tag: Tag { run, message, planned }, size: size as usize })
+            }
+            Load::FromServer { .. } => None,
+        }
+    }
+}
+
+/// Everything between the swarm machine and the sockets.
+pub(crate) struct Tunnel {
+    pub(crate) recorder: Recorder,
+    pub(crate) lateness: Distribution,
+    pub(crate) outside: Option<Outside>,
+    /// Datagrams read from our sockets, by group.
+    pub(crate) received: Vec<u64>,
+    /// Datagrams handed to our sockets, by group.
+    pub(crate) handed: Vec<u64>,
+    roster: Roster,
+    run: u32,
+    /// What is later than this is heard as if it came at the end.
+    pub(crate) end: Time,
+    pub(crate) now: Time,
+    up: Links,
+    down: Links,
+    /// On links to the server; they leave for the kernel on time.
+    flying_up: Calendar<Flying>,
+    /// On links to clients; whoever looks finds out when they arrived.
+    flying_down: Calendar<Flying>,
+}
+
+impl Tunnel {
+    pub(crate) fn new(plan: &Plan, recorder: Recorder, foreign: bool) -> Self {
+        let roster = plan.roster();
+        let clients = roster.clients();
+        let up = plan.groups.iter().map(|group| group.up).collect();
+        let down = plan.groups.iter().map(|group| group.down).collect();
+        Tunnel {
+            recorder,
+            lateness: Distribution::default(),
+            outside: foreign.then(|| Outside::new(clients)),
+            received: vec![0; roster.groups()],
+            handed: vec![0; roster.groups()],
+            run: plan.run_id(),
+            end: plan.end(),
+            now: Time::ZERO,
+            up: Links::new(plan.seed(), Direction::Up, up, clients),
+            down: Links::new(plan.seed(), Direction::Down, down, clients),
+            flying_up: Calendar::new(),
+            flying_down: Calendar::new(),
+            roster,
+        }
+    }
+
+    fn record(&mut self, at: Time, event: Event<'_>) {
+        self.recorder.record(at.min(self.end), event);
+    }
+
+    fn launch(&mut self, direction: Direction, client: ClientId, verdict: Verdict, load: Load) {
+        let Ok(at) = verdict.arrival else { return };
+        let calendar = match direction {
+            Direction::Up => &mut self.flying_up,
+            Direction::Down => &mut self.flying_down,
+        };
+        let flying = Flying { direction, client, index: verdict.index, copy: false, load };
+        calendar.push(at, flying);
+        if let Some(at) = verdict.copy {
+            calendar.push(at, Flying { copy: true, ..flying });
+        }
+    }
+
+    /// A datagram of the server reached our socket.
+    fn receive(&mut self, client: ClientId, payload: &[u8]) {
+        if payload == BYE {
+            return;
+        }
+        let group = self.roster.group_of(client);
+        self.received[group] += 1;
+        let tag = Tag::find(payload).filter(|tag| tag.run == self.run);
+        let message = tag.and_then(|tag| self.recorder.find(tag.message));
+        if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
+            outside.got(self.now, client, tag.message);
+        }
+        let (now, direction, bytes) = (self.now, Direction::Down, payload.len());
+        let verdict = self.down.judge(now, group, client);
+        self.record(now, Event::Offered { direction, client, bytes, verdict, message });
+        let load = Load::FromServer { bytes: bytes as u32, message };
+        self.launch(direction, client, verdict, load);
+    }
+
+    /// Takes off the links what has arrived: upwards it goes to the kernel, downwards to clients.
+    fn land(&mut self, last: Time, transport: &mut Transport, scratch: &mut Vec<u8>) {
+        let until = self.now.min(last);
+        while let Some((at, flying)) = self.flying_up.pop_until(until) {
+            let Flying { client, index, copy, load, .. } = flying;
+            let (direction, message) = (Direction::Up, load.message());
+            let Some(act) = load.act(self.run, client) else { continue };
+            let said = act.say(scratch).bytes();
+            transport.send(client, said);
+            self.handed[self.roster.group_of(client)] += 1;
+            let bytes = said.len();
+            self.record(at, Event::Arrived { direction, client, bytes, index, copy, message });
+        }
+        while let Some((at, flying)) = self.flying_down.pop_until(until) {
+            let Flying { client, index, copy, load, .. } = flying;
+            let (direction, message) = (Direction::Down, load.message());
+            let Load::FromServer { bytes, .. } = load else { continue };
+            let bytes = bytes as usize;
+            self.record(at, Event::Arrived { direction, client, bytes, index, copy, message });
+        }
+    }
+
+    /// Hears what the built-in server tells.
+    fn hear(&mut self, server: &RunningServer) {
+        for event in server.events() {
+            match event {
+                ServerEvent::Broadcast { at, tag, members } => {
+                    let message = self.message(tag);
+                    self.record(at, Event::Broadcast { message, members: &members });
+                }
+                ServerEvent::Note { peer, .. } if peer >= self.roster.clients() => {}
+                ServerEvent::Note { at, peer: client, note, tag } => {
+                    let event = match note {
+                        Note::Joined => Event::Joined { client },
+                        Note::Quit => Event::Quit { client },
+                        Note::Evicted { silence } => {
+                            let (silence, uncertainty) = (Some(silence), Span::ZERO);
+                            Event::Evicted { client, silence, uncertainty }
+                        }
+                        Note::Refused(cause) => {
+                            let message = self.message(tag);
+                            Event::Refused { client, cause: cause.name(), message }
+                        }
+                    };
+                    self.record(at, event);
+                }
+            }
+        }
+    }
+
+    fn message(&self, tag: Option<Tag>) -> Option<MessageSlot> {
+        tag.filter(|tag| tag.run == self.run).and_then(|tag| self.recorder.find(tag.message))
+    }
+
+    /// Concludes from what clients got who the members of a foreign server are.
+    fn conclude(&mut self, until: Time) {
+        let Some(mut outside) = self.outside.take() else { return };
+        outside.settle(until, |conclusion| match conclusion {
+            Conclusion::Joined { at, client } => self.record(at, Event::Joined { client }),
+            Conclusion::Quit { at, client } => self.record(at, Event::Quit { client }),
+            Conclusion::Evicted { at, client, uncertainty } => {
+                self.record(at, Event::Evicted { client, silence: None, uncertainty });
+            }
+            Conclusion::Broadcast { at, message, members } => {
+                let message = self.recorder.find(message);
+                self.record(at, Event::Broadcast { message, members: &members });
+            }
+        });
+        self.outside = Some(outside);
+    }
+
+    /// Tells what is still on the links.
+    fn leave_in_flight(&mut self) {
+        let up = std::mem::take(&mut self.flying_up);
+        let down = std::mem::take(&mut self.flying_down);
+        for (_, Flying { direction, client, load, .. }) in up.iter().chain(down.iter()) {
+            let message = load.message();
+            self.record(self.end, Event::InFlight { direction, client, message });
+        }
+    }
+}
+
+impl Effects for Tunnel {
+    fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet) {
+        self.lateness.record(self.now.since(planned));
+        let mut message = None;
+        if let Act::Chat { tag, .. } = act {
+            self.record(planned, Event::Chat { message: tag.message, actual: self.now, up });
+            message = self.recorder.find(tag.message);
+        }
+        // The link works by planned times, so that its verdicts are those of the simulator.
+        let verdict = self.up.judge(planned, self.roster.group_of(client), client);
+        let (direction, bytes) = (Direction::Up, act.len());
+        self.record(planned, Event::Offered { direction, client, bytes, verdict, message });
+        let load = match act {
+            Act::Heartbeat => Load::Heartbeat,
+            Act::Join => Load::Join,
+            Act::Quit => {
+                if let Some(outside) = self.outside.as_mut().filter(|_| verdict.arrival.is_ok()) {
+                    outside.quits(client);
+                }
+                Load::Quit
+            }
+            Act::Chat { tag, size } => Load::Chat {
+                seq: tag.message.seq,
+                planned: tag.planned,
+                size: size as u32,
+                message,
+            },
+        };
+        self.launch(direction, client, verdict, load);
+    }
+
+    fn life(&mut self, at: Time, client: ClientId, life: Life) {
+        if let Some(outside) = self.outside.as_mut().filter(|_| life == Life::Up) {
+            outside.started(client);
+        }
+        self.record(at, Event::Life { client, life });
+    }
+}
+
+/// Plays the swarm until the end of the plan, or until `go_on` says no. `tunnel.end` is the end
+/// that it came to, also where it failed.
+pub(crate) async fn play(
+    swarm: &mut Swarm,
+    tunnel: &mut Tunnel,
+    transport: &mut Transport,
+    server: Option<&RunningServer>,
+    clock: Clock,
+    go_on: &mut dyn FnMut(Time) -> bool,
+) -> io::Result<()> {
+    let alarm = Alarm::new()?;
+    let mut scratch = Vec::new();
+    let mut next_look = Time::ZERO;
+    swarm.start(tunnel);
+    loop {
+        let empty = drain(tunnel, transport, server, clock, BATCHES_AT_ONCE)?;
+        // What was planned before the end happens, however late it is; the end itself is out.
+        let last = tunnel.end - Span::from_nanos(1);
+        tunnel.now = clock.now();
+        swarm.advance(tunnel.now.min(last), tunnel);
+        tunnel.land(last, transport, &mut scratch);
+        transport.flush().await?;
+        tunnel.conclude(tunnel.now);
+        if tunnel.now > last {
+            return Ok(());
+        }
+        if tunnel.now >= next_look {
+            next_look = tunnel.now + LOOK;
+            if !go_on(tunnel.now) {
+                tunnel.end = tunnel.now;
+                return Ok(());
+            }
+        }
+        if !empty {
+            continue;
+        }
+        let due = [swarm.next_deadline(), tunnel.flying_up.next_at()].into_iter().flatten();
+        let due = due.fold(next_look.min(tunnel.end), Time::min);
+        let wait = due.since(clock.now());
+        if !wait.is_zero() {
+            tokio::select! {
+                ready = transport.readable() => ready?,
+                slept = alarm.sleep(wait) => slept?,
+            }
+        }
+    }
+}
+
+/// Reads up to so many batches; says whether the sockets are empty.
+fn drain(
+    tunnel: &mut Tunnel,
+    transport: &mut Transport,
+    server: Option<&RunningServer>,
+    clock: Clock,
+    batches: usize,
+) -> io::Result<bool> {
+    for _ in 0..batches {
+        let more = transport.fill()?;
+        tunnel.now = clock.now();
+        // Whatever was read, the server told of before it sent it.
+        if let Some(server) = server {
+            tunnel.hear(server);
+        }
+        transport.each(|client, payload| tunnel.receive(client, payload));
+        if !more {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// After the server has ended: reads what is left and closes the books.
+pub(crate) fn close(
+    tunnel: &mut Tunnel,
+    transport: &mut Transport,
+    server: Option<&RunningServer>,
+    clock: Clock,
+) -> io::Result<()> {
+    while !drain(tunnel, transport, server, clock, BATCHES_AT_ONCE)? {}
+    tunnel.conclude(Time::NEVER);
+    tunnel.leave_in_flight();
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! A server that is not ours: an address, or a command that the run starts and stops.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use skipbeat_core::{Span, Time};
+use tokio::process::{Child, Command};
+
+use crate::clock::Clock;
+use crate::{NetError, sys};
+
+/// How long a command may take until it listens.
+const START: Span = Span::from_secs(10);
+/// How long it may take to end when it is asked to.
+const END: Duration = Duration::from_secs(2);
+/// How long "port unreachable" may take to come back.
+const ANSWER: Duration = Duration::from_millis(200);
+
+/// A command that runs.
+pub(crate) struct RunningCommand {
+    child: Child,
+    program: String,
+}
+
+impl RunningCommand {
+    /// Starts it and waits until something listens at the address.
+    pub(crate) async fn start(command: &[String], address: SocketAddr) -> Result<Self, NetError> {
+        if listens(address).await.map_err(NetError::Socket)? {
+            return Err(NetError::Occupied { target: address });
+        }
+        let (program, arguments) = command.split_first().ok_or(NetError::NoProgram)?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| NetError::Command { program: program.clone(), source })?;
+        let clock = Clock::start();
+        while clock.now() < Time::ZERO + START {
+            if let Some(status) = child.try_wait().map_err(NetError::Socket)? {
+                return Err(NetError::Ended { program: program.clone(), status });
+            }
+            if listens(address).await.map_err(NetError::Socket)? {
+                return Ok(RunningCommand { child, program: program.clone() });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(NetError::Silent { program: program.clone(), target: address })
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn ended(&mut self) -> Option<(String, ExitStatus)> {
+        Some((self.program.clone(), self.child.try_wait().ok()??))
+    }
+
+    /// Asks it to end, and makes it.
+    pub(crate) async fn stop(&mut self) -> io::Result<()> {
+        if let Some(process) = self.child.id() {
+            sys::terminate(process);
+        }
+        if tokio::time::timeout(END, self.child.wait()).await.is_err() {
+            self.child.kill().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Fails where nothing listens at the address.
+pub(crate) async fn expect_listener(target: SocketAddr) -> Result<(), NetError> {
+    if listens(target).await.map_err(NetError::Socket)? {
+        Ok(())
+    } else {
+        Err(NetError::Unreachable { target })
+    }
+}
+
+/// Whether something listens, as far as that can be known: `quit` of a stranger is ignored, and a
+/// closed port answers "unreachable". Silence counts as a listener.
+async fn listens(address: SocketAddr) -> io::Result<bool> {
+    let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(address)?;
+    socket.set_nonblocking(true)?;
+    let socket = tokio::net::UdpSocket::from_std(socket)?;
+    let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
+    match socket.send(skipbeat_protocol::QUIT).await {
+        Err(e) if refused(&e) => return Ok(false),
+        sent => sent?,
+    };
+    match tokio::time::timeout(ANSWER, socket.recv(&mut [0; 64])).await {
+        Ok(Err(e)) if refused(&e) => Ok(false),
+        _ => Ok(true),
+    }
+}

@@ -1,0 +1,287 @@
+//! The summary of a run: what was asked beside what came, then the figures that matter.
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::{Map, Value, json};
+use skipbeat_core::Direction;
+use skipbeat_link::{LinkOptions, Reorder};
+use skipbeat_measure::{DatagramTally, Figures, PathTally, Results};
+use skipbeat_scenario::{Plan, Target};
+
+const BOLD: Style = Style::new().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// What stands for a figure that is undefined.
+const UNKNOWN: &str = "–";
+
+/// The summary as text with terminal colours; print it through something that drops them where
+/// they are not wanted.
+pub fn text_summary(plan: &Plan, results: &Results) -> String {
+    let mut text = String::new();
+    let lines = [head(plan), asked_and_got(plan, results), outcome(plan, results), ledger(results)];
+    for part in lines {
+        text.push_str(&part);
+        text.push('\n');
+    }
+    text.push_str(&verdict(results));
+    text
+}
+
+fn head(plan: &Plan) -> String {
+    let server = match &plan.server.target {
+        Target::BuiltIn { .. } => "built-in server".to_owned(),
+        Target::Address { address } => format!("server at {address}"),
+        Target::Command { command, .. } => format!("server {}", command.join(" ")),
+    };
+    let server = if plan.mode.name() == "sim" { "built-in server core".to_owned() } else { server };
+    let mut text = format!(
+        "{BOLD}{}{BOLD:#}  {}, seed {}, {} clients, {server}\n",
+        plan.name,
+        plan.mode.name(),
+        plan.seed,
+        thousands(plan.roster().clients().into()),
+    );
+    if !plan.description.is_empty() {
+        let _ = writeln!(text, "{}", plan.description);
+    }
+    let _ = writeln!(
+        text,
+        "measured {} after {} of warm-up, {} of drain",
+        plan.duration, plan.warmup, plan.drain
+    );
+    text
+}
+
+/// The impairments that are switched on, as asked and as they came out.
+fn asked_and_got(plan: &Plan, results: &Results) -> String {
+    let mut rows = vec![[String::new(), "asked".to_owned(), "got".to_owned()]];
+    for (g, group) in plan.groups.iter().enumerate() {
+        for direction in Direction::BOTH {
+            let options = match direction {
+                Direction::Up => &group.up,
+                Direction::Down => &group.down,
+            };
+            let links = &results.links[direction as usize][g];
+            let path = &results.paths[direction as usize][g];
+            for [what, asked, got] in stages(options, links, path) {
+                rows.push([format!("{} {} {what}", group.name, direction.name()), asked, got]);
+            }
+        }
+    }
+    if rows.len() == 1 {
+        return format!("{BOLD}links{BOLD:#}  no impairments\n");
+    }
+    table("links", &rows)
+}
+
+fn stages(options: &LinkOptions, links: &DatagramTally, path: &PathTally) -> Vec<[String; 3]> {
+    let mut rows = Vec::new();
+    let mut row = |what: &str, asked: String, got: String| rows.push([what.to_owned(), asked, got]);
+    let arrived = links.offered - links.all_lost();
+    let loss = options.loss.mean();
+    if loss > 0.0 {
+        row("loss", percent(Some(loss)), percent(ratio(links.all_lost(), links.offered)));
+    }
+    let held =
+        options.reorder.map(|Reorder::Hold { probability, extra }| (probability.get(), extra));
+    let held_mean = held.map_or(0.0, |(probability, extra)| probability * extra.seconds());
+    let delay = options.delay.mean().seconds() + held_mean;
+    if delay > 0.0 {
+        let got = (arrived > 0).then(|| links.delay_ns as f64 / arrived as f64 / 1e9);
+        row("delay, mean", seconds(Some(delay)), seconds(got));
+    }
+    if let Some((probability, _)) = held {
+        row("held back", percent(Some(probability)), percent(ratio(links.held, arrived)));
+    }
+    let duplicate = options.duplicate.probability;
+    if !duplicate.is_zero() {
+        let got = percent(ratio(links.duplicated, arrived));
+        row("duplicated", percent(Some(duplicate.get())), got);
+    }
+    if delay > 0.0 && path.received > 0 {
+        row("reordered", String::new(), percent(ratio(path.reordered, path.received)));
+    }
+    rows
+}
+
+fn outcome(plan: &Plan, results: &Results) -> String {
+    let f = |figures: &Figures, name: &str| figures.get(name);
+    let mut rows = vec![vec![String::new()]];
+    let several = plan.groups.len() > 1;
+    rows[0].push("all".to_owned());
+    if several {
+        rows[0].extend(plan.groups.iter().map(|group| group.name.clone()));
+    }
+    let columns: Vec<&Figures> = std::iter::once(&results.figures)
+        .chain(results.groups.iter().filter(|_| several))
+        .collect();
+    let mut row = |name: &str, cell: &dyn Fn(&Figures) -> String| {
+        let cells = columns.iter().map(|figures| cell(figures));
+        rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
+    };
+    row("messages sent", &|x| count(f(x, "chat_sent")));
+    row("deliveries expected", &|x| count(f(x, "deliveries_expected")));
+    row("delivery ratio", &|x| percent(f(x, "delivery_ratio")));
+    row("duplicates", &|x| percent(f(x, "duplicate_ratio")));
+    row("latency p50 / p99", &|x| {
+        format!("{} / {}", seconds(f(x, "latency_p50_s")), seconds(f(x, "latency_p99_s")))
+    });
+    row("reordered (RFC 4737)", &|x| percent(f(x, "reordered_ratio")));
+    row("crashes", &|x| count(f(x, "crashes")));
+    row("eviction latency mean", &|x| seconds(f(x, "eviction_latency_mean_s")));
+    row("eviction latency p99", &|x| seconds(f(x, "eviction_latency_p99_s")));
+    row("false evictions", &|x| count(f(x, "false_evictions")));
+    row("  per client and hour", &|x| {
+        let per_hour = f(x, "mistake_rate_per_s").map(|rate| rate * 3600.0);
+        per_hour.map_or(UNKNOWN.to_owned(), |rate| format!("{rate:.3}"))
+    });
+    row("  lasting, mean", &|x| seconds(f(x, "mistake_duration_mean_s")));
+    row("query accuracy", &|x| percent(f(x, "query_accuracy")));
+    row("server received / s", &|x| count(f(x, "server_rx_per_s")));
+    row("server sent / s", &|x| count(f(x, "server_tx_per_s")));
+    let rows: Vec<Vec<String>> = rows;
+    table("outcome", &rows)
+}
+
+fn ledger(results: &Results) -> String {
+    let mut text = format!("{BOLD}ledger{BOLD:#}\n");
+    let names =
+        [(Some(Direction::Up), "up"), (Some(Direction::Down), "down"), (None, "deliveries")];
+    for (direction, name) in names {
+        let whole = |side: &str| {
+            let rows = (results.ledger.iter())
+                .filter(|row| row.group.is_none() && row.direction == direction);
+            let terms = rows.filter_map(|row| {
+                let (of, term) = row.term.split_once(':')?;
+                let shown = row.count != 0 || term == "unexplained" || side == "in";
+                let shown = shown && !(term == "duplicated" && row.count == 0);
+                (of == side && shown)
+                    .then(|| format!("{} {}", thousands(row.count as f64), term.replace('-', " ")))
+            });
+            terms.collect::<Vec<_>>().join(" + ")
+        };
+        let _ = writeln!(text, "  {name:<10}  {} = {}", whole("in"), whole("out"));
+    }
+    if results.observed_every > 1 {
+        let _ = writeln!(
+            text,
+            "  reordering, loss runs and jitter: seen on every {}th client's links",
+            results.observed_every
+        );
+    }
+    text
+}
+
+fn verdict(results: &Results) -> String {
+    if results.doubts.is_empty() {
+        return format!("{GOOD}conclusive{GOOD:#}: every datagram is accounted for\n");
+    }
+    let reasons: String = results.doubts.iter().map(|doubt| format!("  {doubt}\n")).collect();
+    format!("{BAD}inconclusive{BAD:#}\n{reasons}")
+}
+
+/// The summary for programs: every metric, of the run and of each group.
+pub fn json_summary(plan: &Plan, results: &Results, exit_code: u8) -> Value {
+    let metrics = |figures: &Figures| -> Map<String, Value> {
+        figures.iter().map(|(metric, value)| (metric.name.to_owned(), json!(value))).collect()
+    };
+    let groups: Map<String, Value> = (plan.groups.iter().zip(&results.groups))
+        .map(|(group, figures)| (group.name.clone(), metrics(figures).into()))
+        .collect();
+    json!({
+        "version": 1,
+        "scenario": plan.name,
+        "mode": plan.mode.name(),
+        "seed": plan.seed,
+        "digest": format!("{:016x}", results.digest),
+        "metrics": metrics(&results.figures),
+        "groups": groups,
+        "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "exit_code": exit_code,
+    })
+}
+
+/// Columns as wide as they must be, the first to the left, the others to the right.
+fn table<R: AsRef<[String]>>(title: &str, rows: &[R]) -> String {
+    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.as_ref().get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        let first = &row.as_ref()[0];
+        let label = if number == 0 { title } else { first };
+        let margin = if number == 0 { "" } else { "  " };
+        let padding = (widths[0] + 2).saturating_sub(label.chars().count() + margin.len());
+        let style = if number == 0 { BOLD } else { Style::new() };
+        let _ = write!(text, "{margin}{style}{label}{style:#}{}", " ".repeat(padding));
+        for (cell, width) in row.as_ref().iter().zip(&widths).skip(1) {
+            let _ = write!(text, "  {cell:>width$}");
+        }
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+    }
+    text
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| UNKNOWN.to_owned(), |share| format!("{:.2} %", share * 100.0))
+}
+
+fn seconds(value: Option<f64>) -> String {
+    value.map_or_else(
+        || UNKNOWN.to_owned(),
+        |s| if s < 1.0 { format!("{:.1} ms", s * 1e3) } else { format!("{s:.3} s") },
+    )
+}
+
+fn count(value: Option<f64>) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), thousands)
+}
+
+/// A whole number with commas.
+fn thousands(value: f64) -> String {
+    let digits = format!("{:.0}", value.abs());
+    let mut text = String::from(if value < 0.0 { "-" } else { "" });
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(thousands(1_234_567.0), "1,234,567");
+        assert_eq!(thousands(-12.0), "-12");
+        assert_eq!(
+            (seconds(Some(0.0301)), seconds(Some(7.55))),
+            ("30.1 ms".into(), "7.550 s".into())
+        );
+        assert_eq!(percent(None), UNKNOWN);
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let row = |cells: [&str; 2]| cells.map(str::to_owned);
+        let text = table("t", &[row(["", "x"]), row(["name", "12"])]);
+        assert_eq!(anstyle_free(&text), "t        x\n  name  12\n");
+    }
+
+    fn anstyle_free(text: &str) -> String {
+        text.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "")
+    }
+}
