@@ -22,7 +22,7 @@ impl Progress {
             return Progress::Quiet;
         }
         if !std::io::stderr().is_terminal() {
-            return Progress::Lines { end, clock: Clock::start(), next: Time::ZERO + LINES_EVERY };
+            return Progress::Lines { end, clock: Clock::start(), next: Time::ZERO };
         }
         let bar = ProgressBar::new(end.nanos() / 1_000_000);
         let template = "{prefix} {wide_bar} {msg} {percent:>3} % {eta:>4} left";

@@ -57,6 +57,7 @@ fn plan(options: &RunOptions) -> anyhow::Result<Plan> {
         None => {}
     }
     plan.seed = options.seed.unwrap_or(plan.seed);
+    plan.check_mode(&options.scenario)?;
     Ok(plan)
 }
 

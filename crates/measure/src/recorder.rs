@@ -1,8 +1,10 @@
 //! The reader of the event stream that keeps everything: it hands each event to those who count,
 //! and makes the results when the run is over.
 
-use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time, mix};
 use std::collections::BTreeMap;
+
+use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time, mix};
+use skipbeat_link::Verdict;
 
 use crate::deliveries::{Deliveries, Delivery};
 use crate::detection::{Detection, DetectionTally};
@@ -232,28 +234,7 @@ impl Recorder {
         self.digest(at, &event);
         match event {
             Event::Offered { direction, client, bytes, verdict, message } => {
-                let group = self.roster.group_of(client);
-                let way = &mut self.ways[direction as usize];
-                way.datagrams[group].offer(at, bytes, &verdict);
-                way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
-                let second = self.timeline.at(at);
-                let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
-                match direction {
-                    Direction::Up => {
-                        second.up_sent += 1;
-                        second.up_bytes += bytes as u64;
-                        if let Some(slot) = message {
-                            self.deliveries.offered_up(slot, copies, &self.roster);
-                        }
-                    }
-                    Direction::Down => {
-                        second.down_sent += 1;
-                        second.down_bytes += bytes as u64;
-                        if let Some(slot) = message {
-                            self.deliveries.offered_down(slot, client, copies, &self.roster);
-                        }
-                    }
-                }
+                self.offer(at, direction, client, bytes, &verdict, message);
             }
             Event::Arrived { direction, client, bytes, index, copy, message } => {
                 let group = self.roster.group_of(client);
@@ -302,6 +283,40 @@ impl Recorder {
             | Event::Joined { .. }
             | Event::Quit { .. }
             | Event::Evicted { .. } => self.record_membership(at, event),
+        }
+    }
+
+    #[inline]
+    fn offer(
+        &mut self,
+        at: Time,
+        direction: Direction,
+        client: ClientId,
+        bytes: usize,
+        verdict: &Verdict,
+        message: Option<MessageSlot>,
+    ) {
+        let group = self.roster.group_of(client);
+        let way = &mut self.ways[direction as usize];
+        way.datagrams[group].offer(at, bytes, verdict);
+        way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
+        let second = self.timeline.at(at);
+        let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
+        match direction {
+            Direction::Up => {
+                second.up_sent += 1;
+                second.up_bytes += bytes as u64;
+                if let Some(slot) = message {
+                    self.deliveries.offered_up(slot, copies, &self.roster);
+                }
+            }
+            Direction::Down => {
+                second.down_sent += 1;
+                second.down_bytes += bytes as u64;
+                if let Some(slot) = message {
+                    self.deliveries.offered_down(slot, client, copies, &self.roster);
+                }
+            }
         }
     }
 

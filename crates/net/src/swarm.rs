@@ -21,6 +21,8 @@ use crate::transport::Transport;
 
 /// The caller hears of the progress, and can end the run, this often.
 const LOOK: Span = Span::from_millis(100);
+/// Timers that are due within this are fired together: a wake-up costs more than a datagram.
+const SLACK: Span = Span::from_nanos(250_000);
 /// Batches that are read before timers have their turn.
 const BATCHES_AT_ONCE: usize = 16;
 
@@ -321,7 +323,7 @@ pub(crate) async fn play(
         if !wait.is_zero() {
             tokio::select! {
                 ready = transport.readable() => ready?,
-                slept = alarm.sleep(wait) => slept?,
+                slept = alarm.sleep(wait.max(SLACK)) => slept?,
             }
         }
     }

@@ -162,6 +162,18 @@ impl Plan {
         })
     }
 
+    /// Whether the plan can run in its mode.
+    ///
+    /// # Errors
+    /// A server that is not ours can't be simulated.
+    pub fn check_mode(&self, path: &Path) -> Result<(), ScenarioError> {
+        if self.mode == Mode::Sim && !matches!(self.server.target, Target::BuiltIn { .. }) {
+            let message = "a target runs in `net` only: the simulator has the built-in server";
+            return Err(ScenarioError::whole(&path.display().to_string(), message));
+        }
+        Ok(())
+    }
+
     /// The resolved scenario as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("a plan has only text, numbers, lists and tables")

@@ -1,0 +1,82 @@
+//! A server that is not ours, in Python, started by the run: loaded, measured, and its evictions
+//! bracketed from outside.
+
+use crate::support::{Bench, free_address};
+
+fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
+    format!(
+        r#"
+        name = "foreign"
+        mode = "net"
+        seed = 4
+        warmup = "2s"
+        duration = "2s"
+        drain = "3s"
+        [server]
+        target = "{target}"
+        command = {command}
+        timeout = "1500ms"
+        sweep = "lazy"
+        [swarm]
+        lateness_limit = "10s"
+        [[group]]
+        name = "steady"
+        clients = 20
+        heartbeat = {{ every = "400ms" }}
+        {chat}
+        up = {{ loss = 0.05, delay = "10ms" }}
+        down = {{ loss = 0.1, delay = "10ms" }}
+        [[group]]
+        name = "doomed"
+        clients = 30
+        heartbeat = {{ every = "400ms" }}
+        [[event]]
+        at = "2500ms"
+        group = "doomed"
+        crash = 1.0
+        "#
+    )
+}
+
+fn python(target: std::net::SocketAddr) -> String {
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/tutorial_server.py");
+    format!("[\"python3\", \"{server}\", \"{}\", \"1.5\"]", target.port())
+}
+
+#[test]
+fn a_server_in_python_is_loaded_and_measured_from_outside() {
+    let bench = Bench::new();
+    let target = free_address();
+    let text = scenario(&python(target), target, "chat = { rate = 1.0 }");
+    let summary = bench.summary(&bench.scenario(&text), &["--out", "out"]);
+    assert_eq!(summary.get("unexplained"), 0.0);
+    assert_eq!(summary.text("up_received"), "", "what a foreign server reads is not known");
+    assert_eq!(summary.get("crashes"), 30.0);
+    assert_eq!(summary.get("eviction_latency_samples"), 30.0);
+    assert_eq!(bench.ledger("deliveries", "", "target"), 0, "the server echoes everything");
+
+    let text = std::fs::read_to_string(bench.path().join("out/evictions.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let crashes: Vec<_> = rows.iter().filter(|row| row[3] == "crash").collect();
+    assert_eq!(crashes.len(), 30);
+    for row in crashes {
+        let number = |column: usize| row[column].parse::<f64>().unwrap();
+        let (latency, uncertainty) = (number(6), number(8));
+        // A crash comes up to a period after the last heartbeat: at the latest possible moment of
+        // its bracket the client had been silent for the timeout less that period at least.
+        assert!(uncertainty > 0.0 && latency + uncertainty >= 1.5 - 0.4 - 0.05, "{row:?}");
+        assert_eq!(row[7], "", "the silence that the server saw is not known");
+    }
+}
+
+#[test]
+fn without_chat_nothing_of_membership_is_claimed() {
+    let bench = Bench::new();
+    let target = free_address();
+    let summary =
+        bench.summary(&bench.scenario(&scenario(&python(target), target, "")), &["--out", "out"]);
+    for name in ["false_evictions", "evictions", "query_accuracy", "eviction_latency_mean_s"] {
+        assert_eq!(summary.text(name), "", "{name}");
+    }
+    assert_eq!(summary.get("crashes"), 30.0);
+}

@@ -1,0 +1,48 @@
+//! Ctrl-C in the middle: the files are written, the exit code says so.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::support::Bench;
+
+fn interrupted(mode: &str, duration: &str) {
+    let bench = Bench::new();
+    let scenario = bench.scenario(&format!(
+        r#"
+        name = "t"
+        duration = "{duration}"
+        [[group]]
+        name = "g"
+        clients = 20
+        heartbeat = {{ every = "100ms" }}
+        chat = {{ rate = 1.0 }}
+        "#
+    ));
+    let mut child = (bench.command(&scenario, &["--mode", mode, "--out", "out"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first line of progress says that the run is under way.
+    let mut progress = BufReader::new(child.stderr.take().unwrap());
+    progress.read_line(&mut String::new()).unwrap();
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(105));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted at"));
+    let run = std::fs::read_to_string(bench.path().join("out/run.json")).unwrap();
+    assert!(run.contains("\"interrupted\": true"));
+    assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
+    assert_ne!(bench.cell("out/summary.csv", "up_sent"), "0");
+}
+
+#[test]
+fn ctrl_c_in_virtual_time() {
+    interrupted("sim", "100000h");
+}
+
+#[test]
+fn ctrl_c_on_real_sockets() {
+    interrupted("net", "1h");
+}

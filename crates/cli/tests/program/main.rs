@@ -1,0 +1,9 @@
+//! The program as a user runs it.
+
+mod bad_input;
+mod foreign;
+mod interrupt;
+mod repeatable;
+mod sockets;
+mod support;
+mod worlds;

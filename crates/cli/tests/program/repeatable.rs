@@ -1,0 +1,46 @@
+//! The same scenario and seed give the same bytes: in one process, in two, and not with another
+//! seed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::{Bench, shipped, stderr};
+
+/// Every result file but `host.json`, which no seed fixes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files = entries.map(|entry| {
+        (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
+    });
+    files.filter(|(name, _)| name != "host.json").collect()
+}
+
+#[test]
+fn two_processes_write_the_same_bytes() {
+    let bench = Bench::new();
+    let mut runs = Vec::new();
+    for (out, seed) in [("a", "7"), ("b", "7"), ("c", "8")] {
+        let arguments = ["--mode", "sim", "--seed", seed, "--out", out, "--quiet"];
+        let output = bench.run(&shipped("quickstart.toml"), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        runs.push(files(&bench.path().join(out)));
+    }
+    assert_eq!(runs[0].len(), 7);
+    assert!(runs[0] == runs[1], "the same seed gives other bytes");
+    for name in ["summary.csv", "timeline.csv", "evictions.csv", "run.json"] {
+        assert_ne!(runs[0][name], runs[2][name], "{name} does not depend on the seed");
+    }
+}
+
+#[test]
+fn every_shipped_scenario_closes_its_ledger_in_virtual_time() {
+    let bench = Bench::new();
+    for entry in std::fs::read_dir(shipped("")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let output = bench.run(&path, &["--mode", "sim", "--out", "out", "--quiet"]);
+            assert_eq!(output.status.code(), Some(0), "{}", path.display());
+            assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0", "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What only real sockets can show: kernel drops with a name, a late generator, a socket for each
+//! client, a plain client from outside.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use crate::support::{Bench, free_address, stderr};
+
+fn scenario(server: &str, swarm: &str, clients: u32, every: &str, chat: f64) -> String {
+    format!(
+        r#"
+        name = "t"
+        mode = "net"
+        duration = "1s"
+        drain = "500ms"
+        [server]
+        timeout = "10s"
+        {server}
+        [swarm]
+        lateness_limit = "10s"
+        {swarm}
+        [[group]]
+        name = "g"
+        clients = {clients}
+        heartbeat = {{ every = "{every}" }}
+        chat = {{ rate = {chat} }}
+        "#
+    )
+}
+
+#[test]
+fn a_tiny_receive_buffer_of_the_server_shows_as_kernel_loss_not_as_unexplained() {
+    let bench = Bench::new();
+    // Everybody crashes and comes back at once: a burst of heartbeats in one moment.
+    let events = r#"
+        [[event]]
+        at = "300ms"
+        group = "g"
+        crash = 1.0
+        [[event]]
+        at = "600ms"
+        group = "g"
+        join = 1.0
+    "#;
+    let text = scenario("receive_buffer = 2304", "", 2000, "10s", 0.01) + events;
+    let summary = bench.summary(&bench.scenario(&text), &["--out", "out"]);
+    assert_eq!(summary.get("unexplained"), 0.0);
+    let kernel = bench.ledger("datagrams", "up", "kernel");
+    assert!(kernel > 0, "no drops");
+    assert_eq!(summary.get("up_sent"), summary.get("up_received") + kernel as f64);
+}
+
+#[test]
+fn an_overflow_of_the_swarms_own_buffer_is_inconclusive() {
+    let bench = Bench::new();
+    let text = scenario("", "receive_buffer = 2304", 500, "200ms", 0.1);
+    let output = bench.run(&bench.scenario(&text), &["--out", "out"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(97), "{said}");
+    assert!(said.contains("the swarm's receive buffer overflowed"), "{said}");
+    assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
+}
+
+#[test]
+fn a_generator_beyond_its_limit_is_inconclusive_and_says_why() {
+    let bench = Bench::new();
+    let text =
+        scenario("", "", 50, "100ms", 1.0).replace("\"10s\"\n        \n        [[g", "\"0s\"\n[[g");
+    assert!(text.contains("lateness_limit = \"0s\""));
+    let output = bench.run(&bench.scenario(&text), &["--out", "out"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(97), "{said}");
+    assert!(said.contains("the generator was late"), "{said}");
+}
+
+#[test]
+fn a_socket_for_each_client_gives_the_same_ledger() {
+    for listen in ["127.0.0.1:0", "[::1]:0"] {
+        let bench = Bench::new();
+        let server = format!("listen = \"{listen}\"");
+        let text = scenario(&server, "sockets = \"per-client\"", 50, "200ms", 1.0);
+        let summary = bench.summary(&bench.scenario(&text), &["--out", "out"]);
+        assert_eq!(summary.get("unexplained"), 0.0);
+        assert!(summary.get("deliveries") > 0.0);
+        assert_eq!(summary.get("up_sent"), summary.get("up_received"));
+    }
+}
+
+#[test]
+fn a_plain_client_talks_to_the_server_of_a_run() {
+    let bench = Bench::new();
+    let listen: SocketAddr = free_address();
+    let server = format!("listen = \"{listen}\"");
+    let text = scenario(&server, "", 3, "200ms", 0.1).replace("\"1s\"", "\"30s\"");
+    let scenario = bench.scenario(&text);
+    let mut run = bench.command(&scenario, &["--out", "out", "--quiet"]).spawn().unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let expected = format!("hello \u{2603}. from {}", client.local_addr().unwrap());
+    let mut buffer = [0; 2048];
+    let heard = (0..200).any(|_| {
+        let _ = client.send_to("hello \u{2603}".as_bytes(), listen);
+        client.recv(&mut buffer).is_ok_and(|length| buffer[..length] == *expected.as_bytes())
+    });
+    let interrupt =
+        std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(interrupt.success() && heard, "no echo of the plain client's text");
+    assert_eq!(run.wait().unwrap().code(), Some(105));
+    assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0", "a stranger disturbs no ledger");
+}
+
+#[test]
+fn clients_can_share_a_socket_towards_loopback_only() {
+    let bench = Bench::new();
+    let text = scenario("listen = \"[::1]:0\"", "sockets = \"shared\"", 2, "1s", 1.0);
+    let output = bench.run(&bench.scenario(&text), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("needs a server on a 127/8 address"), "{}", stderr(&output));
+}

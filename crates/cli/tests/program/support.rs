@@ -1,0 +1,111 @@
+//! What the tests of the program share: running it in a folder of its own, reading its results.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A folder for one test, gone when it ends.
+pub(crate) struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Bench { folder: TempDir::new().expect("a temporary folder can be made") }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a scenario; says where it is.
+    pub(crate) fn scenario(&self, text: &str) -> PathBuf {
+        let path = self.path().join("test.toml");
+        std::fs::write(&path, text).expect("the folder can be written");
+        path
+    }
+
+    /// A command that runs a scenario here.
+    pub(crate) fn command(&self, scenario: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skipbeat"));
+        command.current_dir(self.path()).arg("run").arg(scenario).args(arguments);
+        command
+    }
+
+    pub(crate) fn run(&self, scenario: &Path, arguments: &[&str]) -> Output {
+        self.command(scenario, arguments).output().expect("the program starts")
+    }
+
+    /// Runs a scenario that must pass, with `--out out`; gives its figures.
+    pub(crate) fn summary(&self, scenario: &Path, arguments: &[&str]) -> Summary {
+        let output = self.run(scenario, arguments);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{said}\n{}", stderr(&output));
+        let text = std::fs::read_to_string(self.path().join("out/summary.csv")).expect("it ran");
+        let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
+        let (head, row) = (lines.next().expect("a head"), lines.next().expect("a row"));
+        let host = std::fs::read_to_string(self.path().join("out/host.json")).expect("it ran");
+        Summary { cells: head.zip(row).collect(), host }
+    }
+
+    /// The cell of a column in the first row of a CSV file of the results.
+    pub(crate) fn cell(&self, file: &str, column: &str) -> String {
+        let text = std::fs::read_to_string(self.path().join(file)).expect("the file is there");
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let (head, row) = (lines.next().expect("a head"), lines.next().expect("a row"));
+        let index = head.iter().position(|name| *name == column).expect("the column is there");
+        row[index].to_owned()
+    }
+
+    /// A term of the ledger in `out`, of all groups together.
+    pub(crate) fn ledger(&self, ledger: &str, direction: &str, term: &str) -> i64 {
+        let text = std::fs::read_to_string(self.path().join("out/ledger.csv")).expect("it ran");
+        let row = text.lines().find_map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            ([cells[0], cells[1], cells[2], cells[4]] == [ledger, direction, "", term])
+                .then(|| cells[5].parse().expect("a count"))
+        });
+        row.unwrap_or_else(|| panic!("no term {term} of {ledger} {direction} in\n{text}"))
+    }
+}
+
+/// The figures of a run.
+pub(crate) struct Summary {
+    cells: BTreeMap<String, String>,
+    host: String,
+}
+
+impl Summary {
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.cells.get(name).unwrap_or_else(|| panic!("no column {name}"))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> f64 {
+        let cell = self.text(name);
+        cell.parse().unwrap_or_else(|_| panic!("{name} is {cell:?}"))
+    }
+
+    /// The latest that a client of a real run sent, in seconds.
+    pub(crate) fn lateness_max(&self) -> f64 {
+        let (_, rest) = self.host.split_once("\"lateness_max_s\": ").expect("a real run has it");
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != 'e' && c != '-');
+        rest[..end.unwrap_or(rest.len())].parse().expect("a number")
+    }
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+pub(crate) fn shipped(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios").join(name)
+}
+
+/// An address of this machine where nothing listened a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
+    socket.local_addr().expect("a bound socket has an address")
+}

@@ -1,0 +1,83 @@
+//! The simulator and real sockets agree, within intervals derived from the counts. Up to the
+//! kernel they are the same run: the same schedule, the same verdicts.
+
+use crate::support::{Bench, Summary, shipped};
+
+/// Runs one scenario in both worlds, on a small scale.
+fn both(scenario: &str, settings: &[&str]) -> (Summary, Summary) {
+    let run = |mode| {
+        let bench = Bench::new();
+        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        let arguments: Vec<&str> =
+            ["--mode", mode, "--out", "out", "--quiet"].into_iter().chain(set).collect();
+        bench.summary(&shipped(scenario), &arguments)
+    };
+    (run("sim"), run("net"))
+}
+
+/// The difference of two estimates of a share with these counts behind it.
+fn share_agrees(name: &str, sim: &Summary, net: &Summary, n: f64) {
+    let (a, b) = (sim.get(name), net.get(name));
+    let interval = 4.0 * (2.0 * a * (1.0 - a) / n).sqrt();
+    assert!((a - b).abs() <= interval, "{name}: sim {a}, net {b}, interval {interval}");
+}
+
+fn same_schedule(sim: &Summary, net: &Summary) {
+    for name in
+        ["chat_sent", "deliveries_expected", "crashes", "leaves", "up_sent", "up_loss_ratio"]
+    {
+        assert_eq!(sim.get(name), net.get(name), "{name}");
+    }
+    assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
+}
+
+/// Detection time lies uniformly in one period `h`; a busy machine adds its lateness.
+fn detection_agrees(sim: &Summary, net: &Summary, h: f64) {
+    let n = sim.get("eviction_latency_samples").min(net.get("eviction_latency_samples"));
+    let late = net.lateness_max();
+    let mean = (sim.get("eviction_latency_mean_s") - net.get("eviction_latency_mean_s")).abs();
+    assert!(mean <= 4.0 * h * (2.0 / 12.0 / n).sqrt() + late, "mean differs by {mean}");
+    let p99 = (sim.get("eviction_latency_p99_s") - net.get("eviction_latency_p99_s")).abs();
+    let interval = 4.0 * h * (2.0 * 0.01 * 0.99 / n).sqrt() + h / n;
+    assert!(p99 <= interval + late, "p99 differs by {p99}");
+    let (a, b) = (sim.get("false_evictions"), net.get("false_evictions"));
+    assert!((a - b).abs() <= 4.0 * (a + b).sqrt(), "false evictions: sim {a}, net {b}");
+}
+
+#[test]
+fn quickstart_on_a_small_scale() {
+    let settings = [
+        "group.clients.clients=300",
+        "group.clients.chat.rate=0.1",
+        "group.clients.churn.crash=0.02",
+        "warmup=2s",
+        "duration=4s",
+        "drain=3s",
+        "swarm.lateness_limit=10s",
+    ];
+    let (sim, net) = both("quickstart.toml", &settings);
+    same_schedule(&sim, &net);
+    share_agrees("down_loss_ratio", &sim, &net, net.get("down_sent"));
+    share_agrees("delivery_ratio", &sim, &net, net.get("deliveries_expected"));
+    // Whether a message is overtaken is much alike for all its receivers.
+    share_agrees("reordered_ratio", &sim, &net, net.get("chat_sent"));
+    detection_agrees(&sim, &net, 1.0);
+}
+
+#[test]
+fn crash_wave_on_a_small_scale() {
+    let settings = [
+        "group.clients.clients=400",
+        "group.clients.chat.rate=0.05",
+        "warmup=2s",
+        "duration=2s",
+        "drain=3s",
+        "event.0.at=2500ms",
+        "swarm.lateness_limit=10s",
+    ];
+    let (sim, net) = both("crash-wave.toml", &settings);
+    same_schedule(&sim, &net);
+    assert_eq!(net.get("eviction_latency_samples"), 40.0);
+    share_agrees("delivery_ratio", &sim, &net, net.get("deliveries_expected"));
+    detection_agrees(&sim, &net, 1.0);
+}

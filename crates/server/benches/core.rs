@@ -1,0 +1,64 @@
+//! What the server core costs by itself: one heartbeat, one broadcast to a thousand members.
+
+use std::hint::black_box;
+use std::net::SocketAddr;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use skipbeat_core::{ClientSet, Seed, Span, Time};
+use skipbeat_server::{Effects, Note, Options, PeerId, Server};
+
+const MEMBERS: u32 = 1_000;
+
+/// Does with a broadcast what a driver must at least: look at every member.
+#[derive(Default)]
+struct Expand(u64);
+
+impl Effects for Expand {
+    fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
+        let bytes = payload.len() as u64;
+        self.0 += members.iter().map(|member| u64::from(member) + bytes).sum::<u64>();
+    }
+    fn note(&mut self, peer: PeerId, _: Note) {
+        self.0 += u64::from(peer);
+    }
+}
+
+fn full_room(out: &mut Expand) -> Server {
+    let mut server = Server::new(Options::default(), Seed(1));
+    for peer in 0..MEMBERS {
+        server.handle_datagram(Time::ZERO, peer, address(peer), b"^hb^", out);
+    }
+    server
+}
+
+fn address(peer: PeerId) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 10_000 + peer as u16))
+}
+
+fn core(c: &mut Criterion) {
+    let mut out = Expand::default();
+    let mut server = full_room(&mut out);
+    let (mut now, mut peer) = (Time::ZERO, 0);
+    let mut group = c.benchmark_group("server core");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("one heartbeat of 1,000 members", |b| {
+        b.iter(|| {
+            // Every member beats once in five seconds, and deadlines are looked after.
+            peer = (peer + 1) % MEMBERS;
+            now += Span::from_millis(5);
+            server.handle_datagram(now, peer, address(peer), black_box(b"^hb^"), &mut out);
+            if server.next_deadline().is_some_and(|at| at <= now) {
+                server.advance(now, &mut out);
+            }
+        });
+    });
+    group.throughput(Throughput::Elements(MEMBERS.into()));
+    group.bench_function("one broadcast to 1,000 members", |b| {
+        b.iter(|| server.handle_datagram(now, 1, address(1), black_box(&[b'x'; 64]), &mut out));
+    });
+    group.finish();
+    black_box(out.0);
+}
+
+criterion_group!(benches, core);
+criterion_main!(benches);

@@ -1,0 +1,80 @@
+//! Two runs in one process are the same run.
+
+use skipbeat_scenario::Plan;
+
+const SCENARIO: &str = r#"
+name = "busy"
+warmup = "2s"
+duration = "20s"
+drain = "3s"
+[server]
+timeout = "2500ms"
+sweep = { every = "700ms" }
+[[group]]
+name = "a"
+clients = 70
+heartbeat = { every = "1s", jitter = { kind = "grid", width = "300ms" } }
+chat = { rate = 0.5, arrivals = "periodic" }
+churn = { crash = 0.05, leave = 0.05, rejoin_after = "4s" }
+[group.up]
+loss = 0.2
+delay = { kind = "uniform", min = "0s", max = "80ms" }
+reorder = { kind = "hold", probability = 0.1, extra = "50ms" }
+duplicate = { probability = 0.1, within = "20ms" }
+[group.down]
+loss = 0.1
+delay = { kind = "exponential", mean = "40ms" }
+duplicate = 0.2
+[[group]]
+name = "b"
+clients = 30
+heartbeat = { every = "1s", jitter = "rfc7675" }
+[[event]]
+at = "5s"
+group = "b"
+leave = 10
+[[event]]
+at = "9s"
+group = "b"
+join = 1.0
+"#;
+
+#[test]
+fn two_runs_in_one_process_are_the_same() {
+    let plan = Plan::parse("busy.toml", SCENARIO, &[]).unwrap();
+    let run = || skipbeat_sim::run(&plan, &mut |_| true);
+    let (a, b) = (run(), run());
+    assert_eq!(a.doubts, []);
+    assert_eq!((a.digest, a.events), (b.digest, b.events));
+    assert_eq!(a.figures, b.figures);
+    assert_eq!(a.groups, b.groups);
+    assert_eq!(a.ledger, b.ledger);
+    assert_eq!(a.timeline, b.timeline);
+}
+
+/// Every kind of term occurs, and both identities hold group by group.
+#[test]
+fn the_ledger_closes_term_by_term() {
+    let plan = Plan::parse("busy.toml", SCENARIO, &[]).unwrap();
+    let results = skipbeat_sim::run(&plan, &mut |_| true);
+    for group in [None, Some(0), Some(1)] {
+        for direction in [None, Some(0), Some(1)] {
+            let rows = results
+                .ledger
+                .iter()
+                .filter(|row| row.group == group && row.direction.map(|d| d as usize) == direction);
+            let balance: i64 = rows
+                .map(|row| match row.term.split_once(':') {
+                    Some(("in", _)) => row.count,
+                    Some(("out", _)) => -row.count,
+                    _ => 0,
+                })
+                .sum();
+            assert_eq!(balance, 0, "group {group:?}, direction {direction:?}");
+        }
+    }
+    for term in ["delivered", "lost-up", "lost-down", "not-member"] {
+        let count = results.ledger.iter().find(|row| row.term == format!("out:{term}"));
+        assert!(count.is_some_and(|row| row.count > 0), "{term} does not occur");
+    }
+}
