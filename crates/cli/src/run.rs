@@ -1,6 +1,7 @@
 //! `skipbeat run`: one scenario, one world, its results.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use skipbeat_core::Time;
@@ -98,16 +99,18 @@ fn finish(
     } else {
         Exit::Inconclusive
     };
-    match options.format {
-        Format::Json => println!("{:#}", json_summary(plan, &done.results, exit as u8)),
+    let text = match options.format {
+        Format::Json => format!("{:#}\n", json_summary(plan, &done.results, exit as u8)),
         Format::Text => {
-            anstream::print!("{}", text_summary(plan, &done.results));
-            if interrupted {
-                println!("interrupted at {:.1} s", done.results.end.seconds());
-            }
-            println!("{}; results in {}", cost(&done.host), path.display());
+            let summary = text_summary(plan, &done.results);
+            let ended = done.results.end.seconds();
+            let early =
+                if interrupted { format!("interrupted at {ended:.1} s\n") } else { String::new() };
+            format!("{summary}{early}{}; results in {}\n", cost(&done.host), path.display())
         }
-    }
+    };
+    // Whoever closed our output has seen enough; the files are written.
+    let _ = anstream::stdout().write_all(text.as_bytes());
     for error in &unwritten {
         anstream::eprintln!("{RED}error:{RED:#} {error}");
     }

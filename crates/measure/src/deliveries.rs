@@ -223,11 +223,21 @@ impl Deliveries {
     }
 
     /// The server sends it to its members.
-    pub(crate) fn broadcast(&mut self, slot: MessageSlot, members: &ClientSet, roster: &Roster) {
+    pub(crate) fn broadcast(
+        &mut self,
+        slot: MessageSlot,
+        members: &ClientSet,
+        complete: bool,
+        roster: &Roster,
+    ) {
         let Some(message) = &mut self.messages[slot.0 as usize] else { return };
-        message.up_pending = message.up_pending.saturating_sub(1);
         message.broadcast = true;
-        message.down_pending += u64::from(members.len());
+        if complete {
+            message.up_pending = 0;
+        } else {
+            message.up_pending = message.up_pending.saturating_sub(1);
+            message.down_pending += u64::from(members.len());
+        }
         let bitmap = self.bitmap(slot.0, Bits::Members);
         for (mine, theirs) in bitmap.iter_mut().zip(members.words()) {
             *mine |= theirs;
@@ -291,13 +301,8 @@ impl Deliveries {
     }
 
     /// The run ends: whatever was under way is put where it belongs. `flying` are the copies on
-    /// links towards clients; `foreign` says that the server's membership could not be read.
-    pub(crate) fn finish(
-        &mut self,
-        flying: &[(MessageSlot, ClientId)],
-        foreign: bool,
-        roster: &Roster,
-    ) {
+    /// links towards clients.
+    pub(crate) fn finish(&mut self, flying: &[(MessageSlot, ClientId)], roster: &Roster) {
         let mut flying_bits: HashMap<u32, ClientSet> = HashMap::new();
         for (slot, client) in flying {
             flying_bits.entry(slot.0).or_default().insert(*client);
@@ -305,7 +310,7 @@ impl Deliveries {
         for slot in 0..self.messages.len() as u32 {
             if self.messages[slot as usize].is_some() {
                 let flying = flying_bits.remove(&slot).unwrap_or_default();
-                self.close(slot, &flying, foreign, roster);
+                self.close(slot, &flying, roster);
             }
         }
     }
@@ -317,11 +322,11 @@ impl Deliveries {
         else {
             return;
         };
-        self.close(slot.0, &ClientSet::new(), false, roster);
+        self.close(slot.0, &ClientSet::new(), roster);
     }
 
     /// Counts a message and frees its place.
-    fn close(&mut self, slot: u32, flying: &ClientSet, foreign: bool, roster: &Roster) {
+    fn close(&mut self, slot: u32, flying: &ClientSet, roster: &Roster) {
         let Some(message) = self.messages[slot as usize].take() else { return };
         self.slots.remove(&message.id);
         self.free.push(slot);
@@ -350,7 +355,6 @@ impl Deliveries {
                     delivered: u64::from((expected & delivered).count_ones()),
                     in_flight: take(flying | all(!had && message.up_in_flight)),
                     refused: take(all(!had && message.refused)),
-                    target: take(all(missing_up && foreign)),
                     kernel_up: take(all(missing_up)),
                     lost_up: take(all(!had)),
                     not_member: take(!members),

@@ -69,6 +69,10 @@ pub(crate) struct DetectionTally {
     pub(crate) mistake_durations: Distribution,
     /// T_D of crashes early enough in the window to be seen to their end.
     pub(crate) latency: Distribution,
+    /// Crash of the server → a client takes it for gone.
+    pub(crate) server_latency: Distribution,
+    /// Clients that took a live server for gone, in the window.
+    pub(crate) server_mistakes: u64,
 }
 
 impl DetectionTally {
@@ -82,6 +86,8 @@ impl DetectionTally {
         self.mistakes += other.mistakes;
         self.mistake_durations.add(&other.mistake_durations);
         self.latency.add(&other.latency);
+        self.server_latency.add(&other.server_latency);
+        self.server_mistakes += other.server_mistakes;
     }
 }
 
@@ -90,36 +96,59 @@ struct Client {
     life: Life,
     /// When the present life began (up) or the last one ended (not up).
     since: Time,
-    /// When the last life ended.
+    /// When and how the last life ended.
     died: Time,
+    end: Life,
+}
+
+impl Client {
+    /// How it was at `at`. The two sides of a real run are heard with a little delay, so this may
+    /// be a moment ago: what the client did since then does not explain what happened to it.
+    fn life_at(&self, at: Time) -> Life {
+        match self.life {
+            Life::Up if self.since > at && self.died <= at => self.end,
+            Life::Crashed | Life::Left if self.since > at => Life::Up,
+            life => life,
+        }
+    }
+}
+
+/// A detection that lasted.
+#[derive(Clone, Copy, Debug)]
+struct Settled {
+    group: usize,
+    died: Time,
+    latency: Span,
 }
 
 /// Who is alive, who is a member, and how the two differ.
 #[derive(Debug)]
 pub(crate) struct Detection {
     window: Window,
-    /// Crashes after this are not seen to their end.
-    cohort_end: Time,
     clients: Vec<Client>,
     members: ClientSet,
     /// Live clients that were evicted and are not back.
     mistaken: BTreeMap<ClientId, Time>,
     /// Crashed clients that were evicted; the eviction counts if it lasts until they start again.
     detected: BTreeMap<ClientId, Span>,
+    settled: Vec<Settled>,
+    server_crashed: Option<Time>,
     pub(crate) tallies: Vec<DetectionTally>,
     pub(crate) evictions: Vec<Eviction>,
 }
 
 impl Detection {
-    pub(crate) fn new(roster: &Roster, window: Window, cohort_end: Time) -> Self {
-        let unborn = Client { life: Life::Left, since: Time::ZERO, died: Time::ZERO };
+    pub(crate) fn new(roster: &Roster, window: Window) -> Self {
+        let (since, died) = (Time::ZERO, Time::ZERO);
+        let unborn = Client { life: Life::Left, since, died, end: Life::Left };
         Detection {
             window,
-            cohort_end,
             clients: vec![unborn; roster.clients() as usize],
             members: ClientSet::with_room(roster.clients()),
             mistaken: BTreeMap::new(),
             detected: BTreeMap::new(),
+            settled: Vec::new(),
+            server_crashed: None,
             tallies: vec![DetectionTally::default(); roster.groups()],
             evictions: Vec::new(),
         }
@@ -139,6 +168,7 @@ impl Detection {
             }
             Life::Crashed | Life::Left => {
                 client.died = at;
+                client.end = life;
                 // A mistake that the client did not live to see corrected has no duration.
                 self.mistaken.remove(&id);
                 tally.crashes += u64::from(within && life == Life::Crashed);
@@ -181,13 +211,10 @@ impl Detection {
     ) -> bool {
         self.left(at, id, group);
         let client = self.clients[id as usize];
-        // The two sides of a real run are heard with a little delay: what the client did after
-        // the eviction does not explain it.
-        let cause = match client.life {
-            Life::Up if client.since > at => EvictionCause::Crash,
-            Life::Crashed if client.since <= at => EvictionCause::Crash,
-            Life::Left if client.since <= at => EvictionCause::Leave,
-            _ => EvictionCause::False,
+        let cause = match client.life_at(at) {
+            Life::Up => EvictionCause::False,
+            Life::Crashed => EvictionCause::Crash,
+            Life::Left => EvictionCause::Leave,
         };
         let died = (cause != EvictionCause::False).then_some(client.died);
         let within = self.window.contains(at);
@@ -204,13 +231,33 @@ impl Detection {
         cause == EvictionCause::False
     }
 
+    pub(crate) fn server_crashed(&mut self, at: Time) {
+        self.server_crashed = Some(at);
+    }
+
+    /// A client takes the server for gone.
+    pub(crate) fn server_suspected(&mut self, at: Time, group: usize) {
+        let tally = &mut self.tallies[group];
+        match self.server_crashed {
+            Some(crashed) if crashed <= at => tally.server_latency.record(at.since(crashed)),
+            _ => tally.server_mistakes += u64::from(self.window.contains(at)),
+        }
+    }
+
     /// The run is over.
     pub(crate) fn finish(&mut self, end: Time, roster: &Roster) {
         let dead: Vec<_> = self.detected.keys().copied().collect();
         for id in dead {
             self.settle_detection(id, roster.group_of(id));
         }
-        let rest = self.window.to.since(end).seconds();
+        // Detection times count of crashes so early that the slow ones among them were seen too.
+        let cohort_end = end - self.window.detection;
+        for Settled { group, died, latency } in std::mem::take(&mut self.settled) {
+            if self.window.contains(died) && died <= cohort_end {
+                self.tallies[group].latency.record(latency);
+            }
+        }
+        let rest = self.window.to.since(end.clip(self.window.from, self.window.to)).seconds();
         for tally in &mut self.tallies {
             // `count` took the counts to last until the end of the window.
             tally.live_time -= f64::from(tally.live) * rest;
@@ -222,10 +269,7 @@ impl Detection {
     /// The last eviction of a crashed client lasted: its detection time counts.
     fn settle_detection(&mut self, id: ClientId, group: usize) {
         if let Some(latency) = self.detected.remove(&id) {
-            let died = self.clients[id as usize].died;
-            if self.window.contains(died) && died <= self.cohort_end {
-                self.tallies[group].latency.record(latency);
-            }
+            self.settled.push(Settled { group, died: self.clients[id as usize].died, latency });
         }
     }
 

@@ -85,7 +85,9 @@ impl Distribution {
 
     /// The span in seconds that a share `q` in `[0, 1]` does not exceed.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        self.unless_empty(|| self.histogram.value_at_quantile(q) as f64 / 1e6)
+        // The histogram gives the upper end of a bucket, which may be above everything in it.
+        let (min, max) = (self.min.seconds(), self.max.seconds());
+        self.unless_empty(|| (self.histogram.value_at_quantile(q) as f64 / 1e6).clamp(min, max))
     }
 
     /// The histogram behind it, in microseconds.

@@ -78,6 +78,8 @@ pub enum Event<'a> {
         message: Option<MessageSlot>,
         /// To whom.
         members: &'a ClientSet,
+        /// Whether all of it has been on the links already: so where it is seen from outside.
+        complete: bool,
     },
     /// The server refused a datagram.
     Refused {
@@ -87,6 +89,13 @@ pub enum Event<'a> {
         cause: &'static str,
         /// The message in it, where it has one that is accounted for.
         message: Option<MessageSlot>,
+    },
+    /// The server falls silent for good.
+    ServerCrashed,
+    /// A client takes the server for gone.
+    ServerSuspected {
+        /// Which client.
+        client: ClientId,
     },
     /// The run ends while a datagram is on a link.
     InFlight {

@@ -15,6 +15,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) detection: &'a DetectionTally,
     /// Whether who is a member is known; without it nothing of detection is.
     pub(crate) membership_seen: bool,
+    /// Whether the server beats, so that clients can tell whether it lives.
+    pub(crate) server_beats: bool,
     pub(crate) up: &'a DatagramTally,
     pub(crate) down: &'a DatagramTally,
     pub(crate) up_path: &'a PathTally,
@@ -137,6 +139,12 @@ metrics! {
     eviction_latency_sd_s: "crash → the eviction that lasts, standard deviation",
         |b| b.seen()?.latency.deviation();
     eviction_latency_min_s: "the same, shortest", |b| b.seen()?.latency.min();
+    server_detection_mean_s: "crash of the server → a client takes it for gone, mean",
+        |b| b.detection.server_latency.mean();
+    server_detection_p99_s: "the same, 99th percentile", |b| b.detection.server_latency.quantile(0.99);
+    server_detection_max_s: "the same, longest", |b| b.detection.server_latency.max();
+    server_mistakes: "clients that took a live server for gone, in the window",
+        |b| b.server_beats.then_some(b.detection.server_mistakes as f64);
     live_time_s: "client-seconds alive in the window", |b| Some(b.detection.live_time);
     stale_members_mean: "members that are dead, mean over the window",
         |b| per(b.seen()?.stale_time, b.window_s);

@@ -145,16 +145,17 @@ pub(crate) fn datagram_rows(
     rows.push(row("out:in-flight", links.in_flight));
     if let Some(carriage) = carriage {
         rows.push(row("out:not-sent", carriage.not_sent));
-        if carriage.left.is_some() {
-            rows.push(row("out:kernel", carriage.dropped.unwrap_or(0)));
+        if let Some(dropped) = carriage.dropped {
+            rows.push(row("out:kernel", dropped));
         }
     }
     match after {
         Some(Carriage { left: Some(left), .. }) => {
             rows.push(row("out:received", left.iter().sum()))
         }
-        Some(Carriage { left: None, not_sent, .. }) => {
-            rows.push(row("out:handed-to-target", links.arrived - not_sent));
+        Some(Carriage { left: None, not_sent, dropped, .. }) => {
+            let gone = not_sent + dropped.unwrap_or(0);
+            rows.push(row("out:handed-to-target", links.arrived.saturating_sub(gone)));
         }
         None => rows.push(row("out:received", links.arrived)),
     }

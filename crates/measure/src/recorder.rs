@@ -25,8 +25,6 @@ pub struct Window {
     pub from: Time,
     /// The first moment that does not count any more.
     pub to: Time,
-    /// The end of the run.
-    pub end: Time,
     /// The longest that the eviction of a crashed client takes; crashes closer to the end of the
     /// run are left out of the detection time, since only the fast ones among them would be seen.
     pub detection: Span,
@@ -83,6 +81,8 @@ pub struct World {
     pub foreign: bool,
     /// Whether the membership could be seen at all: a foreign server shows it by its broadcasts.
     pub membership_seen: bool,
+    /// Whether the server beats to its members.
+    pub server_beats: bool,
     /// How much later than planned the clients sent; none in the simulator.
     pub lateness: Option<Distribution>,
     /// The limit of that, at the 99th percentile.
@@ -200,11 +200,10 @@ impl Recorder {
     pub fn new(roster: Roster, window: Window) -> Self {
         let groups = roster.groups();
         let clients = roster.clients();
-        let cohort_end = window.end - window.detection;
         Recorder {
             ways: [Way::new(&roster), Way::new(&roster)],
             deliveries: Deliveries::new(&roster),
-            detection: Detection::new(&roster, window, cohort_end),
+            detection: Detection::new(&roster, window),
             latency: vec![Distribution::default(); groups],
             latency_real: vec![Distribution::default(); groups],
             jitters: Jitters::new(clients),
@@ -260,8 +259,8 @@ impl Recorder {
                     self.deliveries.open(message, at, actual, up);
                 }
             }
-            Event::Broadcast { message: Some(slot), members } => {
-                self.deliveries.broadcast(slot, members, &self.roster);
+            Event::Broadcast { message: Some(slot), members, complete } => {
+                self.deliveries.broadcast(slot, members, complete, &self.roster);
             }
             Event::Broadcast { message: None, .. } => {}
             Event::InFlight { direction, client, message } => {
@@ -282,6 +281,8 @@ impl Recorder {
             Event::Life { .. }
             | Event::Joined { .. }
             | Event::Quit { .. }
+            | Event::ServerCrashed
+            | Event::ServerSuspected { .. }
             | Event::Evicted { .. } => self.record_membership(at, event),
         }
     }
@@ -341,6 +342,10 @@ impl Recorder {
                 second.evictions += 1;
                 second.false_evictions += u64::from(mistake);
             }
+            Event::ServerCrashed => self.detection.server_crashed(at),
+            Event::ServerSuspected { client } => {
+                self.detection.server_suspected(at, self.roster.group_of(client));
+            }
             _ => unreachable!("other events have no say in membership"),
         }
     }
@@ -377,6 +382,8 @@ impl Recorder {
             Event::Evicted { client, silence, .. } => (9, client, silence.map_or(0, Span::nanos)),
             Event::Broadcast { members, .. } => (10, members.len(), 0),
             Event::Refused { client, .. } => (11, client, 0),
+            Event::ServerCrashed => (14, 0, 0),
+            Event::ServerSuspected { client } => (15, client, 0),
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
         };
         self.events += 1;
@@ -386,11 +393,10 @@ impl Recorder {
 
     /// The run is over.
     pub fn finish(mut self, world: World) -> Results {
-        self.deliveries.finish(&self.flying_down, world.foreign, &self.roster);
+        self.deliveries.finish(&self.flying_down, &self.roster);
         self.detection.finish(world.end, &self.roster);
         let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
-        self.settle_kernel(up.dropped.unwrap_or(0), down.dropped.unwrap_or(0));
-        let doubts = self.doubts(&up, &down, world.lateness.as_ref(), world.lateness_limit);
+        self.settle_kernel(&up, &down, world.foreign);
         let carriage = [&up, &down];
 
         let groups: Vec<usize> = (0..self.roster.groups()).collect();
@@ -405,6 +411,7 @@ impl Recorder {
             ledger.extend(delivery_rows(group, &self.delivery_tally(of)));
         }
         let unexplained = total_unexplained(&ledger);
+        let doubts = doubts(unexplained, carriage, &world);
         let figures = self.figures(&groups, Some(unexplained), carriage, &world);
         let by_group = groups.iter().map(|g| self.figures(&[*g], None, carriage, &world)).collect();
         let detection = self.detection_tally(&groups);
@@ -443,48 +450,21 @@ impl Recorder {
         [carry(|tally| tally.arrived, up), carry(|tally| tally.offered, down)]
     }
 
-    /// What is missing without a cause belongs to the kernel as far as the sockets' own drop
-    /// counters say so; the rest is unexplained.
-    fn settle_kernel(&mut self, dropped_up: u64, dropped_down: u64) {
-        let up_explained = self.deliveries.missing_up <= dropped_up;
+    /// What is missing without a cause belongs to the sockets as far as their own counters say
+    /// so; the rest is unexplained, or the target's where that is not ours.
+    fn settle_kernel(&mut self, up: &Carriage, down: &Carriage, foreign: bool) {
+        let up_explained = self.deliveries.missing_up <= up.dropped.unwrap_or(0) + up.not_sent;
         let missing_down: u64 = self.deliveries.tallies.iter().map(|t| t.kernel_down).sum();
-        let down_explained = missing_down <= dropped_down;
+        let down_explained = missing_down <= down.dropped.unwrap_or(0) + down.not_sent;
         for tally in &mut self.deliveries.tallies {
             if !up_explained {
-                tally.unexplained += std::mem::take(&mut tally.kernel_up);
+                let missing = std::mem::take(&mut tally.kernel_up);
+                *(if foreign { &mut tally.target } else { &mut tally.unexplained }) += missing;
             }
             if !down_explained {
                 tally.unexplained += std::mem::take(&mut tally.kernel_down);
             }
         }
-    }
-
-    fn doubts(
-        &self,
-        up: &Carriage,
-        down: &Carriage,
-        lateness: Option<&Distribution>,
-        limit: Span,
-    ) -> Vec<Doubt> {
-        let groups: Vec<usize> = (0..self.roster.groups()).collect();
-        let mut doubts = Vec::new();
-        let deliveries = self.delivery_tally(&groups).unexplained as i64;
-        let count = deliveries + up.unexplained().abs() + down.unexplained().abs();
-        if count != 0 {
-            doubts.push(Doubt::Unexplained { count });
-        }
-        if let Some(p99_s) =
-            lateness.and_then(|l| l.quantile(0.99)).filter(|p| *p > limit.seconds())
-        {
-            doubts.push(Doubt::Late { p99_s, limit });
-        }
-        if let Some(count) = down.dropped.filter(|count| *count > 0) {
-            doubts.push(Doubt::SwarmDrops { count });
-        }
-        if up.not_sent > 0 {
-            doubts.push(Doubt::NotSent { count: up.not_sent });
-        }
-        doubts
     }
 
     fn link_tally(&self, direction: Direction, groups: &[usize]) -> DatagramTally {
@@ -537,13 +517,35 @@ impl Recorder {
             latency_real: &sum(&self.latency_real, groups),
             jitter: self.jitters.mean(first..last),
             up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),
-            down_sent: groups.iter().map(|g| down.entered[*g]).sum(),
+            // Of all groups together, what has no group counts too.
+            down_sent: match unexplained {
+                Some(_) => down.entered.iter().sum(),
+                None => groups.iter().map(|g| down.entered[*g]).sum(),
+            },
             unexplained,
             membership_seen: world.membership_seen,
+            server_beats: world.server_beats,
             run_s: world.end.seconds(),
-            window_s: self.window.to.since(self.window.from).seconds(),
+            window_s: self.window.to.min(world.end).since(self.window.from).seconds(),
         })
     }
+}
+
+/// Why the figures can't be relied on.
+fn doubts(unexplained: i64, [up, down]: [&Carriage; 2], world: &World) -> Vec<Doubt> {
+    let limit = world.lateness_limit;
+    let p99 = world.lateness.as_ref().and_then(|lateness| lateness.quantile(0.99));
+    let late = p99.filter(|p99| *p99 > limit.seconds());
+    let dropped = down.dropped.filter(|count| *count > 0);
+    [
+        (unexplained != 0).then_some(Doubt::Unexplained { count: unexplained }),
+        late.map(|p99_s| Doubt::Late { p99_s, limit }),
+        dropped.map(|count| Doubt::SwarmDrops { count }),
+        (up.not_sent > 0).then_some(Doubt::NotSent { count: up.not_sent }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn sum(distributions: &[Distribution], groups: &[usize]) -> Distribution {

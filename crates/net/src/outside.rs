@@ -1,6 +1,7 @@
 //! Membership of a server that is not ours, seen from outside: whoever gets a broadcast that
 //! others get is a member. A crashed client keeps its socket, so the last broadcast that still
-//! reaches it and the first that does not bracket its eviction.
+//! reaches it and the first that does not bracket its eviction. A server that is said to sweep
+//! lazily evicts while it broadcasts: there it is the latter itself.
 //!
 //! What happens between two broadcasts (evicted and back again) is not seen, and without chat
 //! nothing is.
@@ -9,7 +10,7 @@ use std::collections::VecDeque;
 
 use skipbeat_core::{ClientId, ClientSet, MessageId, Span, Time};
 
-/// How long after its first datagram a broadcast is taken to be complete.
+/// How long after the last datagram of it a broadcast is taken to be complete.
 const SETTLED: Span = Span::from_millis(500);
 
 /// What was concluded.
@@ -25,6 +26,7 @@ pub(crate) enum Conclusion {
 struct Broadcast {
     message: MessageId,
     first_seen: Time,
+    last_seen: Time,
     got: ClientSet,
 }
 
@@ -37,13 +39,15 @@ pub(crate) struct Outside {
     open: VecDeque<Broadcast>,
     /// Clients whose `quit` was sent on its way and not lost by a link.
     quitting: ClientSet,
+    /// The server evicts only while it broadcasts.
+    lazy: bool,
     /// Broadcasts that were taken to be complete.
     pub(crate) broadcasts: u64,
 }
 
 impl Outside {
-    pub(crate) fn new(clients: u32) -> Self {
-        Outside { last_got: vec![Time::ZERO; clients as usize], ..Outside::default() }
+    pub(crate) fn new(clients: u32, lazy: bool) -> Self {
+        Outside { last_got: vec![Time::ZERO; clients as usize], lazy, ..Outside::default() }
     }
 
     /// A client starts again.
@@ -61,20 +65,22 @@ impl Outside {
         let known = self.open.iter_mut().rev().find(|broadcast| broadcast.message == message);
         match known {
             Some(broadcast) => {
+                broadcast.last_seen = now;
                 broadcast.got.insert(client);
             }
             None => {
                 let mut got = ClientSet::with_room(self.last_got.len() as u32);
                 got.insert(client);
-                self.open.push_back(Broadcast { message, first_seen: now, got });
+                let (first_seen, last_seen) = (now, now);
+                self.open.push_back(Broadcast { message, first_seen, last_seen, got });
             }
         }
     }
 
     /// Draws conclusions from the broadcasts that are complete by `now`.
     pub(crate) fn settle(&mut self, now: Time, mut conclude: impl FnMut(Conclusion)) {
-        while self.open.front().is_some_and(|b| b.first_seen + SETTLED <= now) {
-            let Some(Broadcast { message, first_seen, got }) = self.open.pop_front() else {
+        while self.open.front().is_some_and(|b| b.last_seen + SETTLED <= now) {
+            let Some(Broadcast { message, first_seen, got, .. }) = self.open.pop_front() else {
                 return;
             };
             self.broadcasts += 1;
@@ -92,8 +98,9 @@ impl Outside {
                     continue;
                 }
                 let last = self.last_got[client as usize];
-                let uncertainty = Span::from_nanos(first_seen.since(last).nanos() / 2);
-                let at = last + uncertainty;
+                let bracket = if self.lazy { Span::ZERO } else { first_seen.since(last) };
+                let uncertainty = Span::from_nanos(bracket.nanos() / 2);
+                let at = first_seen - uncertainty;
                 conclude(Conclusion::Evicted { at, client, uncertainty });
             }
             conclude(Conclusion::Broadcast { at: first_seen, message, members: got });
@@ -107,7 +114,7 @@ mod tests {
 
     #[test]
     fn two_broadcasts_bracket_an_eviction() {
-        let mut outside = Outside::new(3);
+        let mut outside = Outside::new(3, false);
         let at = |s| Time::ZERO + Span::from_secs(s);
         let said = |seq| MessageId { sender: 0, seq };
         for client in [0, 1, 2] {

@@ -58,7 +58,6 @@ async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Ou
     let window = Window {
         from: plan.measured_from(),
         to: plan.measured_to(),
-        end: plan.end(),
         detection: plan.detection_horizon(),
     };
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
@@ -86,6 +85,7 @@ async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Ou
         carriage: Some(carriage),
         foreign,
         membership_seen,
+        server_beats: plan.server.options.heartbeat.by_server(),
         lateness: Some(tunnel.lateness),
         lateness_limit: plan.swarm.lateness_limit,
     });
@@ -128,7 +128,8 @@ async fn begin(plan: &Plan) -> Result<(Tested, Transport, Clock), NetError> {
             let transport = open(bound.address())?;
             let addresses = transport.addresses().map_err(NetError::Socket)?;
             let clock = Clock::start();
-            let server = bound.start(plan.server.options, plan.seed(), clock, addresses);
+            let crash_at = plan.server.crash_at;
+            let server = bound.start(plan.server.options, plan.seed(), clock, addresses, crash_at);
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
         }
         Target::Address { address } => {

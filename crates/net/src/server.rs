@@ -27,8 +27,27 @@ const BATCHES_AT_ONCE: usize = 16;
 /// What the server tells the one who measures, in order and before it sends anything.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
-    Note { at: Time, peer: PeerId, note: Note, tag: Option<Tag> },
-    Broadcast { at: Time, tag: Option<Tag>, members: ClientSet },
+    Note {
+        at: Time,
+        peer: PeerId,
+        note: Note,
+        tag: Option<Tag>,
+    },
+    Broadcast {
+        at: Time,
+        tag: Option<Tag>,
+        members: ClientSet,
+    },
+    /// It fell silent for good, as the scenario wants.
+    Crashed {
+        at: Time,
+    },
+    /// A datagram came after that.
+    Unread {
+        at: Time,
+        peer: PeerId,
+        tag: Option<Tag>,
+    },
 }
 
 /// What the server counted.
@@ -93,6 +112,7 @@ impl BoundServer {
         seed: Seed,
         clock: Clock,
         addresses: Vec<SocketAddr>,
+        crash_at: Option<Span>,
     ) -> RunningServer {
         let BoundServer { socket, receive_buffer, .. } = self;
         let shared = Arc::new(Shared::default());
@@ -102,8 +122,9 @@ impl BoundServer {
             runtime.block_on(async {
                 let socket = UdpSocket::from_std(socket.into())?;
                 let out = Out::new(clock, addresses);
-                serve(&socket, Server::new(options, seed), out, options.max_datagram, &of_thread)
-                    .await
+                let server = Server::new(options, seed);
+                let crash_at = crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
+                serve(&socket, server, out, options.max_datagram, crash_at, &of_thread).await
             })
         };
         let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
@@ -187,6 +208,12 @@ impl Out {
 }
 
 impl Effects for Out {
+    fn send(&mut self, to: PeerId, payload: &[u8]) {
+        let payload = self.queue.payload(payload);
+        self.queue.push(self.addresses[to as usize], None, payload);
+        self.counts.sent[to as usize] += 1;
+    }
+
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
         let (at, tag) = (self.now, Tag::find(payload));
         self.events.push(ServerEvent::Broadcast { at, tag, members: members.clone() });
@@ -208,8 +235,10 @@ async fn serve(
     mut server: Server,
     mut out: Out,
     max_datagram: usize,
+    crash_at: Time,
     shared: &Shared,
 ) -> io::Result<ServerCounts> {
+    let mut dead = false;
     let alarm = Alarm::new()?;
     // One byte more than allowed, so that what is too long is seen to be.
     let mut batch = ReceiveBatch::new(max_datagram + 1);
@@ -226,12 +255,20 @@ async fn serve(
                 let peer = out.peer(datagram.from);
                 out.counts.received[peer as usize] += 1;
                 out.tag = Tag::find(datagram.payload);
-                let now = out.now;
-                server.handle_datagram(now, peer, datagram.from, datagram.payload, &mut out);
+                let (now, tag) = (out.now, out.tag);
+                if dead {
+                    out.events.push(ServerEvent::Unread { at: now, peer, tag });
+                } else {
+                    server.handle_datagram(now, peer, datagram.from, datagram.payload, &mut out);
+                }
             }
         }
         out.now = out.clock.now();
-        if server.next_deadline().is_some_and(|at| at <= out.now) {
+        if !dead && out.now >= crash_at {
+            dead = true;
+            out.events.push(ServerEvent::Crashed { at: crash_at });
+        }
+        if !dead && server.next_deadline().is_some_and(|at| at <= out.now) {
             let now = out.now;
             server.advance(now, &mut out);
         }
@@ -240,7 +277,8 @@ async fn serve(
             break;
         }
         if empty {
-            let due = server.next_deadline().unwrap_or(Time::NEVER).since(out.clock.now());
+            let due = server.next_deadline().filter(|_| !dead).unwrap_or(Time::NEVER);
+            let due = due.min(if dead { Time::NEVER } else { crash_at }).since(out.clock.now());
             tokio::select! {
                 ready = socket.readable() => ready?,
                 slept = alarm.sleep(due.min(LOOK)) => slept?,

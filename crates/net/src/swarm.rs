@@ -8,10 +8,10 @@ use std::io;
 use skipbeat_core::{Calendar, ClientId, ClientSet, Direction, Life, Roster, Span, Time};
 use skipbeat_link::{Links, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot, Recorder};
-use skipbeat_protocol::{BYE, Tag};
+use skipbeat_protocol::{BYE, Down, Tag};
 use skipbeat_scenario::Plan;
-use skipbeat_server::Note;
-use skipbeat_swarm::{Act, Effects, Swarm};
+use skipbeat_server::{Note, Sweep};
+use skipbeat_swarm::{Act, Effects, Opinion, Swarm};
 
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
@@ -39,19 +39,22 @@ struct Flying {
 /// What a datagram on a link carries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Load {
-    /// What a client says.
-    Heartbeat,
+    /// What a client says, but texts.
+    Heartbeat(Option<u32>),
+    Ack(u32),
     Join,
     Quit,
+    /// A client's text.
     Chat {
         seq: u32,
         planned: Time,
         size: u32,
         message: Option<MessageSlot>,
     },
-    /// What the server says; only its length matters any more.
+    /// What the server says; of a text only its length matters any more.
     FromServer {
         bytes: u32,
+        heartbeat: Option<u32>,
         message: Option<MessageSlot>,
     },
 }
@@ -60,14 +63,15 @@ impl Load {
     fn message(self) -> Option<MessageSlot> {
         match self {
             Load::Chat { message, .. } | Load::FromServer { message, .. } => message,
-            Load::Heartbeat | Load::Join | Load::Quit => None,
+            Load::Heartbeat(_) | Load::Ack(_) | Load::Join | Load::Quit => None,
         }
     }
 
     /// What a client says, as the swarm said it.
     fn act(self, run: u32, sender: ClientId) -> Option<Act> {
         match self {
-            Load::Heartbeat => Some(Act::Heartbeat),
+            Load::Heartbeat(number) => Some(Act::Heartbeat(number)),
+            Load::Ack(number) => Some(Act::Ack(number)),
             Load::Join => Some(Act::Join),
             Load::Quit => Some(Act::Quit),
             Load::Chat { seq, planned, size, .. } => {
@@ -99,6 +103,9 @@ pub(crate) struct Tunnel {
     flying_up: Calendar<Flying>,
     /// On links to clients; whoever looks finds out when they arrived.
     flying_down: Calendar<Flying>,
+    /// Whether clients answer the server, so that what it says must reach them in time.
+    answers: bool,
+    scratch: Vec<u8>,
 }
 
 impl Tunnel {
@@ -110,7 +117,8 @@ impl Tunnel {
         Tunnel {
             recorder,
             lateness: Distribution::default(),
-            outside: foreign.then(|| Outside::new(clients)),
+            outside: foreign
+                .then(|| Outside::new(clients, plan.server.options.sweep == Sweep::Lazy)),
             received: vec![0; roster.groups()],
             handed: vec![0; roster.groups()],
             run: plan.run_id(),
@@ -120,6 +128,8 @@ impl Tunnel {
             down: Links::new(plan.seed(), Direction::Down, down, clients),
             flying_up: Calendar::new(),
             flying_down: Calendar::new(),
+            answers: plan.server.options.heartbeat.by_server(),
+            scratch: Vec::new(),
             roster,
         }
     }
@@ -156,29 +166,47 @@ impl Tunnel {
         let (now, direction, bytes) = (self.now, Direction::Down, payload.len());
         let verdict = self.down.judge(now, group, client);
         self.record(now, Event::Offered { direction, client, bytes, verdict, message });
-        let load = Load::FromServer { bytes: bytes as u32, message };
+        let heartbeat = match Down::parse(payload) {
+            Down::Heartbeat(number) => Some(number),
+            _ => None,
+        };
+        let load = Load::FromServer { bytes: bytes as u32, heartbeat, message };
         self.launch(direction, client, verdict, load);
     }
 
-    /// Takes off the links what has arrived: upwards it goes to the kernel, downwards to clients.
-    fn land(&mut self, last: Time, transport: &mut Transport, scratch: &mut Vec<u8>) {
+    /// Takes off the links what has arrived: downwards it goes to clients, who may answer, and
+    /// upwards to the kernel.
+    fn land(
+        &mut self,
+        last: Time,
+        swarm: &mut Swarm,
+        transport: &mut Transport,
+        scratch: &mut Vec<u8>,
+    ) {
         let until = self.now.min(last);
+        self.land_down(until, swarm);
         while let Some((at, flying)) = self.flying_up.pop_until(until) {
             let Flying { client, index, copy, load, .. } = flying;
             let (direction, message) = (Direction::Up, load.message());
             let Some(act) = load.act(self.run, client) else { continue };
-            let said = act.say(scratch).bytes();
-            transport.send(client, said);
+            act.write(scratch);
+            transport.send(client, scratch);
             self.handed[self.roster.group_of(client)] += 1;
-            let bytes = said.len();
+            let bytes = scratch.len();
             self.record(at, Event::Arrived { direction, client, bytes, index, copy, message });
         }
+    }
+
+    fn land_down(&mut self, until: Time, swarm: &mut Swarm) {
         while let Some((at, flying)) = self.flying_down.pop_until(until) {
             let Flying { client, index, copy, load, .. } = flying;
             let (direction, message) = (Direction::Down, load.message());
-            let Load::FromServer { bytes, .. } = load else { continue };
+            let Load::FromServer { bytes, heartbeat, .. } = load else { continue };
             let bytes = bytes as usize;
             self.record(at, Event::Arrived { direction, client, bytes, index, copy, message });
+            if let Some(number) = heartbeat {
+                swarm.hear(at, client, number, self);
+            }
         }
     }
 
@@ -188,7 +216,16 @@ impl Tunnel {
             match event {
                 ServerEvent::Broadcast { at, tag, members } => {
                     let message = self.message(tag);
-                    self.record(at, Event::Broadcast { message, members: &members });
+                    self.record(
+                        at,
+                        Event::Broadcast { message, members: &members, complete: false },
+                    );
+                }
+                ServerEvent::Crashed { at } => self.record(at, Event::ServerCrashed),
+                ServerEvent::Unread { peer, .. } if peer >= self.roster.clients() => {}
+                ServerEvent::Unread { at, peer: client, tag } => {
+                    let (cause, message) = ("server-down", self.message(tag));
+                    self.record(at, Event::Refused { client, cause, message });
                 }
                 ServerEvent::Note { peer, .. } if peer >= self.roster.clients() => {}
                 ServerEvent::Note { at, peer: client, note, tag } => {
@@ -225,7 +262,7 @@ impl Tunnel {
             }
             Conclusion::Broadcast { at, message, members } => {
                 let message = self.recorder.find(message);
-                self.record(at, Event::Broadcast { message, members: &members });
+                self.record(at, Event::Broadcast { message, members: &members, complete: true });
             }
         });
         self.outside = Some(outside);
@@ -252,10 +289,12 @@ impl Effects for Tunnel {
         }
         // The link works by planned times, so that its verdicts are those of the simulator.
         let verdict = self.up.judge(planned, self.roster.group_of(client), client);
-        let (direction, bytes) = (Direction::Up, act.len());
+        act.write(&mut self.scratch);
+        let (direction, bytes) = (Direction::Up, self.scratch.len());
         self.record(planned, Event::Offered { direction, client, bytes, verdict, message });
         let load = match act {
-            Act::Heartbeat => Load::Heartbeat,
+            Act::Heartbeat(number) => Load::Heartbeat(number),
+            Act::Ack(number) => Load::Ack(number),
             Act::Join => Load::Join,
             Act::Quit => {
                 if let Some(outside) = self.outside.as_mut().filter(|_| verdict.arrival.is_ok()) {
@@ -271,6 +310,12 @@ impl Effects for Tunnel {
             },
         };
         self.launch(direction, client, verdict, load);
+    }
+
+    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
+        if opinion == Opinion::Gone {
+            self.record(at, Event::ServerSuspected { client });
+        }
     }
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
@@ -301,7 +346,7 @@ pub(crate) async fn play(
         let last = tunnel.end - Span::from_nanos(1);
         tunnel.now = clock.now();
         swarm.advance(tunnel.now.min(last), tunnel);
-        tunnel.land(last, transport, &mut scratch);
+        tunnel.land(last, swarm, transport, &mut scratch);
         transport.flush().await?;
         tunnel.conclude(tunnel.now);
         if tunnel.now > last {
@@ -317,7 +362,8 @@ pub(crate) async fn play(
         if !empty {
             continue;
         }
-        let due = [swarm.next_deadline(), tunnel.flying_up.next_at()].into_iter().flatten();
+        let down = tunnel.flying_down.next_at().filter(|_| tunnel.answers);
+        let due = [swarm.next_deadline(), tunnel.flying_up.next_at(), down].into_iter().flatten();
         let due = due.fold(next_look.min(tunnel.end), Time::min);
         let wait = due.since(clock.now());
         if !wait.is_zero() {

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
+use crate::up::{numbered, write_numbered};
+
 /// The server stops.
 pub const BYE: &[u8] = b"bye";
 
@@ -20,6 +22,8 @@ pub enum Down<'a> {
         /// Who said it, as the server saw the address.
         from: SocketAddr,
     },
+    /// `^hb N^`: the server's heartbeat number N, which the client answers `^ack N^`.
+    Heartbeat(u32),
     /// Something else, from a server that is not ours.
     Foreign(&'a [u8]),
 }
@@ -29,6 +33,9 @@ impl<'a> Down<'a> {
     pub fn parse(datagram: &'a [u8]) -> Self {
         if datagram.trim_ascii() == BYE {
             return Down::Bye;
+        }
+        if let Some(number) = numbered(datagram.trim_ascii(), b"^hb ") {
+            return Down::Heartbeat(number);
         }
         let place = datagram.windows(FROM.len()).rposition(|window| window == FROM);
         let parts = place.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
@@ -46,6 +53,12 @@ pub fn write_chat(text: &[u8], from: SocketAddr, out: &mut Vec<u8>) {
     out.extend_from_slice(text);
     out.extend_from_slice(FROM);
     write!(out, "{from}").expect("a Vec takes every write");
+}
+
+/// Puts `^hb N^` into `out`, which is emptied first.
+pub fn write_heartbeat(number: u32, out: &mut Vec<u8>) {
+    out.clear();
+    write_numbered("hb", number, out);
 }
 
 #[cfg(test)]
@@ -69,6 +82,13 @@ mod tests {
             let mut bytes = Vec::new();
             write_chat(&text, from, &mut bytes);
             prop_assert_eq!(Down::parse(&bytes), Down::Chat { text: &text, from });
+        }
+
+        #[test]
+        fn a_heartbeat_that_was_written_is_read(number: u32) {
+            let mut bytes = Vec::new();
+            write_heartbeat(number, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Heartbeat(number));
         }
 
         #[test]

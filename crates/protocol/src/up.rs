@@ -1,5 +1,7 @@
 //! Datagrams from a client to the server.
 
+use std::io::Write;
+
 /// A sign of life that is not answered.
 pub const HEARTBEAT: &[u8] = b"^hb^";
 /// The client leaves.
@@ -10,12 +12,15 @@ pub const JOIN: &[u8] = b"^join^";
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Up<'a> {
-    /// `^hb^`: joins or refreshes; surrounding white space does not matter.
-    Heartbeat,
+    /// `^hb^`, or `^hb N^` where the server's detector wants numbers: joins or refreshes;
+    /// surrounding white space does not matter.
+    Heartbeat(Option<u32>),
     /// `quit`: leaves; surrounding white space does not matter.
     Quit,
     /// `^join^`: joins explicitly, the only way back in where rejoining is sticky.
     Join,
+    /// `^ack N^`: the answer to the server's `^hb N^`.
+    Ack(u32),
     /// Anything else: text for everybody.
     Chat(&'a [u8]),
 }
@@ -35,22 +40,41 @@ impl<'a> Up<'a> {
             return Err(Refusal::TooLong);
         }
         Ok(match datagram.trim_ascii() {
-            HEARTBEAT => Up::Heartbeat,
+            HEARTBEAT => Up::Heartbeat(None),
             QUIT => Up::Quit,
             JOIN => Up::Join,
-            _ => Up::Chat(datagram),
+            command => {
+                let beat = numbered(command, b"^hb ").map(|n| Up::Heartbeat(Some(n)));
+                let ack = || numbered(command, b"^ack ").map(Up::Ack);
+                beat.or_else(ack).unwrap_or(Up::Chat(datagram))
+            }
         })
     }
 
-    /// The bytes of this datagram.
-    pub const fn bytes(self) -> &'a [u8] {
+    /// Puts the bytes of this datagram into `out`, which is emptied first.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.clear();
         match self {
-            Up::Heartbeat => HEARTBEAT,
-            Up::Quit => QUIT,
-            Up::Join => JOIN,
-            Up::Chat(text) => text,
+            Up::Heartbeat(None) => out.extend_from_slice(HEARTBEAT),
+            Up::Heartbeat(Some(number)) => write_numbered("hb", number, out),
+            Up::Ack(number) => write_numbered("ack", number, out),
+            Up::Quit => out.extend_from_slice(QUIT),
+            Up::Join => out.extend_from_slice(JOIN),
+            Up::Chat(text) => out.extend_from_slice(text),
         }
     }
+}
+
+/// The number in `^name N^`: decimal digits alone.
+pub(crate) fn numbered(command: &[u8], start: &[u8]) -> Option<u32> {
+    let digits = command.strip_prefix(start)?.strip_suffix(b"^")?;
+    let decimal = digits.iter().all(u8::is_ascii_digit);
+    decimal.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
+}
+
+/// Appends `^name N^`.
+pub(crate) fn write_numbered(name: &str, number: u32, out: &mut Vec<u8>) {
+    write!(out, "^{name} {number}^").expect("a Vec takes every write");
 }
 
 #[cfg(test)]
@@ -60,10 +84,19 @@ mod tests {
 
     #[test]
     fn white_space_around_commands_does_not_matter() {
-        assert_eq!(Up::parse(b" ^hb^\r\n", 99), Ok(Up::Heartbeat));
+        assert_eq!(Up::parse(b" ^hb^\r\n", 99), Ok(Up::Heartbeat(None)));
         assert_eq!(Up::parse(b"quit\n", 99), Ok(Up::Quit));
         assert_eq!(Up::parse(b"quit it\n", 99), Ok(Up::Chat(b"quit it\n")));
         assert_eq!(Up::parse(b"", 99), Ok(Up::Chat(b"")));
+    }
+
+    #[test]
+    fn numbers_are_decimal_and_fit() {
+        assert_eq!(Up::parse(b"^hb 7^\n", 99), Ok(Up::Heartbeat(Some(7))));
+        assert_eq!(Up::parse(b"^ack 4294967295^", 99), Ok(Up::Ack(u32::MAX)));
+        for text in [&b"^ack 4294967296^"[..], b"^ack +1^", b"^ack ^", b"^hb 1", b"^hb 1 2^"] {
+            assert_eq!(Up::parse(text, 99), Ok(Up::Chat(text)));
+        }
     }
 
     #[test]
@@ -76,7 +109,18 @@ mod tests {
         #[test]
         fn writing_what_was_read_changes_no_meaning(bytes: Vec<u8>) {
             let up = Up::parse(&bytes, usize::MAX).unwrap();
-            prop_assert_eq!(Up::parse(up.bytes(), usize::MAX), Ok(up));
+            let mut written = Vec::new();
+            up.write(&mut written);
+            prop_assert_eq!(Up::parse(&written, usize::MAX), Ok(up));
+        }
+
+        #[test]
+        fn every_numbered_command_is_read_as_written(number: u32) {
+            for up in [Up::Heartbeat(Some(number)), Up::Ack(number)] {
+                let mut written = Vec::new();
+                up.write(&mut written);
+                prop_assert_eq!(Up::parse(&written, usize::MAX), Ok(up));
+            }
         }
     }
 }

@@ -115,6 +115,7 @@ fn pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 
 /// Everything needed to run it again, and to see whether it came out the same.
 fn run(plan: &Plan, results: &Results, build: Build, interrupted: bool) -> serde_json::Value {
+    let clipped: u64 = results.paths.iter().flatten().map(|path| path.extents_clipped).sum();
     json!({
         "version": RUN_JSON_VERSION,
         "skipbeat": { "version": build.version, "commit": build.commit },
@@ -127,6 +128,7 @@ fn run(plan: &Plan, results: &Results, build: Build, interrupted: bool) -> serde
         "ended_at_s": results.end.seconds(),
         "interrupted": interrupted,
         "observed_every_nth_client": results.observed_every,
+        "reorder_extents_that_are_lower_bounds": clipped,
         "refused": results.refusals,
         "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })

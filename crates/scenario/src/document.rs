@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use skipbeat_core::{Roster, Span};
 use skipbeat_link::LinkOptions;
-use skipbeat_server::{Heartbeat as Mechanism, Options, Rejoin, Sweep};
+use skipbeat_server::{DetectorOptions, Heartbeat as Mechanism, Options, Rejoin, Sweep};
 use skipbeat_swarm::{Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
 use toml::Spanned;
 
@@ -44,10 +44,13 @@ struct ServerTable {
     target: Option<SocketAddr>,
     command: Option<Spanned<Vec<String>>>,
     heartbeat: Option<Mechanism>,
+    heartbeat_every: Option<Spanned<Span>>,
+    detector: Option<DetectorOptions>,
+    crash_at: Option<Span>,
     timeout: Option<Spanned<Span>>,
     sweep: Option<Sweep>,
     rejoin: Option<Rejoin>,
-    max_datagram: Option<usize>,
+    max_datagram: Option<Spanned<usize>>,
     receive_buffer: Option<usize>,
 }
 
@@ -165,16 +168,27 @@ fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, Scena
     if let Some(timeout) = table.timeout.as_ref().filter(|timeout| timeout.get_ref().is_zero()) {
         return Err(report.at(timeout, "expected a timeout above zero"));
     }
+    let longest = |bytes: &usize| (64..=65_507).contains(bytes);
+    if let Some(bytes) = table.max_datagram.as_ref().filter(|bytes| !longest(bytes.get_ref())) {
+        return Err(report.at(bytes, "expected 64 to 65507 bytes"));
+    }
+    if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
+        return Err(report.at(every, "expected a period above zero"));
+    }
     Ok(ServerPlan {
         target,
         options: Options {
             heartbeat: table.heartbeat.unwrap_or(ordinary.heartbeat),
+            heartbeat_every: (table.heartbeat_every)
+                .map_or(ordinary.heartbeat_every, Spanned::into_inner),
+            detector: table.detector.unwrap_or_default(),
             timeout: table.timeout.map_or(ordinary.timeout, Spanned::into_inner),
             sweep: table.sweep.unwrap_or(ordinary.sweep),
             rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
-            max_datagram: table.max_datagram.unwrap_or(ordinary.max_datagram),
+            max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
         },
         receive_buffer: table.receive_buffer,
+        crash_at: table.crash_at,
     })
 }
 
@@ -232,8 +246,8 @@ fn events(
                 format!("unknown group {:?}, expected {}", group.get_ref(), known.join(" or "));
             return Err(report.at(group, message));
         };
-        if *at.get_ref() > run {
-            let message = format!("the event is after the end of the run at {run}");
+        if *at.get_ref() >= run {
+            let message = format!("the event is not before the end of the run at {run}");
             return Err(report.at(at, message));
         }
         let (happening, amount) = match (crash, leave, join) {

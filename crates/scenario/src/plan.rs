@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skipbeat_core::{AddressPlan, Seed, Span, Time, mix};
 use skipbeat_link::LinkOptions;
-use skipbeat_server::{Options, Rejoin, Sweep};
+use skipbeat_server::{Heartbeat, Options, Rejoin, Sweep};
 use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
 
 use crate::{ScenarioError, Setting, document};
@@ -66,11 +66,13 @@ impl Mode {
 pub struct ServerPlan {
     /// Which server.
     pub target: Target,
-    /// How it treats its members. Of a foreign server only `timeout` and `sweep` are used: how
-    /// long to wait for its evictions.
+    /// How it treats its members. Of a foreign server they say what to expect: when its evictions
+    /// are over, whether it sweeps lazily, whether its clients beat.
     pub options: Options,
     /// Bytes of its socket's receive buffer; the largest possible where not given.
     pub receive_buffer: Option<usize>,
+    /// When the built-in server falls silent for good, as if its machine had died.
+    pub crash_at: Option<Span>,
 }
 
 /// Which server is tested.
@@ -221,7 +223,7 @@ impl Plan {
             Sweep::Deadline | Sweep::Lazy => Span::ZERO,
         };
         let slowest = self.groups.iter().map(|group| group.up.nearly_longest()).max();
-        self.server.options.timeout + sweep + slowest.unwrap_or_default()
+        self.server.options.longest_silence() + sweep + slowest.unwrap_or_default()
     }
 
     /// What the swarm has to know.
@@ -230,7 +232,13 @@ impl Plan {
             groups: self.groups.iter().map(|group| group.behaviour.clone()).collect(),
             events: self.events.clone(),
             run: self.run_id(),
-            join_explicitly: self.server.options.rejoin == Rejoin::Sticky,
+            // A server that is not ours would take `^join^` for a text.
+            join_explicitly: self.server.options.rejoin == Rejoin::Sticky
+                && matches!(self.server.target, Target::BuiltIn { .. }),
+            numbered: self.server.options.detector.wants_numbers(),
+            clients_beat: self.server.options.heartbeat != Heartbeat::Server,
+            server_timeout: (self.server.options.heartbeat.by_server())
+                .then_some(self.server.options.timeout),
         }
     }
 }

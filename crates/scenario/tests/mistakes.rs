@@ -77,7 +77,7 @@ fn mistakes_that_need_two_keys_are_found() {
         ),
         (
             "[[event]]\nat = \"9s\"\ngroup = \"g\"\ncrash = 1",
-            "t.toml:9:6: the event is after the end",
+            "t.toml:9:6: the event is not before the end",
         ),
         ("[[event]]\nat = \"1s\"\ngroup = \"g\"", "t.toml:8:1: expected exactly one of"),
         (
@@ -96,6 +96,7 @@ fn mistakes_that_need_two_keys_are_found() {
         ),
         ("[server]\ncommand = [\"x\"]", "t.toml:9:11: a command needs `target`"),
         ("[server]\ntimeout = \"0s\"", "t.toml:9:11: expected a timeout above zero"),
+        ("[server]\nmax_datagram = 5", "t.toml:9:16: expected 64 to 65507 bytes"),
         ("[server]\nsweep = \"often\"", "t.toml:9:9: unknown variant `often`"),
         ("[server]\ntarget = \"nowhere\"", "t.toml:9:10: invalid socket address"),
     ] {

@@ -14,6 +14,9 @@ const MEMBERS: u32 = 1_000;
 struct Expand(u64);
 
 impl Effects for Expand {
+    fn send(&mut self, to: PeerId, payload: &[u8]) {
+        self.0 += u64::from(to) + payload.len() as u64;
+    }
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
         let bytes = payload.len() as u64;
         self.0 += members.iter().map(|member| u64::from(member) + bytes).sum::<u64>();

@@ -11,10 +11,12 @@
 //! 7. Nothing is dropped in silence: every refusal is a noted, counted event.
 #![forbid(unsafe_code)]
 
+mod detector;
 mod options;
 mod server;
 mod sweep;
 
+pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};
 pub use options::{Heartbeat, Options, Rejoin, Sweep};
 pub use server::{Effects, Note, RefusalCause, Server};
 

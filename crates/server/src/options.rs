@@ -3,11 +3,17 @@
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{ScalarOrTable, Span};
 
+use crate::{DetectorOptions, Tail, quantile};
+
 /// The `[server]` table as far as it concerns the server core.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Options {
     /// Who beats.
     pub heartbeat: Heartbeat,
+    /// How often the server beats to each member, where it does.
+    pub heartbeat_every: Span,
+    /// How silence is judged.
+    pub detector: DetectorOptions,
     /// A member is evicted when it was silent for *longer* than this. Twice the heartbeat period
     /// is a knife edge: with any jitter one lost heartbeat evicts every other time.
     pub timeout: Span,
@@ -19,11 +25,37 @@ pub struct Options {
     pub max_datagram: usize,
 }
 
+impl Options {
+    /// How long a crashed member is expected to be silent, at the most, until it is suspected.
+    pub fn longest_silence(&self) -> Span {
+        match self.detector {
+            DetectorOptions::Timeout => self.timeout,
+            DetectorOptions::Missed { misses, every } => every * u64::from(misses),
+            // What the gaps will be is not known: twice the period stands for them.
+            DetectorOptions::Phi(phi) => {
+                let z = quantile(phi.tail, phi.threshold);
+                match phi.tail {
+                    Tail::Exponential => phi.pause + phi.every.scaled(2.0 * z),
+                    Tail::Normal | Tail::Logistic => {
+                        let deviation = phi.min_deviation.max(phi.every.scaled(0.5));
+                        phi.pause + phi.every * 2 + deviation.scaled(z)
+                    }
+                }
+            }
+            DetectorOptions::Chen(options) | DetectorOptions::Bertier(options) => {
+                options.every * 2 + options.margin
+            }
+        }
+    }
+}
+
 impl Default for Options {
     /// The tutorial's numbers, with exact deadlines.
     fn default() -> Self {
         Options {
             heartbeat: Heartbeat::Client,
+            heartbeat_every: Span::from_secs(5),
+            detector: DetectorOptions::Timeout,
             timeout: Span::from_secs(10),
             sweep: Sweep::Deadline,
             rejoin: Rejoin::Auto,
@@ -38,6 +70,18 @@ impl Default for Options {
 pub enum Heartbeat {
     /// Clients beat, the server does not answer.
     Client,
+    /// The server beats to each member, and only its `^ack N^` is asked for. A client beats only
+    /// while it has not heard from the server for longer than `timeout`.
+    Server,
+    /// Both beat, and any sign of life counts.
+    Both,
+}
+
+impl Heartbeat {
+    /// Whether the server beats.
+    pub fn by_server(self) -> bool {
+        self != Heartbeat::Client
+    }
 }
 
 /// When the server looks for members that were silent for too long.

@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_protocol::{BYE, Refusal, Up, write_chat};
+use skipbeat_protocol::{BYE, Refusal, Up, write_chat, write_heartbeat};
 
-use crate::sweep::Sweeper;
-use crate::{Options, PeerId, Rejoin, Sweep};
+use crate::detector::{Detector, Sign, build};
+use crate::sweep::{Due, Timers};
+use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
 
 /// Where the effects of the server go.
 pub trait Effects {
+    /// One datagram to one peer.
+    fn send(&mut self, to: PeerId, payload: &[u8]);
     /// One datagram to every member.
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet);
     /// Something happened to a peer.
@@ -41,12 +44,18 @@ pub enum RefusalCause {
     QuitOfStranger,
     /// Its sender was evicted and must join explicitly.
     Evicted,
+    /// `^ack N^` from someone who is no member.
+    AckOfStranger,
 }
 
 impl RefusalCause {
     /// Every cause.
-    pub const ALL: [RefusalCause; 3] =
-        [RefusalCause::TooLong, RefusalCause::QuitOfStranger, RefusalCause::Evicted];
+    pub const ALL: [RefusalCause; 4] = [
+        RefusalCause::TooLong,
+        RefusalCause::QuitOfStranger,
+        RefusalCause::Evicted,
+        RefusalCause::AckOfStranger,
+    ];
 
     /// The name in `ledger.csv`.
     pub const fn name(self) -> &'static str {
@@ -54,12 +63,13 @@ impl RefusalCause {
             RefusalCause::TooLong => "too-long",
             RefusalCause::QuitOfStranger => "quit-of-stranger",
             RefusalCause::Evicted => "evicted",
+            RefusalCause::AckOfStranger => "ack-of-stranger",
         }
     }
 }
 
 /// The server core. State lives in arrays by peer: last sign of life, a bit for membership, a bit
-/// for banishment, and one calendar entry where deadlines are exact.
+/// for banishment, the detector's state, and a calendar entry where deadlines are exact.
 #[derive(Debug)]
 pub struct Server {
     options: Options,
@@ -67,19 +77,24 @@ pub struct Server {
     /// Evicted peers that must join explicitly (sticky rejoin only).
     banished: ClientSet,
     last_seen: Vec<Time>,
-    sweeper: Sweeper,
+    /// The number of the last datagram to each peer that wants an ack.
+    numbers: Vec<u32>,
+    detector: Box<dyn Detector>,
+    timers: Timers,
     text: Vec<u8>,
 }
 
 impl Server {
-    /// A server without members. The seed draws the phase of a periodic sweep.
+    /// A server without members. The seed draws the phases of sweeps and heartbeats.
     pub fn new(options: Options, seed: Seed) -> Self {
         Server {
-            sweeper: Sweeper::new(options.sweep, seed),
+            timers: Timers::new(&options, seed),
+            detector: build(options.detector, options.timeout),
             options,
             members: ClientSet::new(),
             banished: ClientSet::new(),
             last_seen: Vec::new(),
+            numbers: Vec::new(),
             text: Vec::new(),
         }
     }
@@ -92,6 +107,12 @@ impl Server {
     /// When a member last gave a sign of life.
     pub fn last_seen(&self, peer: PeerId) -> Option<Time> {
         self.members.contains(peer).then(|| self.last_seen[peer as usize])
+    }
+
+    /// The last moment at which a member is not suspected.
+    pub fn deadline(&self, peer: PeerId) -> Option<Time> {
+        let last_seen = self.last_seen(peer)?;
+        Some(self.detector.deadline(peer, last_seen))
     }
 
     /// Takes a datagram as it came from the socket.
@@ -119,17 +140,25 @@ impl Server {
         out: &mut impl Effects,
     ) {
         match up {
-            Up::Heartbeat => {
-                self.refresh(now, peer, out);
+            Up::Heartbeat(number) => {
+                self.refresh(now, peer, Sign::Heartbeat(number), out);
             }
+            // An ack shows life, but does not join: it may answer a heartbeat of a membership
+            // that is over.
+            Up::Ack(number) if self.members.contains(peer) => {
+                let beat = self.options.heartbeat == Heartbeat::Server;
+                let sign = if beat { Sign::Heartbeat(Some(number)) } else { Sign::Other };
+                self.refresh(now, peer, sign, out);
+            }
+            Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
             Up::Join => {
                 self.banished.remove(peer);
-                self.refresh(now, peer, out);
+                self.refresh(now, peer, Sign::Other, out);
             }
             Up::Quit if self.members.remove(peer) => out.note(peer, Note::Quit),
             Up::Quit => out.note(peer, Note::Refused(RefusalCause::QuitOfStranger)),
             Up::Chat(text) => {
-                if !self.refresh(now, peer, out) {
+                if !self.refresh(now, peer, Sign::Other, out) {
                     return;
                 }
                 if self.options.sweep == Sweep::Lazy {
@@ -143,44 +172,40 @@ impl Server {
 
     /// When [`Server::advance`] has something to do. It may turn out to be nothing.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.sweeper.next_deadline()
+        self.timers.next()
     }
 
     /// Does what is due at `now` or before.
     pub fn advance(&mut self, now: Time, out: &mut impl Effects) {
-        match &mut self.sweeper {
-            Sweeper::Lazy => {}
-            Sweeper::Every { period, next } if *next <= now => {
-                let missed = now.since(*next).nanos() / period.nanos();
-                *next += *period * (missed + 1);
-                self.evict_silent(now, out);
-            }
-            Sweeper::Every { .. } => {}
-            Sweeper::Deadline { calendar, armed } => {
-                while let Some((_, peer)) = calendar.pop_until(now) {
-                    let silence = now.since(self.last_seen[peer as usize]);
-                    if !self.members.contains(peer) {
-                        armed.remove(peer);
-                    } else if silence <= self.options.timeout {
-                        let deadline = first_moment_too_late(
-                            self.last_seen[peer as usize],
-                            self.options.timeout,
-                        );
-                        calendar.push(deadline, peer);
-                    } else {
-                        armed.remove(peer);
-                        evict(
-                            &mut self.members,
-                            &mut self.banished,
-                            &self.options,
-                            peer,
-                            silence,
-                            out,
-                        );
+        if self.timers.look(now) {
+            self.evict_silent(now, out);
+        }
+        while let Some(due) = self.timers.pop(now) {
+            match due {
+                Due::Deadline(peer) => {
+                    if let Some(deadline) = self.deadline(peer) {
+                        if now > deadline {
+                            self.evict(now, peer, out)
+                        } else {
+                            self.timers.arm(peer, deadline)
+                        }
                     }
+                }
+                Due::Beat(peer) => {
+                    let member = self.members.contains(peer);
+                    if member {
+                        self.beat(peer, out);
+                    }
+                    self.timers.beat_again(now, peer, member);
                 }
             }
         }
+    }
+
+    /// Says something to all members itself; `from` is its own address.
+    pub fn say(&mut self, text: &[u8], from: SocketAddr, out: &mut impl Effects) {
+        write_chat(text, from, &mut self.text);
+        out.broadcast(&self.text, &self.members);
     }
 
     /// Says `bye` to all members and forgets them.
@@ -190,52 +215,57 @@ impl Server {
     }
 
     /// A sign of life: joins or refreshes. Says whether `peer` is a member now.
-    fn refresh(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) -> bool {
+    fn refresh(&mut self, now: Time, peer: PeerId, sign: Sign, out: &mut impl Effects) -> bool {
         let index = peer as usize;
         if index >= self.last_seen.len() {
             self.last_seen.resize(index + 1, Time::ZERO);
         }
-        if !self.members.contains(peer) {
+        if self.members.contains(peer) {
+            self.detector.alive(now, peer, sign);
+        } else {
             if self.options.rejoin == Rejoin::Sticky && self.banished.contains(peer) {
                 out.note(peer, Note::Refused(RefusalCause::Evicted));
                 return false;
             }
             self.members.insert(peer);
-            self.sweeper.arm(peer, first_moment_too_late(now, self.options.timeout));
+            self.detector.join(now, peer, sign);
+            self.timers.begin_beating(now, peer);
             out.note(peer, Note::Joined);
         }
         self.last_seen[index] = now;
+        self.timers.arm(peer, self.detector.deadline(peer, now));
         true
+    }
+
+    /// Beats to a member.
+    fn beat(&mut self, peer: PeerId, out: &mut impl Effects) {
+        let index = peer as usize;
+        if index >= self.numbers.len() {
+            self.numbers.resize(index + 1, 0);
+        }
+        write_heartbeat(self.numbers[index], &mut self.text);
+        self.numbers[index] = self.numbers[index].wrapping_add(1);
+        out.send(peer, &self.text);
     }
 
     /// Looks at all members.
     fn evict_silent(&mut self, now: Time, out: &mut impl Effects) {
-        let silent: Vec<_> = (self.members.iter())
-            .map(|peer| (peer, now.since(self.last_seen[peer as usize])))
-            .filter(|(_, silence)| *silence > self.options.timeout)
-            .collect();
-        for (peer, silence) in silent {
-            evict(&mut self.members, &mut self.banished, &self.options, peer, silence, out);
+        let too_late = |peer: &PeerId| {
+            let deadline = self.detector.deadline(*peer, self.last_seen[*peer as usize]);
+            now > deadline
+        };
+        let silent: Vec<_> = self.members.iter().filter(too_late).collect();
+        for peer in silent {
+            self.evict(now, peer, out);
         }
     }
-}
 
-/// Silence is too long when it is strictly greater than the timeout.
-fn first_moment_too_late(last_seen: Time, timeout: Span) -> Time {
-    last_seen + timeout + Span::from_nanos(1)
-}
-
-fn evict(
-    members: &mut ClientSet,
-    banished: &mut ClientSet,
-    options: &Options,
-    peer: PeerId,
-    silence: Span,
-    out: &mut impl Effects,
-) {
-    members.remove(peer);
-    if options.rejoin == Rejoin::Sticky {
-        banished.insert(peer);
+    fn evict(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) {
+        self.members.remove(peer);
+        if self.options.rejoin == Rejoin::Sticky {
+            self.banished.insert(peer);
+        }
+        let silence = now.since(self.last_seen[peer as usize]);
+        out.note(peer, Note::Evicted { silence });
     }
-    out.note(peer, Note::Evicted { silence });
 }

@@ -1,49 +1,131 @@
-//! When to look for silent members. One lazily re-armed deadline per member: a heartbeat only
-//! moves `last_seen`; the deadline finds out when it comes due.
+//! When to look for silent members, and when to beat to them: the server's timers.
+//!
+//! A heartbeat of a member only moves its deadline; the calendar's entry finds out when it comes
+//! due (lazily re-armed). Only a deadline that moves *forward*, as adaptive detectors may, needs a
+//! new entry; the one it replaces is recognised by its time and ignored.
 
-use skipbeat_core::{Calendar, ClientSet, Seed, Span, Time};
+use skipbeat_core::{Calendar, ClientSet, Family, Seed, Span, Time};
 
-use crate::{PeerId, Sweep};
+use crate::{Heartbeat, Options, PeerId, Sweep};
 
-/// The state of the sweep.
-#[derive(Debug)]
-pub(crate) enum Sweeper {
-    /// Exact deadlines. `armed` tells which peers have an entry in the calendar.
-    Deadline { calendar: Box<Calendar<PeerId>>, armed: ClientSet },
-    /// At broadcasts only.
-    Lazy,
-    /// Periodic.
-    Every { period: Span, next: Time },
+/// What is due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Due {
+    /// A member's deadline, as it was when the entry was made.
+    Deadline(PeerId),
+    /// A heartbeat of the server to a member.
+    Beat(PeerId),
 }
 
-impl Sweeper {
-    pub(crate) fn new(sweep: Sweep, seed: Seed) -> Self {
-        match sweep {
-            Sweep::Deadline => {
-                Sweeper::Deadline { calendar: Box::default(), armed: ClientSet::new() }
-            }
-            Sweep::Lazy => Sweeper::Lazy,
-            Sweep::Every(period) => {
-                let phase = seed.family("server.sweep.phase").stream(0).unit(0);
-                Sweeper::Every { period, next: Time::ZERO + period.scaled(phase) }
-            }
+/// Which periodic look is due, if the sweep is periodic.
+#[derive(Debug)]
+struct Looks {
+    every: Span,
+    next: Time,
+}
+
+/// The timers of the server.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    calendar: Box<Calendar<Due>>,
+    exact: bool,
+    looks: Option<Looks>,
+    /// When the entry of each peer is due; `NEVER` where it has none.
+    armed: Vec<Time>,
+    beat_every: Option<Span>,
+    beating: ClientSet,
+    phase: Family,
+}
+
+impl Timers {
+    pub(crate) fn new(options: &Options, seed: Seed) -> Self {
+        let phase = seed.family("server.sweep.phase").stream(0).unit(0);
+        let looks = match options.sweep {
+            Sweep::Every(every) => Some(Looks { every, next: Time::ZERO + every.scaled(phase) }),
+            Sweep::Deadline | Sweep::Lazy => None,
+        };
+        Timers {
+            calendar: Box::default(),
+            exact: options.sweep == Sweep::Deadline,
+            looks,
+            armed: Vec::new(),
+            beat_every: (options.heartbeat != Heartbeat::Client).then_some(options.heartbeat_every),
+            beating: ClientSet::new(),
+            phase: seed.family("server.heartbeat.phase"),
         }
     }
 
-    /// Makes sure that a new member has a deadline.
+    /// The deadline of a member is now this one: makes sure that it is looked at in time.
+    #[inline]
     pub(crate) fn arm(&mut self, peer: PeerId, deadline: Time) {
-        if let Sweeper::Deadline { calendar, armed } = self
-            && armed.insert(peer)
-        {
-            calendar.push(deadline, peer);
+        if !self.exact {
+            return;
+        }
+        let index = peer as usize;
+        if index >= self.armed.len() {
+            self.armed.resize(index + 1, Time::NEVER);
+        }
+        let due = first_moment_too_late(deadline);
+        if due < self.armed[index] {
+            self.armed[index] = due;
+            self.calendar.push(due, Due::Deadline(peer));
         }
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        match self {
-            Sweeper::Deadline { calendar, .. } => calendar.next_at(),
-            Sweeper::Lazy => None,
-            Sweeper::Every { next, .. } => Some(*next),
+    /// Begins to beat to a new member, at a random phase of its own: members that join together
+    /// are not beaten to together.
+    pub(crate) fn begin_beating(&mut self, now: Time, peer: PeerId) {
+        if let Some(every) = self.beat_every
+            && self.beating.insert(peer)
+        {
+            let phase = self.phase.stream(peer.into()).unit(0);
+            self.calendar.push(now + every.scaled(phase), Due::Beat(peer));
         }
     }
+
+    /// The next thing that is due at `now` or before.
+    pub(crate) fn pop(&mut self, now: Time) -> Option<Due> {
+        loop {
+            let (at, due) = self.calendar.pop_until(now)?;
+            match due {
+                Due::Deadline(peer) if self.armed[peer as usize] != at => {}
+                Due::Deadline(peer) => {
+                    self.armed[peer as usize] = Time::NEVER;
+                    return Some(due);
+                }
+                Due::Beat(_) => return Some(due),
+            }
+        }
+    }
+
+    /// After a beat was due: to a member it is due again, to others never.
+    pub(crate) fn beat_again(&mut self, now: Time, peer: PeerId, member: bool) {
+        match self.beat_every {
+            Some(every) if member => self.calendar.push(now + every, Due::Beat(peer)),
+            _ => {
+                self.beating.remove(peer);
+            }
+        }
+    }
+
+    /// Whether a periodic look is due at `now`; if so the next one is set.
+    pub(crate) fn look(&mut self, now: Time) -> bool {
+        let Some(Looks { every, next }) = self.looks.as_mut().filter(|looks| looks.next <= now)
+        else {
+            return false;
+        };
+        let missed = now.since(*next).nanos() / every.nanos();
+        *next += *every * (missed + 1);
+        true
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        let look = self.looks.as_ref().map(|looks| looks.next);
+        [look, self.calendar.next_at()].into_iter().flatten().min()
+    }
+}
+
+/// Silence is too long when it is strictly greater than allowed.
+fn first_moment_too_late(deadline: Time) -> Time {
+    deadline + Span::from_nanos(1)
 }

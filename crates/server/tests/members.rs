@@ -3,16 +3,22 @@
 use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_server::{Effects, Note, Options, PeerId, RefusalCause, Rejoin, Server, Sweep};
+use skipbeat_server::{
+    Effects, Heartbeat, Note, Options, PeerId, RefusalCause, Rejoin, Server, Sweep,
+};
 
 /// Writes down every effect.
 #[derive(Default)]
 struct Log {
     notes: Vec<(PeerId, Note)>,
     broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
+    sent: Vec<(PeerId, Vec<u8>)>,
 }
 
 impl Effects for Log {
+    fn send(&mut self, to: PeerId, payload: &[u8]) {
+        self.sent.push((to, payload.to_vec()));
+    }
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
         self.broadcasts.push((payload.to_vec(), members.iter().collect()));
     }
@@ -144,4 +150,35 @@ fn stopping_says_bye_to_the_members() {
     room.says(0, 4, b"^hb^");
     room.server.stop(&mut room.log);
     assert_eq!(room.log.broadcasts, [(b"bye".to_vec(), vec![4])]);
+}
+
+#[test]
+fn the_server_beats_to_each_member_at_a_phase_of_its_own_and_hears_the_acks() {
+    let options = Options {
+        heartbeat: Heartbeat::Server,
+        heartbeat_every: Span::from_secs(1),
+        timeout: Span::from_millis(2500),
+        ..Options::default()
+    };
+    let mut room = Room::new(options);
+    for peer in 0..100 {
+        room.says(0, peer, b"^hb^");
+    }
+    // Half a second: about half of them, and every one of them once.
+    room.evicted(at(500));
+    let first = std::mem::take(&mut room.log.sent);
+    assert!((30..70).contains(&first.len()), "{}", first.len());
+    assert!(first.iter().all(|(_, beat)| beat == b"^hb 0^"));
+    room.evicted(at(999));
+    assert_eq!(first.len() + room.log.sent.len(), 100);
+    // Peer 7 answers and stays, the others are gone.
+    room.says(1_000, 7, b"^ack 0^");
+    room.evicted(at(1_999));
+    room.says(2_400, 7, b"^ack 1^");
+    room.evicted(at(2_600));
+    assert_eq!(room.server.members().iter().collect::<Vec<_>>(), [7]);
+    // A late ack of an evicted member does not bring it back.
+    room.log.notes.clear();
+    room.says(2_700, 8, b"^ack 1^");
+    assert_eq!(room.log.notes, [(8, Note::Refused(RefusalCause::AckOfStranger))]);
 }

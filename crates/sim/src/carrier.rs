@@ -6,10 +6,10 @@ use skipbeat_core::{
 };
 use skipbeat_link::{Links, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder};
-use skipbeat_protocol::{DEFAULT_PORT, Tag, Up};
+use skipbeat_protocol::{DEFAULT_PORT, Down, HEARTBEAT, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Note, PeerId, Server};
-use skipbeat_swarm::Act;
+use skipbeat_swarm::{Act, Opinion, Swarm};
 
 /// A datagram that leaves a link. The order of the fields is the order of simultaneous arrivals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,11 +21,21 @@ pub(crate) struct Arrival {
     load: u32,
 }
 
+/// What a datagram says.
+#[derive(Clone, Copy, Debug)]
+enum Says {
+    /// What a client says.
+    Up(Act),
+    /// The server's heartbeat of this number.
+    Heartbeat(u32),
+    /// A text of the server, which has no effect on clients.
+    Text,
+}
+
 /// What a datagram carries, shared by all copies of it.
 #[derive(Clone, Copy, Debug)]
 struct Load {
-    /// What the client says; nothing downwards, where the text does not matter any more.
-    act: Option<Act>,
+    says: Says,
     bytes: usize,
     message: Option<MessageSlot>,
     /// How many arrivals refer to it.
@@ -68,6 +78,7 @@ pub(crate) struct Carrier {
     arrivals: Calendar<Arrival>,
     loads: Loads,
     text: Vec<u8>,
+    server_dead: bool,
 }
 
 impl Carrier {
@@ -89,6 +100,7 @@ impl Carrier {
             arrivals: Calendar::new(),
             loads: Loads::default(),
             text: Vec::new(),
+            server_dead: false,
             roster,
         }
     }
@@ -99,24 +111,54 @@ impl Carrier {
         self.arrivals.pop_until(limit)
     }
 
+    /// Whether the server has crashed.
+    pub(crate) fn server_is_dead(&self) -> bool {
+        self.server_dead
+    }
+
+    /// The server falls silent for good.
+    pub(crate) fn kill_server(&mut self, now: Time) {
+        self.server_dead = true;
+        self.recorder.record(now, Event::ServerCrashed);
+    }
+
     /// Hands an arrival to whom it is for.
     #[inline]
-    pub(crate) fn arrive(&mut self, now: Time, arrival: Arrival, server: &mut Server) {
+    pub(crate) fn arrive(
+        &mut self,
+        now: Time,
+        arrival: Arrival,
+        server: &mut Server,
+        swarm: &mut Swarm,
+    ) {
         let Arrival { direction, client, index, copy, load: place } = arrival;
-        let Load { act, bytes, message, .. } = self.loads.loads[place as usize];
+        let Load { says, bytes, message, .. } = self.loads.loads[place as usize];
         let event = Event::Arrived { direction, client, bytes, index, copy, message };
         self.recorder.record(now, event);
         self.loads.release(place);
-        if let Some(act) = act {
-            let mut text = std::mem::take(&mut self.text);
-            let mut out = FromServer { message, ..FromServer::new(self, now) };
-            let from = out.carrier.addresses.address(client);
-            match act.say(&mut text) {
-                // Only a text can be too long for the server.
-                Up::Chat(text) => server.handle_datagram(now, client, from, text, &mut out),
-                up => server.handle(now, client, from, up, &mut out),
+        match says {
+            Says::Text => {}
+            Says::Heartbeat(number) => swarm.hear(now, client, number, &mut FromSwarm(self)),
+            Says::Up(_) if self.server_dead => {
+                let cause = "server-down";
+                self.recorder.record(now, Event::Refused { client, cause, message });
             }
-            self.text = text;
+            Says::Up(act) => {
+                let mut text = std::mem::take(&mut self.text);
+                let mut out = FromServer { message, ..FromServer::new(self, now) };
+                let from = out.carrier.addresses.address(client);
+                match act {
+                    Act::Heartbeat(number) => {
+                        server.handle(now, client, from, Up::Heartbeat(number), &mut out);
+                    }
+                    Act::Ack(number) => server.handle(now, client, from, Up::Ack(number), &mut out),
+                    Act::Join | Act::Quit | Act::Chat { .. } => {
+                        act.write(&mut text);
+                        server.handle_datagram(now, client, from, &text, &mut out);
+                    }
+                }
+                self.text = text;
+            }
         }
     }
 
@@ -159,7 +201,7 @@ impl skipbeat_swarm::Effects for FromSwarm<'_> {
             carrier.recorder.record(planned, Event::Chat { message: id, actual: planned, up });
             message = carrier.recorder.find(id);
         }
-        let bytes = act.len();
+        let bytes = length(act, &mut carrier.text);
         let verdict = carrier.up.judge(planned, carrier.roster.group_of(client), client);
         let direction = Direction::Up;
         carrier
@@ -167,13 +209,31 @@ impl skipbeat_swarm::Effects for FromSwarm<'_> {
             .record(planned, Event::Offered { direction, client, bytes, verdict, message });
         if verdict.arrival.is_ok() {
             let uses = 1 + u32::from(verdict.copy.is_some());
-            let load = carrier.loads.add(Load { act: Some(act), bytes, message, uses });
+            let load = carrier.loads.add(Load { says: Says::Up(act), bytes, message, uses });
             carrier.schedule(direction, client, &verdict, load);
+        }
+    }
+
+    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
+        if opinion == Opinion::Gone {
+            self.0.recorder.record(at, Event::ServerSuspected { client });
         }
     }
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
         self.0.recorder.record(at, Event::Life { client, life });
+    }
+}
+
+/// Bytes of what a client says.
+fn length(act: Act, scratch: &mut Vec<u8>) -> usize {
+    match act {
+        Act::Heartbeat(None) => HEARTBEAT.len(),
+        Act::Chat { size, .. } => size,
+        act => {
+            act.write(scratch);
+            scratch.len()
+        }
     }
 }
 
@@ -192,13 +252,29 @@ impl<'a> FromServer<'a> {
 }
 
 impl skipbeat_server::Effects for FromServer<'_> {
+    fn send(&mut self, client: PeerId, payload: &[u8]) {
+        let Down::Heartbeat(number) = Down::parse(payload) else { return };
+        let FromServer { carrier, now, .. } = self;
+        let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
+        let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);
+        let message = None;
+        let event = Event::Offered { direction, client, bytes, verdict, message };
+        carrier.recorder.record(now, event);
+        if verdict.arrival.is_ok() {
+            let uses = 1 + u32::from(verdict.copy.is_some());
+            let says = Says::Heartbeat(number);
+            let load = carrier.loads.add(Load { says, bytes, message, uses });
+            carrier.schedule(direction, client, &verdict, load);
+        }
+    }
+
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
         let FromServer { carrier, now, .. } = self;
         let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
         let tag = Tag::find(payload).filter(|tag| tag.run == carrier.run);
         let message = tag.and_then(|tag| carrier.recorder.find(tag.message));
-        carrier.recorder.record(now, Event::Broadcast { message, members });
-        let load = carrier.loads.add(Load { act: None, bytes, message, uses: 1 });
+        carrier.recorder.record(now, Event::Broadcast { message, members, complete: false });
+        let load = carrier.loads.add(Load { says: Says::Text, bytes, message, uses: 1 });
         let mut uses = 0;
         for client in members.iter() {
             let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);

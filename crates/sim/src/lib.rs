@@ -26,7 +26,6 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
     let window = Window {
         from: plan.measured_from(),
         to: plan.measured_to(),
-        end: plan.end(),
         detection: plan.detection_horizon(),
     };
     let mut carrier = Carrier::new(plan, Recorder::new(plan.roster(), window));
@@ -34,15 +33,23 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
 
     let end = plan.end();
     let mut steps = 0u32;
+    let crash = plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
     let ended = loop {
-        let deadline = server.next_deadline().unwrap_or(Time::NEVER);
+        let deadline = if carrier.server_is_dead() {
+            Time::NEVER
+        } else {
+            server.next_deadline().unwrap_or(Time::NEVER).min(crash)
+        };
         let timer = swarm.next_deadline().unwrap_or(Time::NEVER);
         let machine = deadline.min(timer);
         let now = if let Some((now, arrival)) = carrier.next_arrival(machine.min(end)) {
-            carrier.arrive(now, arrival, &mut server);
+            carrier.arrive(now, arrival, &mut server, &mut swarm);
             now
         } else if machine >= end {
             break end;
+        } else if deadline <= timer && deadline == crash {
+            carrier.kill_server(crash);
+            crash
         } else if deadline <= timer {
             server.advance(machine, &mut FromServer::new(&mut carrier, machine));
             machine
@@ -61,6 +68,7 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
         carriage: None,
         foreign: false,
         membership_seen: true,
+        server_beats: plan.server.options.heartbeat.by_server(),
         lateness: None,
         lateness_limit: plan.swarm.lateness_limit,
     })

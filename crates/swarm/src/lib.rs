@@ -10,4 +10,4 @@ mod swarm;
 pub use options::{
     Amount, Arrivals, Chat, Churn, GroupOptions, Happening, Heartbeat, Jitter, TimedEvent,
 };
-pub use swarm::{Act, Effects, Swarm, SwarmOptions};
+pub use swarm::{Act, Effects, Opinion, Swarm, SwarmOptions};

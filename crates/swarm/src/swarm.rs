@@ -12,6 +12,8 @@ use crate::{GroupOptions, Happening, TimedEvent};
 pub trait Effects {
     /// A client sends; `planned` is when it was to send, and `up` who is up at that time.
     fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet);
+    /// A client concludes that the server is gone, or hears from it again.
+    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
     /// A client starts, crashes or leaves.
     fn life(&mut self, at: Time, client: ClientId, life: Life);
 }
@@ -19,8 +21,10 @@ pub trait Effects {
 /// What a client sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
-    /// A heartbeat.
-    Heartbeat,
+    /// A heartbeat, numbered where the server's detector wants it.
+    Heartbeat(Option<u32>),
+    /// The answer to a heartbeat of the server.
+    Ack(u32),
     /// An explicit join.
     Join,
     /// `quit`.
@@ -35,29 +39,25 @@ pub enum Act {
 }
 
 impl Act {
-    /// Bytes of the datagram.
-    #[expect(clippy::len_without_is_empty, reason = "no datagram of a client is empty")]
-    pub fn len(self) -> usize {
+    /// Puts the datagram into `out`, which is emptied first.
+    pub fn write(self, out: &mut Vec<u8>) {
         match self {
-            Act::Chat { size, .. } => size,
-            Act::Heartbeat => Up::Heartbeat.bytes().len(),
-            Act::Join => Up::Join.bytes().len(),
-            Act::Quit => Up::Quit.bytes().len(),
+            Act::Heartbeat(number) => Up::Heartbeat(number).write(out),
+            Act::Ack(number) => Up::Ack(number).write(out),
+            Act::Join => Up::Join.write(out),
+            Act::Quit => Up::Quit.write(out),
+            Act::Chat { tag, size } => tag.write(size, out),
         }
     }
+}
 
-    /// What the client says; a text is written to `scratch`.
-    pub fn say(self, scratch: &mut Vec<u8>) -> Up<'_> {
-        match self {
-            Act::Heartbeat => Up::Heartbeat,
-            Act::Join => Up::Join,
-            Act::Quit => Up::Quit,
-            Act::Chat { tag, size } => {
-                tag.write(size, scratch);
-                Up::Chat(scratch)
-            }
-        }
-    }
+/// What a client thinks of the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opinion {
+    /// It has been silent for too long.
+    Gone,
+    /// It is there after all.
+    Back,
 }
 
 /// A swarm as the plan asks for it.
@@ -71,6 +71,12 @@ pub struct SwarmOptions {
     pub run: u32,
     /// Whether clients that start again join explicitly (the server's rejoin is sticky).
     pub join_explicitly: bool,
+    /// Whether heartbeats are numbered.
+    pub numbered: bool,
+    /// Whether clients beat all the time, or only while they do not hear from the server.
+    pub clients_beat: bool,
+    /// Where the server beats: how long a client hears nothing until it takes the server for gone.
+    pub server_timeout: Option<Span>,
 }
 
 /// A timer: the order of the fields is the order in which simultaneous timers fire.
@@ -90,6 +96,8 @@ enum Kind {
     Start,
     Beat,
     Chat,
+    /// The server may have been silent for too long.
+    Silence,
 }
 
 /// One client.
@@ -108,12 +116,23 @@ struct Client {
     life: Life,
 }
 
+/// What a client knows of a server that beats.
+#[derive(Clone, Copy, Debug)]
+struct Hearing {
+    /// When it last heard from the server in this life; its start where it has not.
+    last: Time,
+    /// Whether it has heard in this life and not given the server up since.
+    connected: bool,
+}
+
 /// All virtual clients.
 #[derive(Debug)]
 pub struct Swarm {
     options: SwarmOptions,
     roster: Roster,
     clients: Vec<Client>,
+    /// By client, where the server beats.
+    hearing: Vec<Hearing>,
     up: ClientSet,
     timers: Calendar<Timer>,
     beat: Family,
@@ -141,7 +160,10 @@ impl Swarm {
             let timer = Timer { kind: Kind::Event, who: number as u32, epoch: 0 };
             timers.push(Time::ZERO + event.at, timer);
         }
+        let deaf = Hearing { last: Time::ZERO, connected: false };
+        let listeners = if options.server_timeout.is_some() { clients as usize } else { 0 };
         Swarm {
+            hearing: vec![deaf; listeners],
             options,
             roster,
             clients: vec![unborn; clients as usize],
@@ -208,9 +230,15 @@ impl Swarm {
                 let (steps, beat) = (u64::from(steps) + 1, u64::from(client.beats));
                 let next = group.heartbeat.next(at, client.anchor, steps, stream, beat);
                 self.timers.push(next, timer);
-                let act = if join { Act::Join } else { Act::Heartbeat };
-                out.send(at, id, act, &self.up);
+                let number = self.options.numbered.then_some(client.beats.wrapping_sub(1));
+                let connected = self.hearing.get(id as usize).is_some_and(|h| h.connected);
+                if join {
+                    out.send(at, id, Act::Join, &self.up);
+                } else if self.options.clients_beat || !connected {
+                    out.send(at, id, Act::Heartbeat(number), &self.up);
+                }
             }
+            Kind::Silence => self.doubt_the_server(at, timer, out),
             Kind::Chat => {
                 let Some(chat) = &group.chat else { return };
                 let seq = client.messages;
@@ -229,6 +257,33 @@ impl Swarm {
                 self.end_life(at, id, if crash { Life::Crashed } else { Life::Left }, out);
             }
             Kind::Start => self.start_again(at, id, out),
+        }
+    }
+
+    /// The server's heartbeat number `number` reached a client, which answers if it lives.
+    pub fn hear(&mut self, now: Time, id: ClientId, number: u32, out: &mut impl Effects) {
+        let Client { life: Life::Up, epoch, .. } = self.clients[id as usize] else { return };
+        let Some(timeout) = self.options.server_timeout else { return };
+        let hearing = &mut self.hearing[id as usize];
+        hearing.last = now;
+        if !std::mem::replace(&mut hearing.connected, true) {
+            let timer = Timer { kind: Kind::Silence, who: id, epoch };
+            self.timers.push(first_moment_too_late(now, timeout), timer);
+            out.server(now, id, Opinion::Back);
+        }
+        out.send(now, id, Act::Ack(number), &self.up);
+    }
+
+    /// A client that is connected looks how long it has not heard from the server.
+    fn doubt_the_server(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+        let Some(timeout) = self.options.server_timeout else { return };
+        let hearing = &mut self.hearing[timer.who as usize];
+        let due = first_moment_too_late(hearing.last, timeout);
+        if at < due {
+            self.timers.push(due, timer);
+        } else {
+            hearing.connected = false;
+            out.server(at, timer.who, Opinion::Gone);
         }
     }
 
@@ -268,6 +323,9 @@ impl Swarm {
         client.beats_before = client.beats;
         let state = *client;
         self.up.insert(id);
+        if let Some(hearing) = self.hearing.get_mut(id as usize) {
+            *hearing = Hearing { last: at, connected: false };
+        }
         if let Some(chat) = &group.chat {
             let gap = chat.first_gap(self.chat.stream(id.into()), chat_draw(&state));
             self.timers.push(at + gap, Timer { kind: Kind::Chat, who: id, epoch: state.epoch });
@@ -297,6 +355,11 @@ impl Swarm {
         }
         out.life(at, id, life);
     }
+}
+
+/// Silence is too long when it is strictly greater than the timeout.
+fn first_moment_too_late(last: Time, timeout: Span) -> Time {
+    last + timeout + Span::from_nanos(1)
 }
 
 /// Chat gaps are drawn by life and message, so that a new life has fresh ones.

@@ -62,9 +62,9 @@ fn a_server_in_python_is_loaded_and_measured_from_outside() {
     for row in crashes {
         let number = |column: usize| row[column].parse::<f64>().unwrap();
         let (latency, uncertainty) = (number(6), number(8));
-        // A crash comes up to a period after the last heartbeat: at the latest possible moment of
-        // its bracket the client had been silent for the timeout less that period at least.
-        assert!(uncertainty > 0.0 && latency + uncertainty >= 1.5 - 0.4 - 0.05, "{row:?}");
+        // It sweeps lazily: whoever misses a broadcast was thrown out by that very one. A crash
+        // comes up to a period (and a slow machine) after the last heartbeat.
+        assert!(uncertainty == 0.0 && latency >= 1.5 - 0.4 - 0.05, "{row:?}");
         assert_eq!(row[7], "", "the silence that the server saw is not known");
     }
 }

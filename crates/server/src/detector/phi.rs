@@ -1,0 +1,102 @@
+//! φ-accrual (Hayashibara, Défago, Yared, Katayama: *The φ Accrual Failure Detector*, SRDS 2004):
+//! `φ(t) = -log10(P(a heartbeat comes later than t))`, with the distribution of the last gaps
+//! between heartbeats. A threshold on φ is a moment in time: `mean + pause + z·deviation`.
+
+use skipbeat_core::{Span, Time};
+
+use super::samples::SamplesByPeer;
+use super::{Detector, Phi, Sign, Tail, grow};
+use crate::PeerId;
+
+#[derive(Debug)]
+pub(super) struct PhiAccrual {
+    options: Phi,
+    /// Deviations (means, for an exponential tail) above the mean at the threshold.
+    z: f64,
+    gaps: SamplesByPeer,
+    last_beat: Vec<Time>,
+}
+
+impl PhiAccrual {
+    pub(super) fn new(options: Phi) -> Self {
+        let z = quantile(options.tail, options.threshold);
+        PhiAccrual { options, z, gaps: SamplesByPeer::default(), last_beat: Vec::new() }
+    }
+
+    /// How long after a sign of life φ reaches the threshold.
+    fn allowed(&self, peer: PeerId) -> Span {
+        let gaps = self.gaps.get(peer);
+        let nanos = match self.options.tail {
+            Tail::Exponential => gaps.mean() * self.z,
+            Tail::Normal | Tail::Logistic => {
+                let least = self.options.min_deviation.nanos() as f64;
+                gaps.mean() + self.z * gaps.deviation().max(least)
+            }
+        };
+        self.options.pause + Span::from_nanos(nanos as u64)
+    }
+}
+
+impl Detector for PhiAccrual {
+    fn join(&mut self, now: Time, peer: PeerId, _: Sign) {
+        *grow(&mut self.last_beat, peer, Time::ZERO) = now;
+        // As Akka does: two first gaps around the expected one, a quarter of it off.
+        let gaps = self.gaps.of(peer);
+        *gaps = Default::default();
+        let expected = self.options.every.nanos() as i64;
+        gaps.add(expected - expected / 4, self.options.window);
+        gaps.add(expected + expected / 4, self.options.window);
+    }
+
+    fn alive(&mut self, now: Time, peer: PeerId, sign: Sign) {
+        if let Sign::Heartbeat(_) = sign {
+            let last = std::mem::replace(&mut self.last_beat[peer as usize], now);
+            self.gaps.of(peer).add(now.since(last).nanos() as i64, self.options.window);
+        }
+    }
+
+    fn deadline(&self, peer: PeerId, last_seen: Time) -> Time {
+        last_seen + self.allowed(peer)
+    }
+}
+
+/// The `z` at which φ reaches `threshold`: for a normal tail `½·erfc(z/√2) = 10^-φ`; for Akka's
+/// logistic approximation of it `1/(1 + exp(z(1.5976 + 0.070566 z²))) = 10^-φ`; for an exponential
+/// tail in units of the mean `z = φ·ln 10` (Cassandra).
+pub fn quantile(tail: Tail, threshold: f64) -> f64 {
+    let rest = libm::pow(10.0, -threshold);
+    let later: fn(f64) -> f64 = match tail {
+        Tail::Exponential => return threshold * std::f64::consts::LN_10,
+        Tail::Normal => |z| 0.5 * libm::erfc(z / std::f64::consts::SQRT_2),
+        Tail::Logistic => |z| 1.0 / (1.0 + libm::exp(z * (1.5976 + 0.070566 * z * z))),
+    };
+    // The tail falls, so the place is found by halves; a hundred of them exhaust an f64.
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..100 {
+        let middle = (low + high) / 2.0;
+        if later(middle) > rest { low = middle } else { high = middle }
+    }
+    (low + high) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tables of the literature: normal quantiles, and Akka's approximation of them.
+    #[test]
+    fn thresholds_are_those_of_the_tables() {
+        for (phi, normal, logistic) in [
+            (1.0, 1.28155, 1.28222),
+            (2.0, 2.32635, 2.32275),
+            (3.0, 3.09023, 3.05894),
+            (8.0, 5.61200, 5.22599),
+            (10.0, 6.36134, 5.79902),
+            (12.0, 7.03448, 6.29212),
+        ] {
+            assert!((quantile(Tail::Normal, phi) - normal).abs() < 6e-6, "normal {phi}");
+            assert!((quantile(Tail::Logistic, phi) - logistic).abs() < 6e-6, "logistic {phi}");
+        }
+        assert!((quantile(Tail::Exponential, 8.0) - 18.42).abs() < 5e-3);
+    }
+}

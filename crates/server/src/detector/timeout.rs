@@ -1,0 +1,19 @@
+//! A fixed timeout: suspected when silent for longer. The tutorial's detector, and most systems'.
+
+use skipbeat_core::{Span, Time};
+
+use super::{Detector, Sign};
+use crate::PeerId;
+
+#[derive(Debug)]
+pub(super) struct Timeout(pub(super) Span);
+
+impl Detector for Timeout {
+    fn join(&mut self, _: Time, _: PeerId, _: Sign) {}
+
+    fn alive(&mut self, _: Time, _: PeerId, _: Sign) {}
+
+    fn deadline(&self, _: PeerId, last_seen: Time) -> Time {
+        last_seen + self.0
+    }
+}
