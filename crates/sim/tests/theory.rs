@@ -306,6 +306,114 @@ fn mistakes_under_sticky_rejoin() {
     close("sticky: join → first mistake", member_time / n, 550.0, 4.0 * 550.0 / n.sqrt());
 }
 
+// ------------------------------------------------------------------ the other mechanisms
+
+/// 2,000 live clients, 10 % loss in each direction, no delay: a ping and its ack both survive with
+/// probability (1-p)(1-q).
+fn beaten_to(mechanism: &str, duration: u32) -> Results {
+    run(&format!(
+        r#"
+        name = "mechanism"
+        seed = 18
+        warmup = "30s"
+        duration = "{duration}s"
+        [server]
+        heartbeat = "{mechanism}"
+        heartbeat_every = "5s"
+        timeout = "10s"
+        [[group]]
+        name = "g"
+        clients = 2000
+        heartbeat = {{ every = "5s" }}
+        up = {{ loss = 0.1 }}
+        down = {{ loss = 0.1 }}
+        "#
+    ))
+}
+
+#[test]
+fn mistakes_when_both_sides_beat() {
+    mistake_rate("both, one last-seen", &beaten_to("both", 6000), 1.2346e-4);
+}
+
+#[test]
+fn membership_lasts_when_only_the_server_beats() {
+    let results = beaten_to("server", 2000);
+    let n = figure(&results, "false_evictions");
+    let member_time = figure(&results, "query_accuracy") * figure(&results, "live_time_s");
+    // From an ack to the eviction, as from a join under sticky rejoin with p = P2; the first ping
+    // after a join comes after a random part φ of the period, 1/2 in the mean.
+    let p2: f64 = 1.0 - 0.9 * 0.9;
+    let from_ack = H * (1.0 - p2 * p2) / ((1.0 - p2) * p2 * p2);
+    let expected = p2 * p2 * 2.0 * H
+        + (1.0 - p2) * (H / 2.0 + from_ack)
+        + p2 * (1.0 - p2) * (H * 1.5 + from_ack);
+    close("server: join → mistake", member_time / n, expected, 4.0 * expected / n.sqrt());
+}
+
+#[test]
+fn clients_detect_a_dead_server() {
+    let results = run(r#"
+        name = "dead-server"
+        seed = 19
+        duration = "60s"
+        [server]
+        heartbeat = "both"
+        heartbeat_every = "5s"
+        timeout = "10s"
+        crash_at = "31.4s"
+        [[group]]
+        name = "g"
+        clients = 5000
+        heartbeat = { every = "5s" }
+        down = { delay = "50ms" }
+        "#);
+    let interval = 4.0 * H / (12.0 * 5000.0f64).sqrt();
+    close("dead server, mean", figure(&results, "server_detection_mean_s"), 7.55, interval);
+    assert!(figure(&results, "server_detection_max_s") <= 10.05 + 1e-8);
+    assert_eq!(figure(&results, "server_mistakes"), 0.0);
+}
+
+// ------------------------------------------------------------------ the other detectors
+
+/// No loss; crashes among 10,000 clients after their detectors have settled.
+fn detected_by(detector: &str) -> Results {
+    run(&format!(
+        r#"
+        name = "detector"
+        seed = 20
+        warmup = "100s"
+        duration = "1000s"
+        drain = "60s"
+        [server]
+        detector = {detector}
+        [[group]]
+        name = "g"
+        clients = 10000
+        heartbeat = {{ every = "5s" }}
+        churn = {{ crash = 0.001 }}
+        up = {{ delay = "50ms" }}
+        "#
+    ))
+}
+
+#[test]
+fn detection_by_the_other_detectors() {
+    for (detector, allowed) in [
+        ("{ kind = \"missed\", misses = 3, every = \"5s\" }", 15.0),
+        ("{ kind = \"phi\", threshold = 8.0, window = 10, every = \"5s\" }", 5.0 + 0.1 * 5.612),
+        (
+            "{ kind = \"phi\", threshold = 8.0, tail = \"logistic\", pause = \"3s\", window = 10 }",
+            5.0 + 3.0 + 0.1 * 5.22599,
+        ),
+        ("{ kind = \"chen\", every = \"5s\", margin = \"1s\" }", 6.0),
+        ("{ kind = \"bertier\", every = \"5s\", margin = \"1s\" }", 6.0),
+    ] {
+        // T_D = what is allowed after the last heartbeat, less the time since it: h/2 in the mean.
+        detection_mean(detector, &detected_by(detector), allowed - H / 2.0 + D);
+    }
+}
+
 // ------------------------------------------------------------------ delivery
 
 /// Nine listeners that beat and one that talks; p towards the server, q from it, both 10 %.
