@@ -1,12 +1,19 @@
 //! Exit codes: one table, for `--help` and for the program.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use skipbeat_net::NetError;
 use skipbeat_scenario::ScenarioError;
 
-/// The style of the word "error".
-pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// Says on standard error what went wrong.
+pub(crate) fn complain(error: &anyhow::Error) {
+    // Nobody may be listening; the exit code says it too.
+    let _ = writeln!(anstream::stderr(), "{RED}error:{RED:#} {error:#}");
+}
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +34,13 @@ impl From<Exit> for ExitCode {
 
 /// The code that fits an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
-    if error.is::<ScenarioError>() { Exit::BadScenario } else { Exit::Failed }
+    if error.is::<ScenarioError>() {
+        Exit::BadScenario
+    } else if matches!(error.downcast_ref(), Some(NetError::Interrupted)) {
+        Exit::Interrupted
+    } else {
+        Exit::Failed
+    }
 }
 
 /// What `--help` says of exit codes.

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
     };
     done.unwrap_or_else(|error| {
-        anstream::eprintln!("{}error:{:#} {error:#}", exit::RED, exit::RED);
+        exit::complain(&error);
         exit::code_of(&error)
     })
     .into()

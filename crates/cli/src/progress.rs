@@ -1,6 +1,6 @@
 //! How far the run is: a bar where standard error is a terminal, else a line now and then.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use skipbeat_core::{Span, Time};
@@ -21,7 +21,7 @@ impl Progress {
         if quiet {
             return Progress::Quiet;
         }
-        if !std::io::stderr().is_terminal() {
+        if !stderr().is_terminal() {
             return Progress::Lines { end, clock: Clock::start(), next: Time::ZERO };
         }
         let bar = ProgressBar::new(end.nanos() / 1_000_000);
@@ -45,7 +45,8 @@ impl Progress {
                 let real = clock.now();
                 if real >= *next {
                     *next = real + LINES_EVERY;
-                    eprintln!("{:.1} of {:.1} s", now.seconds(), end.seconds());
+                    // Nobody may be listening any more; the run goes on.
+                    let _ = writeln!(stderr(), "{:.1} of {:.1} s", now.seconds(), end.seconds());
                 }
             }
         }

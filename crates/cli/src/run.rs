@@ -10,7 +10,7 @@ use skipbeat_net::{Clock, HostReport};
 use skipbeat_report::{Build, ResultFolder, json_summary, text_summary};
 use skipbeat_scenario::{Mode, Plan};
 
-use crate::exit::{Exit, RED};
+use crate::exit::{Exit, complain};
 use crate::interrupt::Interrupt;
 use crate::options::{Format, RunOptions, World};
 use crate::progress::Progress;
@@ -24,12 +24,14 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
 
     let mut progress = Progress::new(&plan.name, plan.end(), options.quiet);
+    let mut interrupted = false;
     let mut go_on = |now: Time| {
         progress.reach(now);
-        !interrupt.came()
+        interrupted |= interrupt.came();
+        !interrupted
     };
     let done = match plan.mode {
-        Mode::Sim => Done { failure: None, ..simulate(&plan, &mut go_on) },
+        Mode::Sim => simulate(&plan, &mut go_on),
         Mode::Net => {
             let outcome = skipbeat_net::run(&plan, &mut go_on)?;
             Done {
@@ -40,7 +42,7 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
         }
     };
     progress.finish();
-    finish(options, &plan, folder, &done, interrupt.came())
+    finish(options, &plan, folder, &done, interrupted)
 }
 
 /// A run that is over.
@@ -99,10 +101,13 @@ fn finish(
     } else {
         Exit::Inconclusive
     };
+    let failure = done.failure.as_ref().map(|failure| format!("{failure:#}"));
     let text = match options.format {
-        Format::Json => format!("{:#}\n", json_summary(plan, &done.results, exit as u8)),
+        Format::Json => {
+            format!("{:#}\n", json_summary(plan, &done.results, failure.as_deref(), exit as u8))
+        }
         Format::Text => {
-            let summary = text_summary(plan, &done.results);
+            let summary = text_summary(plan, &done.results, failure.as_deref());
             let ended = done.results.end.seconds();
             let early =
                 if interrupted { format!("interrupted at {ended:.1} s\n") } else { String::new() };
@@ -111,19 +116,17 @@ fn finish(
     };
     // Whoever closed our output has seen enough; the files are written.
     let _ = anstream::stdout().write_all(text.as_bytes());
-    for error in &unwritten {
-        anstream::eprintln!("{RED}error:{RED:#} {error}");
-    }
-    if let Some(failure) = &done.failure {
-        anstream::eprintln!("{RED}error:{RED:#} the run ended early: {failure:#}");
+    for error in unwritten {
+        complain(&error.into());
     }
     Ok(exit)
 }
 
 fn cost(host: &HostReport) -> String {
     let cpu: f64 = host.cpu_s.values().sum();
-    let memory = host.peak_memory_bytes.unwrap_or(0) as f64 / 1e6;
+    let memory =
+        host.peak_memory_bytes.map_or(String::new(), |m| format!(", {:.0} MB", m as f64 / 1e6));
     let each =
         host.ns_per_datagram.map_or(String::new(), |ns| format!(", {ns:.0} ns per datagram"));
-    format!("took {:.2} s, {cpu:.2} s of processor{each}, {memory:.0} MB", host.wall_s)
+    format!("took {:.2} s, {cpu:.2} s of processor{each}{memory}", host.wall_s)
 }

@@ -1,6 +1,5 @@
 //! What every part of skipbeat shares: [`Time`] and [`Span`], identities, named random streams,
-//! the calendar queue and client sets. Nothing here reads a clock, opens a socket or allocates
-//! per client.
+//! the calendar queue and client sets. Nothing here reads a clock or opens a socket.
 #![forbid(unsafe_code)]
 
 mod address;

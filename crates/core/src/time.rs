@@ -86,7 +86,7 @@ impl Span {
         self.0 == 0
     }
 
-    /// This span times a factor in `[0, 1]` or a little above, rounded to the nanosecond.
+    /// This span times a factor that is not negative, rounded to the nanosecond.
     pub fn scaled(self, factor: f64) -> Span {
         Span((self.0 as f64 * factor + 0.5) as u64)
     }
@@ -222,7 +222,7 @@ impl FromStr for Span {
         let mut place = size;
         for digit in fraction.bytes() {
             place /= 10;
-            nanos += u64::from(digit - b'0') * place;
+            nanos = nanos.checked_add(u64::from(digit - b'0') * place).ok_or_else(bad_number)?;
         }
         Ok(Span(nanos))
     }

@@ -85,7 +85,7 @@ impl Delay {
     pub fn mean(&self) -> Span {
         match *self {
             Delay::Constant { value } => value,
-            Delay::Uniform { min, max } => Span::from_nanos((min.nanos() + max.nanos()) / 2),
+            Delay::Uniform { min, max } => Span::from_nanos(min.nanos().midpoint(max.nanos())),
             Delay::Exponential { mean, .. } => mean,
         }
     }

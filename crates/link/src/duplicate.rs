@@ -6,7 +6,7 @@ use skipbeat_core::{Probability, ScalarOrTable, Span, Stream, Time, unit};
 /// Which datagrams arrive twice. Copies are made after loss, and are not copied again:
 /// delivered/sent = `(1-loss)(1+probability)`.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(from = "ScalarOrTable<Probability, Table>")]
+#[serde(try_from = "ScalarOrTable<Probability, Table>")]
 pub struct Duplicate {
     /// The probability that a datagram that arrives has a copy.
     pub probability: Probability,
@@ -21,13 +21,18 @@ struct Table {
     within: Option<Span>,
 }
 
-impl From<ScalarOrTable<Probability, Table>> for Duplicate {
-    fn from(form: ScalarOrTable<Probability, Table>) -> Self {
+impl TryFrom<ScalarOrTable<Probability, Table>> for Duplicate {
+    type Error = &'static str;
+
+    fn try_from(form: ScalarOrTable<Probability, Table>) -> Result<Self, &'static str> {
         let (probability, within) = match form {
             ScalarOrTable::Scalar(probability) => (probability, None),
             ScalarOrTable::Table(Table { probability, within }) => (probability, within),
         };
-        Duplicate { probability, within: within.unwrap_or(Self::WITHIN) }
+        match within.unwrap_or(Self::WITHIN) {
+            Span::ZERO => Err("expected `within` above zero: a copy comes after its original"),
+            within => Ok(Duplicate { probability, within }),
+        }
     }
 }
 
@@ -35,6 +40,11 @@ impl Duplicate {
     const WITHIN: Span = Span::from_millis(10);
     /// No copies.
     pub const NONE: Duplicate = Duplicate { probability: Probability::ZERO, within: Self::WITHIN };
+
+    /// How much later than its original a copy arrives at the most.
+    pub(crate) fn longest(&self) -> Span {
+        if self.probability.is_zero() { Span::ZERO } else { self.within }
+    }
 
     /// When the copy of the datagram at `index`, which arrives at `arrival`, does.
     #[inline]

@@ -22,7 +22,9 @@ pub struct LinkOptions {
 impl LinkOptions {
     /// The travel time that all but one in 10⁴ datagrams stay below.
     pub fn nearly_longest(&self) -> Span {
-        self.delay.nearly_longest() + self.reorder.map_or(Span::ZERO, |reorder| reorder.longest())
+        let held = self.reorder.map_or(Span::ZERO, |reorder| reorder.longest());
+        let copied = self.duplicate.longest();
+        self.delay.nearly_longest() + held + copied
     }
 }
 

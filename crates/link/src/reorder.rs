@@ -5,7 +5,7 @@ use skipbeat_core::{Probability, Span, Stream};
 
 /// Which datagrams are put out of order, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(from = "Table", tag = "kind", rename_all = "kebab-case")]
 pub enum Reorder {
     /// A chosen datagram waits longer, so that those behind it overtake. At spacing `T` and
     /// `m = ⌊extra/T⌋` the RFC 4737 reordered ratio is `q(1-q^m)`.
@@ -15,6 +15,26 @@ pub enum Reorder {
         /// How much longer a chosen datagram travels.
         extra: Span,
     },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    kind: Kind,
+    probability: Probability,
+    extra: Span,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    Hold,
+}
+
+impl From<Table> for Reorder {
+    fn from(Table { kind: Kind::Hold, probability, extra }: Table) -> Self {
+        Reorder::Hold { probability, extra }
+    }
 }
 
 impl Reorder {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use skipbeat_core::{ClientId, ClientSet, MessageId, Roster, Time};
+use skipbeat_core::{ClientId, ClientSet, MessageId, Roster, Span, Time};
 
 /// A message under way, by its place in memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -187,11 +187,11 @@ impl Deliveries {
     }
 
     /// A message is due.
-    pub(crate) fn open(&mut self, id: MessageId, planned: Time, actual: Time, up: &ClientSet) {
+    pub(crate) fn open(&mut self, id: MessageId, planned: Time, up: &ClientSet) {
         let message = Message {
             id,
             planned,
-            actual,
+            actual: planned,
             up_pending: 0,
             down_pending: 0,
             down_flying: 0,
@@ -219,6 +219,13 @@ impl Deliveries {
         if let Some(message) = &mut self.messages[slot.0 as usize] {
             message.up_pending += copies;
             self.close_if_done(slot, roster);
+        }
+    }
+
+    /// It left the link towards the server this much too late.
+    pub(crate) fn left_late(&mut self, slot: MessageSlot, late: Span) {
+        if let Some(message) = &mut self.messages[slot.0 as usize] {
+            message.actual = message.planned + late;
         }
     }
 

@@ -69,6 +69,8 @@ pub(crate) struct DetectionTally {
     pub(crate) mistake_durations: Distribution,
     /// T_D of crashes early enough in the window to be seen to their end.
     pub(crate) latency: Distribution,
+    /// Of such crashes, those whose client was back before its eviction.
+    pub(crate) censored: u64,
     /// Crash of the server → a client takes it for gone.
     pub(crate) server_latency: Distribution,
     /// Clients that took a live server for gone, in the window.
@@ -86,6 +88,7 @@ impl DetectionTally {
         self.mistakes += other.mistakes;
         self.mistake_durations.add(&other.mistake_durations);
         self.latency.add(&other.latency);
+        self.censored += other.censored;
         self.server_latency.add(&other.server_latency);
         self.server_mistakes += other.server_mistakes;
     }
@@ -113,12 +116,13 @@ impl Client {
     }
 }
 
-/// A detection that lasted.
+/// How a crash ended: detected, or the client was back first.
 #[derive(Clone, Copy, Debug)]
 struct Settled {
     group: usize,
     died: Time,
-    latency: Span,
+    /// Nothing where the client was back first.
+    latency: Option<Span>,
 }
 
 /// Who is alive, who is a member, and how the two differ.
@@ -163,9 +167,10 @@ impl Detection {
         let tally = &mut self.tallies[group];
         let within = self.window.contains(at);
         match life {
-            Life::Up => {
-                self.settle_detection(id, group);
+            Life::Up if member && !was_up && client.end == Life::Crashed => {
+                self.settled.push(Settled { group, died: client.died, latency: None });
             }
+            Life::Up => self.settle_detection(id, group),
             Life::Crashed | Life::Left => {
                 client.died = at;
                 client.end = life;
@@ -209,9 +214,20 @@ impl Detection {
         silence: Option<Span>,
         uncertainty: Span,
     ) -> bool {
-        self.left(at, id, group);
         let client = self.clients[id as usize];
-        let cause = match client.life_at(at) {
+        // Where only a bracket is known, a death before its end explains the eviction, and the
+        // eviction came after the death.
+        let latest = at + uncertainty;
+        let life = client.life_at(latest);
+        let (at, uncertainty) = if life == Life::Up {
+            (at, uncertainty)
+        } else {
+            let bracket = latest.since((at - uncertainty).max(client.died));
+            let half = Span::from_nanos(bracket.nanos() / 2);
+            (latest - half, half)
+        };
+        self.left(at, id, group);
+        let cause = match life {
             Life::Up => EvictionCause::False,
             Life::Crashed => EvictionCause::Crash,
             Life::Left => EvictionCause::Leave,
@@ -254,7 +270,11 @@ impl Detection {
         let cohort_end = end - self.window.detection;
         for Settled { group, died, latency } in std::mem::take(&mut self.settled) {
             if self.window.contains(died) && died <= cohort_end {
-                self.tallies[group].latency.record(latency);
+                let tally = &mut self.tallies[group];
+                match latency {
+                    Some(latency) => tally.latency.record(latency),
+                    None => tally.censored += 1,
+                }
             }
         }
         let rest = self.window.to.since(end.clip(self.window.from, self.window.to)).seconds();
@@ -269,7 +289,8 @@ impl Detection {
     /// The last eviction of a crashed client lasted: its detection time counts.
     fn settle_detection(&mut self, id: ClientId, group: usize) {
         if let Some(latency) = self.detected.remove(&id) {
-            self.settled.push(Settled { group, died: self.clients[id as usize].died, latency });
+            let died = self.clients[id as usize].died;
+            self.settled.push(Settled { group, died, latency: Some(latency) });
         }
     }
 

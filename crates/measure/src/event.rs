@@ -1,6 +1,6 @@
 //! The one event stream. Both worlds speak it; every reader reads it.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Span, Time};
+use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Span};
 use skipbeat_link::Verdict;
 
 use crate::MessageSlot;
@@ -19,8 +19,6 @@ pub enum Event<'a> {
     Chat {
         /// Which message.
         message: MessageId,
-        /// When it was really sent.
-        actual: Time,
         /// Who is up, and should get it.
         up: &'a ClientSet,
     },
@@ -43,12 +41,12 @@ pub enum Event<'a> {
         direction: Direction,
         /// Whose link.
         client: ClientId,
-        /// Its length in bytes.
-        bytes: usize,
         /// Its place on the link.
         index: u32,
         /// Whether the link made it.
         copy: bool,
+        /// How much later than that the world carried it on.
+        late: Span,
         /// The message in it, where it has one that is accounted for.
         message: Option<MessageSlot>,
     },

@@ -136,6 +136,8 @@ metrics! {
     leaves: "leaves in the window", |b| Some(b.detection.leaves as f64);
     eviction_latency_samples: "crashes behind eviction_latency",
         |b| Some(b.seen()?.latency.len() as f64);
+    eviction_latency_censored: "crashes of the same kind whose client was back before its eviction",
+        |b| Some(b.seen()?.censored as f64);
     eviction_latency_sd_s: "crash → the eviction that lasts, standard deviation",
         |b| b.seen()?.latency.deviation();
     eviction_latency_min_s: "the same, shortest", |b| b.seen()?.latency.min();

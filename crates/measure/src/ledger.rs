@@ -1,7 +1,7 @@
 //! Both ledgers, term by term, as rows. Every term that a datagram or a delivery can fall under is
 //! named here and nowhere else.
 
-use skipbeat_core::Direction;
+use skipbeat_core::{Direction, Time};
 use skipbeat_link::{Cause, Verdict};
 
 use crate::DeliveryTally;
@@ -11,8 +11,6 @@ use crate::DeliveryTally;
 pub struct DatagramTally {
     /// Datagrams that entered the links.
     pub offered: u64,
-    /// Bytes in those.
-    pub offered_bytes: u64,
     /// Copies that the links made.
     pub duplicated: u64,
     /// What the links lost, by [`Cause`].
@@ -21,8 +19,6 @@ pub struct DatagramTally {
     pub held: u64,
     /// Datagrams and copies that left the links.
     pub arrived: u64,
-    /// Bytes in those.
-    pub arrived_bytes: u64,
     /// Datagrams and copies on the links when the run ended.
     pub in_flight: u64,
     /// The sum of the delays of what was not lost, copies apart, in nanoseconds.
@@ -31,9 +27,8 @@ pub struct DatagramTally {
 
 impl DatagramTally {
     #[inline]
-    pub(crate) fn offer(&mut self, now: skipbeat_core::Time, bytes: usize, verdict: &Verdict) {
+    pub(crate) fn offer(&mut self, now: Time, verdict: &Verdict) {
         self.offered += 1;
-        self.offered_bytes += bytes as u64;
         match verdict.arrival {
             Ok(arrival) => self.delay_ns += u128::from(arrival.since(now).nanos()),
             Err(cause) => self.lost[cause as usize] += 1,
@@ -50,14 +45,12 @@ impl DatagramTally {
     /// Adds another group's.
     pub fn add(&mut self, other: &DatagramTally) {
         self.offered += other.offered;
-        self.offered_bytes += other.offered_bytes;
         self.duplicated += other.duplicated;
         for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
             *mine += theirs;
         }
         self.held += other.held;
         self.arrived += other.arrived;
-        self.arrived_bytes += other.arrived_bytes;
         self.in_flight += other.in_flight;
         self.delay_ns += other.delay_ns;
     }
@@ -159,14 +152,12 @@ pub(crate) fn datagram_rows(
         }
         None => rows.push(row("out:received", links.arrived)),
     }
-    if let Some(carriage) = carriage {
-        let links_lose = links.offered as i64 + links.duplicated as i64
-            - (links.all_lost() + links.in_flight + links.arrived) as i64;
-        rows.push(LedgerRow {
-            count: carriage.unexplained() + links_lose,
-            ..row("out:unexplained", 0)
-        });
-    }
+    // Neither part may hide the other.
+    let by_links = links.offered as i64 + links.duplicated as i64
+        - (links.all_lost() + links.in_flight + links.arrived) as i64;
+    let by_sockets = carriage.map_or(0, Carriage::unexplained);
+    let count = by_links.abs() + by_sockets.abs();
+    rows.push(LedgerRow { count, ..row("out:unexplained", 0) });
     rows
 }
 

@@ -222,11 +222,6 @@ impl Recorder {
         self.deliveries.find(message)
     }
 
-    /// Evictions so far, of any cause and at any time.
-    pub fn evictions(&self) -> usize {
-        self.detection.evictions.len()
-    }
-
     /// Takes note of an event.
     #[inline]
     pub fn record(&mut self, at: Time, event: Event<'_>) {
@@ -235,16 +230,20 @@ impl Recorder {
             Event::Offered { direction, client, bytes, verdict, message } => {
                 self.offer(at, direction, client, bytes, &verdict, message);
             }
-            Event::Arrived { direction, client, bytes, index, copy, message } => {
+            Event::Arrived { direction, client, index, copy, late, message } => {
                 let group = self.roster.group_of(client);
                 let way = &mut self.ways[direction as usize];
                 way.datagrams[group].arrived += 1;
-                way.datagrams[group].arrived_bytes += bytes as u64;
                 if !copy {
                     way.paths.arrive(client, index, &mut way.path_tallies[group]);
                 }
                 match direction {
-                    Direction::Up => self.timeline.at(at).up_received += 1,
+                    Direction::Up => {
+                        self.timeline.at(at).up_received += 1;
+                        if let Some(slot) = message.filter(|_| !copy) {
+                            self.deliveries.left_late(slot, late);
+                        }
+                    }
                     Direction::Down => {
                         self.timeline.at(at).down_received += 1;
                         if let Some(slot) = message {
@@ -253,10 +252,10 @@ impl Recorder {
                     }
                 }
             }
-            Event::Chat { message, actual, up } => {
+            Event::Chat { message, up } => {
                 if self.window.contains(at) {
                     self.deliveries.sent[self.roster.group_of(message.sender)] += 1;
-                    self.deliveries.open(message, at, actual, up);
+                    self.deliveries.open(message, at, up);
                 }
             }
             Event::Broadcast { message: Some(slot), members, complete } => {
@@ -299,7 +298,7 @@ impl Recorder {
     ) {
         let group = self.roster.group_of(client);
         let way = &mut self.ways[direction as usize];
-        way.datagrams[group].offer(at, bytes, verdict);
+        way.datagrams[group].offer(at, verdict);
         way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
         let second = self.timeline.at(at);
         let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());

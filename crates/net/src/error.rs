@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// A socket could not be bound: the port is in use, or the address is not ours.
-    #[error("can't bind {what} to {address}: {source}")]
+    #[error("can't bind {what} to {address}")]
     Bind {
         /// What was to be bound.
         what: &'static str,
@@ -19,7 +19,7 @@ pub enum NetError {
     },
     /// Sockets for all clients could not be opened.
     #[error(
-        "can't open a socket for each of {clients} clients, {open} are open: {source}; raise the \
+        "can't open a socket for each of {clients} clients, {open} are open; raise the \
          limit of open files (ulimit -n) or use a server on a 127/8 address"
     )]
     SocketPerClient {
@@ -52,7 +52,7 @@ pub enum NetError {
     #[error("the server command is empty")]
     NoProgram,
     /// The command could not be started.
-    #[error("can't start the server command {program:?}: {source}")]
+    #[error("can't start the server command {program:?}")]
     Command {
         /// Its program.
         program: String,
@@ -75,10 +75,13 @@ pub enum NetError {
         /// Where it should.
         target: SocketAddr,
     },
+    /// The user ended the run before it began.
+    #[error("interrupted before the run began")]
+    Interrupted,
     /// The thread of the built-in server could not be started, or ended by a defect.
     #[error("the thread of the built-in server failed")]
     ServerThread,
     /// A system call failed that does not usually.
-    #[error("a system call failed: {0}")]
+    #[error("a system call failed")]
     Socket(#[source] io::Error),
 }

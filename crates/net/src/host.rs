@@ -1,17 +1,9 @@
-//! What no seed fixes: processor time, memory, kernel counters. All of it is read from `/proc`.
+//! What no seed fixes: memory and kernel counters from `/proc`, and the report that has it all.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use serde::Serialize;
-use skipbeat_core::Span;
-
-/// Processor time of the calling thread so far; zero where the kernel does not say.
-pub fn thread_cpu() -> Span {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0);
-    Span::from_nanos(nanos)
-}
 
 /// The most memory that this process has had in use, in bytes.
 pub fn peak_memory() -> Option<u64> {

@@ -19,5 +19,6 @@ mod transport;
 
 pub use clock::Clock;
 pub use error::NetError;
-pub use host::{HostReport, peak_memory, thread_cpu, udp_counters};
+pub use host::{HostReport, peak_memory, udp_counters};
 pub use run::{Outcome, run};
+pub use sys::thread_cpu;

@@ -37,27 +37,24 @@ pub(crate) struct Outside {
     /// When the last broadcast that each client got was first seen.
     last_got: Vec<Time>,
     open: VecDeque<Broadcast>,
-    /// Clients whose `quit` was sent on its way and not lost by a link.
-    quitting: ClientSet,
+    /// When a client's `quit` was last sent on its way and not lost by a link.
+    quit_at: Vec<Time>,
     /// The server evicts only while it broadcasts.
     lazy: bool,
-    /// Broadcasts that were taken to be complete.
-    pub(crate) broadcasts: u64,
+    /// Broadcasts that were taken to be complete, and when the first was seen.
+    broadcasts: u64,
+    first_broadcast: Time,
 }
 
 impl Outside {
     pub(crate) fn new(clients: u32, lazy: bool) -> Self {
-        Outside { last_got: vec![Time::ZERO; clients as usize], lazy, ..Outside::default() }
-    }
-
-    /// A client starts again.
-    pub(crate) fn started(&mut self, client: ClientId) {
-        self.quitting.remove(client);
+        let never = vec![Time::ZERO; clients as usize];
+        Outside { last_got: never.clone(), quit_at: never, lazy, ..Outside::default() }
     }
 
     /// A client's `quit` goes to the server.
-    pub(crate) fn quits(&mut self, client: ClientId) {
-        self.quitting.insert(client);
+    pub(crate) fn quits(&mut self, at: Time, client: ClientId) {
+        self.quit_at[client as usize] = at;
     }
 
     /// A datagram with a message came from the server, before any link towards the client.
@@ -77,12 +74,21 @@ impl Outside {
         }
     }
 
+    /// Whether the membership from `from` on is known: a broadcast showed it before, and another
+    /// one could show a change.
+    pub(crate) fn knows_since(&self, from: Time) -> bool {
+        self.broadcasts >= 2 && self.first_broadcast <= from
+    }
+
     /// Draws conclusions from the broadcasts that are complete by `now`.
     pub(crate) fn settle(&mut self, now: Time, mut conclude: impl FnMut(Conclusion)) {
         while self.open.front().is_some_and(|b| b.last_seen + SETTLED <= now) {
             let Some(Broadcast { message, first_seen, got, .. }) = self.open.pop_front() else {
                 return;
             };
+            if self.broadcasts == 0 {
+                self.first_broadcast = first_seen;
+            }
             self.broadcasts += 1;
             for client in got.iter() {
                 if self.members.insert(client) {
@@ -93,7 +99,8 @@ impl Outside {
             let gone: Vec<_> = self.members.iter().filter(|c| !got.contains(*c)).collect();
             for client in gone {
                 self.members.remove(client);
-                if self.quitting.contains(client) {
+                let quit_at = self.quit_at[client as usize];
+                if self.last_got[client as usize] < quit_at && quit_at <= first_seen {
                     conclude(Conclusion::Quit { at: first_seen, client });
                     continue;
                 }
@@ -120,7 +127,7 @@ mod tests {
         for client in [0, 1, 2] {
             outside.got(at(1), client, said(0));
         }
-        outside.quits(2);
+        outside.quits(at(2), 2);
         outside.got(at(5), 0, said(1));
         let mut conclusions = Vec::new();
         outside.settle(at(9), |c| conclusions.push(c));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use skipbeat_core::{Roster, Span, Time};
 use skipbeat_measure::{Carriage, Doubt, Recorder, Results, Window, World};
@@ -12,13 +11,14 @@ use skipbeat_swarm::Swarm;
 use crate::clock::Clock;
 use crate::host::{self, HostReport};
 use crate::server::{BoundServer, RunningServer, ServerCounts};
-use crate::swarm::{Tunnel, close, play};
+use crate::swarm::{Tunnel, close, listen, play};
+use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
 use crate::transport::Transport;
 use crate::{NetError, udp_counters};
 
 /// A server that is not ours may still answer this long after the end.
-const LAST_ANSWERS: Duration = Duration::from_millis(200);
+const LAST_ANSWERS: Span = Span::from_millis(200);
 /// Room for a datagram from a server beyond the longest text: its ending and what else it adds.
 const ROOM_FOR_ENDING: usize = 1024;
 
@@ -54,7 +54,7 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, 
 
 async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, NetError> {
     let udp_before = udp_counters();
-    let (mut tested, mut transport, clock) = begin(plan).await?;
+    let (mut tested, mut transport, clock) = begin(plan, go_on).await?;
     let window = Window {
         from: plan.measured_from(),
         to: plan.measured_to(),
@@ -63,23 +63,26 @@ async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Ou
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
     let mut tunnel = Tunnel::new(plan, Recorder::new(plan.roster(), window), foreign);
-    let cpu_before = host::thread_cpu();
+    let cpu_before = thread_cpu();
 
     let server = tested.built_in();
-    let mut failure =
-        play(&mut swarm, &mut tunnel, &mut transport, server, clock, go_on).await.err();
+    let failure = play(&mut swarm, &mut tunnel, &mut transport, server, clock, go_on).await.err();
     if failure.is_some() {
         tunnel.end = clock.now();
     }
-    let counts = tested.end(plan, &mut tunnel).await?;
+    let failure = failure.map(NetError::Socket);
+    let counts = tested.end(plan, &mut tunnel, &mut transport, clock).await;
     let closed = close(&mut tunnel, &mut transport, tested.built_in(), clock);
-    failure = failure.or(closed.err());
+    let failure = failure.or(counts.failure).or(closed.err().map(NetError::Socket));
 
     let wall_s = clock.now().seconds();
-    let cpu = host::thread_cpu().saturating_sub(cpu_before);
-    let dropped = transport.dropped().map_err(NetError::Socket)?;
-    let carriage = carriage(&tunnel, &transport, &counts, dropped, &plan.roster());
-    let membership_seen = tunnel.outside.as_ref().is_none_or(|outside| outside.broadcasts > 0);
+    let cpu = thread_cpu().saturating_sub(cpu_before);
+    let dropped = transport.dropped().ok();
+    let server_counts = counts.server.as_ref();
+    let carriage =
+        carriage(&tunnel, &transport, server_counts, counts.dropped, dropped, &plan.roster());
+    let from = plan.measured_from();
+    let membership_seen = tunnel.outside.as_ref().is_none_or(|outside| outside.knows_since(from));
     let mut results = tunnel.recorder.finish(World {
         end: tunnel.end,
         carriage: Some(carriage),
@@ -110,11 +113,14 @@ async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Ou
         lateness_p99_s: results.lateness.as_ref().and_then(|l| l.quantile(0.99)),
         lateness_max_s: results.lateness.as_ref().and_then(|l| l.max()),
     };
-    Ok(Outcome { results, host, failure: failure.map(NetError::Socket) })
+    Ok(Outcome { results, host, failure })
 }
 
 /// Starts the server, or finds it, and opens the clients' sockets towards it.
-async fn begin(plan: &Plan) -> Result<(Tested, Transport, Clock), NetError> {
+async fn begin(
+    plan: &Plan,
+    go_on: &mut dyn FnMut(Time) -> bool,
+) -> Result<(Tested, Transport, Clock), NetError> {
     let clients = plan.roster().clients();
     let longest = plan.groups.iter().filter_map(|group| Some(group.behaviour.chat?.size)).max();
     let room = longest.unwrap_or(0) + ROOM_FOR_ENDING;
@@ -129,7 +135,8 @@ async fn begin(plan: &Plan) -> Result<(Tested, Transport, Clock), NetError> {
             let addresses = transport.addresses().map_err(NetError::Socket)?;
             let clock = Clock::start();
             let crash_at = plan.server.crash_at;
-            let server = bound.start(plan.server.options, plan.seed(), clock, addresses, crash_at);
+            let server =
+                bound.start(plan.server.options, plan.seed(), clock, addresses, crash_at)?;
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
         }
         Target::Address { address } => {
@@ -138,7 +145,7 @@ async fn begin(plan: &Plan) -> Result<(Tested, Transport, Clock), NetError> {
             Ok((Tested::Address { drops_before }, open(*address)?, Clock::start()))
         }
         Target::Command { command, address } => {
-            let command = RunningCommand::start(command, *address).await?;
+            let command = RunningCommand::start(command, *address, go_on).await?;
             let drops_before = drops_of(*address);
             Ok((Tested::Command { command, drops_before }, open(*address)?, Clock::start()))
         }
@@ -146,6 +153,7 @@ async fn begin(plan: &Plan) -> Result<(Tested, Transport, Clock), NetError> {
 }
 
 /// What is known of the server when it is over.
+#[derive(Default)]
 struct ServerEnd {
     /// What the built-in one counted.
     server: Option<ServerCounts>,
@@ -153,6 +161,8 @@ struct ServerEnd {
     dropped: Option<u64>,
     /// A command that ended before it was asked to.
     ended: Option<Doubt>,
+    /// What went wrong at the end.
+    failure: Option<NetError>,
 }
 
 impl Tested {
@@ -163,39 +173,49 @@ impl Tested {
         }
     }
 
-    /// Ends the server, after it has read what was sent to it.
-    async fn end(&mut self, plan: &Plan, tunnel: &mut Tunnel) -> Result<ServerEnd, NetError> {
+    /// Ends the server, after it has read what was sent to it. What fails now is told beside what
+    /// is known.
+    async fn end(
+        &mut self,
+        plan: &Plan,
+        tunnel: &mut Tunnel,
+        transport: &mut Transport,
+        clock: Clock,
+    ) -> ServerEnd {
+        let mut end = ServerEnd::default();
         if let Tested::BuiltIn(server) = self {
-            let counts = server.stop()?;
-            return Ok(ServerEnd {
-                dropped: Some(counts.dropped),
-                server: Some(counts),
-                ended: None,
-            });
-        }
-        tokio::time::sleep(LAST_ANSWERS).await;
-        let (Target::Address { address } | Target::Command { address, .. }) = &plan.server.target
-        else {
-            return Err(NetError::ServerThread);
-        };
-        let drops = drops_of(*address);
-        let since = |before: &Option<u64>| Some(drops?.saturating_sub((*before)?));
-        tunnel.now = tunnel.end;
-        match self {
-            Tested::BuiltIn(_) => unreachable!("it was handled above"),
-            Tested::Address { drops_before } => {
-                Ok(ServerEnd { server: None, dropped: since(drops_before), ended: None })
+            let handed: u64 = tunnel.handed.iter().sum();
+            match server.stop(handed.saturating_sub(transport.not_sent())) {
+                Ok(counts) => {
+                    end.dropped = counts.dropped;
+                    end.server = Some(counts);
+                }
+                Err(failure) => end.failure = Some(failure),
             }
+            return end;
+        }
+        let heard = listen(tunnel, transport, None, clock, LAST_ANSWERS).await;
+        end.failure = heard.err().map(NetError::Socket);
+        let drops = match &plan.server.target {
+            Target::Address { address } | Target::Command { address, .. } => drops_of(*address),
+            Target::BuiltIn { .. } => None,
+        };
+        let since = |before: Option<u64>| Some(drops?.saturating_sub(before?));
+        match self {
+            Tested::BuiltIn(_) => {}
+            Tested::Address { drops_before } => end.dropped = since(*drops_before),
             Tested::Command { command, drops_before } => {
-                let dropped = since(drops_before);
-                let ended = command.ended().map(|(program, status)| Doubt::ServerEnded {
+                end.dropped = since(*drops_before);
+                end.ended = command.ended().map(|(program, status)| Doubt::ServerEnded {
                     program,
                     status: status.to_string(),
                 });
-                command.stop().await.map_err(NetError::Socket)?;
-                Ok(ServerEnd { server: None, dropped, ended })
+                if let Err(failure) = command.stop().await {
+                    end.failure = Some(NetError::Socket(failure));
+                }
             }
         }
+        end
     }
 }
 
@@ -208,27 +228,34 @@ fn drops_of(address: SocketAddr) -> Option<u64> {
 fn carriage(
     tunnel: &Tunnel,
     transport: &Transport,
-    end: &ServerEnd,
-    dropped: u64,
+    server: Option<&ServerCounts>,
+    dropped_up: Option<u64>,
+    dropped_down: Option<u64>,
     roster: &Roster,
 ) -> [Carriage; 2] {
     let by_group = |counts: &[u64]| ServerCounts::by_group(counts, roster);
-    let up = Carriage {
+    let mut up = Carriage {
         entered: tunnel.handed.clone(),
         not_sent: transport.not_sent(),
-        dropped: end.dropped,
-        left: end.server.as_ref().map(|counts| by_group(&counts.received)),
+        dropped: dropped_up,
+        left: server.map(|counts| by_group(&counts.received)),
     };
+    let strangers = server.map_or(0, |counts| counts.of_strangers(roster));
+    if strangers > 0 && up.unexplained() < 0 {
+        // The socket counts what it drops of strangers too: that much is theirs.
+        up.dropped =
+            up.dropped.map(|dropped| dropped - up.unexplained().unsigned_abs().min(dropped));
+    }
     // What a foreign server sent is known only by what reached our socket, read or dropped. The
     // dropped have no group: they stand behind the groups.
-    let entered = match &end.server {
+    let entered = match server {
         Some(counts) => by_group(&counts.sent),
-        None => tunnel.received.iter().copied().chain([dropped]).collect(),
+        None => tunnel.received.iter().copied().chain(dropped_down).collect(),
     };
     let down = Carriage {
         entered,
-        not_sent: end.server.as_ref().map_or(0, |counts| counts.not_sent),
-        dropped: Some(dropped),
+        not_sent: server.map_or(0, |counts| counts.not_sent),
+        dropped: dropped_down,
         left: Some(tunnel.received.clone()),
     };
     [up, down]

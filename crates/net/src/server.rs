@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -15,12 +15,14 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
+use crate::NetError;
 use crate::clock::Clock;
-use crate::sys::{Alarm, ReceiveBatch, SendQueue, dropped, set_receive_buffer};
-use crate::{NetError, host};
+use crate::sys::{Alarm, ReceiveBatch, SendQueue, dropped, set_receive_buffer, thread_cpu};
 
 /// How often the thread looks whether it is to stop, when nothing else wakes it.
 const LOOK: Span = Span::from_millis(20);
+/// How long the last datagrams may take through the kernel.
+const LAST_DATAGRAMS: Span = Span::from_millis(100);
 /// Batches that are drained before what they caused is sent.
 const BATCHES_AT_ONCE: usize = 16;
 
@@ -59,14 +61,16 @@ pub(crate) struct ServerCounts {
     pub(crate) sent: Vec<u64>,
     /// Datagrams that the socket did not take.
     pub(crate) not_sent: u64,
-    /// Datagrams that the socket threw away before they were read.
-    pub(crate) dropped: u64,
+    /// Datagrams that the socket threw away before they were read, where the kernel says.
+    pub(crate) dropped: Option<u64>,
     pub(crate) cpu: Span,
 }
 
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    /// How many datagrams there were, when it is to stop.
+    handed: AtomicU64,
     events: Mutex<Vec<ServerEvent>>,
 }
 
@@ -113,7 +117,7 @@ impl BoundServer {
         clock: Clock,
         addresses: Vec<SocketAddr>,
         crash_at: Option<Span>,
-    ) -> RunningServer {
+    ) -> Result<RunningServer, NetError> {
         let BoundServer { socket, receive_buffer, .. } = self;
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
@@ -128,8 +132,8 @@ impl BoundServer {
             })
         };
         let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
-        // A thread that can't start is found out when it is joined: nothing arrives.
-        RunningServer { shared, thread: thread.ok(), receive_buffer }
+        let thread = Some(thread.map_err(NetError::Socket)?);
+        Ok(RunningServer { shared, thread, receive_buffer })
     }
 }
 
@@ -140,8 +144,15 @@ impl RunningServer {
         std::mem::take(&mut events)
     }
 
-    /// Lets the server read what its socket still has, and ends it.
-    pub(crate) fn stop(&mut self) -> Result<ServerCounts, NetError> {
+    /// Whether it ended before it was asked to.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Lets the server read what its socket still has, `handed` datagrams in all as far as they
+    /// are ours, and ends it.
+    pub(crate) fn stop(&mut self, handed: u64) -> Result<ServerCounts, NetError> {
+        self.shared.handed.store(handed, Ordering::Relaxed);
         self.shared.stop.store(true, Ordering::Release);
         let thread = self.thread.take().ok_or(NetError::ServerThread)?;
         let counts = thread.join().map_err(|_| NetError::ServerThread)?;
@@ -238,7 +249,7 @@ async fn serve(
     crash_at: Time,
     shared: &Shared,
 ) -> io::Result<ServerCounts> {
-    let mut dead = false;
+    let (mut dead, mut last_call) = (false, None);
     let alarm = Alarm::new()?;
     // One byte more than allowed, so that what is too long is seen to be.
     let mut batch = ReceiveBatch::new(max_datagram + 1);
@@ -274,7 +285,12 @@ async fn serve(
         }
         out.flush(socket, shared).await?;
         if stopping && empty {
-            break;
+            // The kernel may still be on its way with a few of them.
+            let until = *last_call.get_or_insert(out.clock.now() + LAST_DATAGRAMS);
+            let seen = out.counts.received.iter().sum::<u64>() + dropped(socket).unwrap_or(0);
+            if seen >= shared.handed.load(Ordering::Relaxed) || out.clock.now() >= until {
+                break;
+            }
         }
         if empty {
             let due = server.next_deadline().filter(|_| !dead).unwrap_or(Time::NEVER);
@@ -287,13 +303,18 @@ async fn serve(
     }
     Ok(ServerCounts {
         not_sent: out.queue.refused,
-        dropped: dropped(socket)?,
-        cpu: host::thread_cpu(),
+        dropped: dropped(socket).ok(),
+        cpu: thread_cpu(),
         ..out.counts
     })
 }
 
 impl ServerCounts {
+    /// Datagrams read from peers that are no clients of the run.
+    pub(crate) fn of_strangers(&self, roster: &skipbeat_core::Roster) -> u64 {
+        self.received.iter().skip(roster.clients() as usize).sum()
+    }
+
     /// Sums counters of clients by group; strangers are left out.
     pub(crate) fn by_group(counts: &[u64], roster: &skipbeat_core::Roster) -> Vec<u64> {
         let range = |group| {

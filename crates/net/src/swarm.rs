@@ -8,7 +8,7 @@ use std::io;
 use skipbeat_core::{Calendar, ClientId, ClientSet, Direction, Life, Roster, Span, Time};
 use skipbeat_link::{Links, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot, Recorder};
-use skipbeat_protocol::{BYE, Down, Tag};
+use skipbeat_protocol::{Down, Tag};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Note, Sweep};
 use skipbeat_swarm::{Act, Effects, Opinion, Swarm};
@@ -51,9 +51,8 @@ enum Load {
         size: u32,
         message: Option<MessageSlot>,
     },
-    /// What the server says; of a text only its length matters any more.
+    /// What the server says; of a text nothing matters any more.
     FromServer {
-        bytes: u32,
         heartbeat: Option<u32>,
         message: Option<MessageSlot>,
     },
@@ -153,9 +152,6 @@ impl Tunnel {
 
     /// A datagram of the server reached our socket.
     fn receive(&mut self, client: ClientId, payload: &[u8]) {
-        if payload == BYE {
-            return;
-        }
         let group = self.roster.group_of(client);
         self.received[group] += 1;
         let tag = Tag::find(payload).filter(|tag| tag.run == self.run);
@@ -170,7 +166,7 @@ impl Tunnel {
             Down::Heartbeat(number) => Some(number),
             _ => None,
         };
-        let load = Load::FromServer { bytes: bytes as u32, heartbeat, message };
+        let load = Load::FromServer { heartbeat, message };
         self.launch(direction, client, verdict, load);
     }
 
@@ -192,8 +188,10 @@ impl Tunnel {
             act.write(scratch);
             transport.send(client, scratch);
             self.handed[self.roster.group_of(client)] += 1;
-            let bytes = scratch.len();
-            self.record(at, Event::Arrived { direction, client, bytes, index, copy, message });
+            let late = self.now.since(at);
+            self.lateness.record(late);
+            let event = Event::Arrived { direction, client, index, copy, late, message };
+            self.record(at, event);
         }
     }
 
@@ -201,9 +199,10 @@ impl Tunnel {
         while let Some((at, flying)) = self.flying_down.pop_until(until) {
             let Flying { client, index, copy, load, .. } = flying;
             let (direction, message) = (Direction::Down, load.message());
-            let Load::FromServer { bytes, heartbeat, .. } = load else { continue };
-            let bytes = bytes as usize;
-            self.record(at, Event::Arrived { direction, client, bytes, index, copy, message });
+            let Load::FromServer { heartbeat, .. } = load else { continue };
+            let late = Span::ZERO;
+            let event = Event::Arrived { direction, client, index, copy, late, message };
+            self.record(at, event);
             if let Some(number) = heartbeat {
                 swarm.hear(at, client, number, self);
             }
@@ -281,10 +280,9 @@ impl Tunnel {
 
 impl Effects for Tunnel {
     fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet) {
-        self.lateness.record(self.now.since(planned));
         let mut message = None;
         if let Act::Chat { tag, .. } = act {
-            self.record(planned, Event::Chat { message: tag.message, actual: self.now, up });
+            self.record(planned, Event::Chat { message: tag.message, up });
             message = self.recorder.find(tag.message);
         }
         // The link works by planned times, so that its verdicts are those of the simulator.
@@ -298,7 +296,7 @@ impl Effects for Tunnel {
             Act::Join => Load::Join,
             Act::Quit => {
                 if let Some(outside) = self.outside.as_mut().filter(|_| verdict.arrival.is_ok()) {
-                    outside.quits(client);
+                    outside.quits(planned, client);
                 }
                 Load::Quit
             }
@@ -319,9 +317,6 @@ impl Effects for Tunnel {
     }
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
-        if let Some(outside) = self.outside.as_mut().filter(|_| life == Life::Up) {
-            outside.started(client);
-        }
         self.record(at, Event::Life { client, life });
     }
 }
@@ -354,6 +349,10 @@ pub(crate) async fn play(
         }
         if tunnel.now >= next_look {
             next_look = tunnel.now + LOOK;
+            if server.is_some_and(RunningServer::is_finished) {
+                tunnel.end = tunnel.now;
+                return Err(io::Error::other("the thread of the built-in server ended"));
+            }
             if !go_on(tunnel.now) {
                 tunnel.end = tunnel.now;
                 return Ok(());
@@ -385,7 +384,8 @@ fn drain(
 ) -> io::Result<bool> {
     for _ in 0..batches {
         let more = transport.fill()?;
-        tunnel.now = clock.now();
+        // What is read after the end is on a link when the run ends.
+        tunnel.now = clock.now().min(tunnel.end);
         // Whatever was read, the server told of before it sent it.
         if let Some(server) = server {
             tunnel.hear(server);
@@ -396,6 +396,29 @@ fn drain(
         }
     }
     Ok(false)
+}
+
+/// Reads what comes in for a while.
+pub(crate) async fn listen(
+    tunnel: &mut Tunnel,
+    transport: &mut Transport,
+    server: Option<&RunningServer>,
+    clock: Clock,
+    span: Span,
+) -> io::Result<()> {
+    let until = clock.now() + span;
+    let alarm = Alarm::new()?;
+    loop {
+        while !drain(tunnel, transport, server, clock, BATCHES_AT_ONCE)? {}
+        let left = until.since(clock.now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            ready = transport.readable() => ready?,
+            slept = alarm.sleep(left) => slept?,
+        }
+    }
 }
 
 /// After the server has ended: reads what is left and closes the books.

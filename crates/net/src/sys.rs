@@ -54,18 +54,22 @@ impl ReceiveBatch {
     /// Takes what the socket has, up to a batch, without waiting; says how many datagrams.
     pub(crate) fn receive(&mut self, socket: &impl AsRawFd) -> io::Result<usize> {
         self.lengths.clear();
-        let mut slices: [libc::iovec; BATCH] = std::array::from_fn(|i| libc::iovec {
-            iov_base: self.buffers[i * self.room..].as_mut_ptr().cast(),
-            iov_len: self.room,
+        // One pointer to each array, from which those to its places follow.
+        let mut buffers = self.buffers.chunks_exact_mut(self.room);
+        let mut slices: [libc::iovec; BATCH] = std::array::from_fn(|_| {
+            let buffer = buffers.next().expect("there is room for a batch");
+            libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() }
         });
-        let mut headers: [libc::mmsghdr; BATCH] = std::array::from_fn(|i| {
+        let mut places = slices.iter_mut().zip(&mut self.names).zip(&mut self.controls);
+        let mut headers: [libc::mmsghdr; BATCH] = std::array::from_fn(|_| {
+            let ((slice, name), control) = places.next().expect("there is room for a batch");
             // SAFETY: all zeros is a valid mmsghdr.
             let mut header: libc::mmsghdr = unsafe { zeroed() };
-            header.msg_hdr.msg_name = (&raw mut self.names[i]).cast();
+            header.msg_hdr.msg_name = (&raw mut *name).cast();
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
-            header.msg_hdr.msg_iov = &raw mut slices[i];
+            header.msg_hdr.msg_iov = &raw mut *slice;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = self.controls[i].0.as_mut_ptr().cast();
+            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = size_of::<Control>();
             header
         });
@@ -215,8 +219,8 @@ impl SendQueue {
             header.msg_iov = slices[i].as_mut_ptr();
             header.msg_iovlen = 1;
             if let Some(from) = datagram.from {
-                header.msg_control = controls[i].0.as_mut_ptr().cast();
                 header.msg_controllen = write_pktinfo(&mut controls[i].0, from);
+                header.msg_control = (&raw mut controls[i].0).cast();
             }
         }
         // SAFETY: every header points to live memory of the stated lengths; sendmmsg only reads
@@ -295,6 +299,25 @@ pub(crate) fn dropped(socket: &impl AsRawFd) -> io::Result<u64> {
         return Err(io::Error::new(io::ErrorKind::Unsupported, "the kernel has no drop counter"));
     }
     Ok(info[DROPS].into())
+}
+
+/// Processor time of the calling thread so far.
+pub fn thread_cpu() -> Span {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec. This clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Span::from_secs(time.tv_sec as u64) + Span::from_nanos(time.tv_nsec as u64)
+}
+
+/// Makes a child process end with us, however we end.
+pub(crate) fn end_with_parent(command: &mut tokio::process::Command) {
+    // SAFETY: prctl is async-signal-safe and touches no memory of ours.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
 }
 
 /// Asks a child process to end.

@@ -26,16 +26,21 @@ pub(crate) struct RunningCommand {
 
 impl RunningCommand {
     /// Starts it and waits until something listens at the address.
-    pub(crate) async fn start(command: &[String], address: SocketAddr) -> Result<Self, NetError> {
+    pub(crate) async fn start(
+        command: &[String],
+        address: SocketAddr,
+        go_on: &mut dyn FnMut(Time) -> bool,
+    ) -> Result<Self, NetError> {
         if listens(address).await.map_err(NetError::Socket)? {
             return Err(NetError::Occupied { target: address });
         }
         let (program, arguments) = command.split_first().ok_or(NetError::NoProgram)?;
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
+        let mut prepared = Command::new(program);
+        // In a process group of its own, Ctrl-C is for us alone.
+        prepared.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        prepared.process_group(0).kill_on_drop(true);
+        sys::end_with_parent(&mut prepared);
+        let mut child = prepared
             .spawn()
             .map_err(|source| NetError::Command { program: program.clone(), source })?;
         let clock = Clock::start();
@@ -45,6 +50,9 @@ impl RunningCommand {
             }
             if listens(address).await.map_err(NetError::Socket)? {
                 return Ok(RunningCommand { child, program: program.clone() });
+            }
+            if !go_on(Time::ZERO) {
+                return Err(NetError::Interrupted);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -92,6 +100,7 @@ async fn listens(address: SocketAddr) -> io::Result<bool> {
     };
     match tokio::time::timeout(ANSWER, socket.recv(&mut [0; 64])).await {
         Ok(Err(e)) if refused(&e) => Ok(false),
-        _ => Ok(true),
+        Ok(Err(e)) => Err(e),
+        Ok(Ok(_)) | Err(_) => Ok(true),
     }
 }

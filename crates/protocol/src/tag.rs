@@ -10,7 +10,8 @@ const MARK: &[u8] = b"~sb";
 /// Which message a text is, and when it was due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tag {
-    /// The run, so that late datagrams of another run are not taken for this one's.
+    /// The run's number, which its seed gives: datagrams of a run of another seed are not taken for
+    /// this one's.
     pub run: u32,
     /// Who says it, and which of its messages it is.
     pub message: MessageId,

@@ -2,7 +2,7 @@
 //! be written is found out at once; a file that can't be written afterwards does not keep the
 //! others from being.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -41,7 +41,7 @@ pub struct Build {
 
 /// A result file can't be written.
 #[derive(Debug, thiserror::Error)]
-#[error("can't write {path}: {source}", path = path.display())]
+#[error("can't write {path}", path = path.display())]
 pub struct FileError {
     path: PathBuf,
     source: io::Error,
@@ -55,14 +55,18 @@ pub struct ResultFolder {
 }
 
 impl ResultFolder {
-    /// Makes the folder and opens its files; what was in them is gone.
+    /// Makes the folder and opens its files; what is in them stays until they are written.
     ///
     /// # Errors
     /// Where the folder or a file can't be made.
     pub fn create(path: &Path) -> Result<Self, FileError> {
         let error = |path: PathBuf| |source| FileError { path, source };
         fs::create_dir_all(path).map_err(error(path.to_owned()))?;
-        let open = |name: &&str| File::create(path.join(name)).map_err(error(path.join(name)));
+        let open = |name: &&str| {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false);
+            options.open(path.join(name)).map_err(error(path.join(name)))
+        };
         Ok(ResultFolder {
             path: path.to_owned(),
             files: FILES.iter().map(open).collect::<Result<_, _>>()?,
@@ -87,6 +91,10 @@ impl ResultFolder {
         interrupted: bool,
     ) -> Vec<FileError> {
         let write = |name: &str, file: &File| -> io::Result<()> {
+            // What is no regular file has no length to set.
+            if file.metadata()?.is_file() {
+                file.set_len(0)?;
+            }
             let mut out = BufWriter::new(file);
             match name {
                 "summary.csv" => tables::summary(plan, results, &mut out)?,
@@ -138,6 +146,7 @@ fn run(plan: &Plan, results: &Results, build: Build, interrupted: bool) -> serde
 fn histograms(results: &Results, out: &mut impl Write) -> io::Result<()> {
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
         .add_comment("skipbeat: values in microseconds, the tag is the metric")
         .with_start_time(UNIX_EPOCH)
         .with_max_value_divisor(1e6)

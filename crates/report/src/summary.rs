@@ -17,14 +17,14 @@ const UNKNOWN: &str = "–";
 
 /// The summary as text with terminal colours; print it through something that drops them where
 /// they are not wanted.
-pub fn text_summary(plan: &Plan, results: &Results) -> String {
+pub fn text_summary(plan: &Plan, results: &Results, failure: Option<&str>) -> String {
     let mut text = String::new();
     let lines = [head(plan), asked_and_got(plan, results), outcome(plan, results), ledger(results)];
     for part in lines {
         text.push_str(&part);
         text.push('\n');
     }
-    text.push_str(&verdict(results));
+    text.push_str(&verdict(results, failure));
     text
 }
 
@@ -173,7 +173,10 @@ fn ledger(results: &Results) -> String {
     text
 }
 
-fn verdict(results: &Results) -> String {
+fn verdict(results: &Results, failure: Option<&str>) -> String {
+    if let Some(failure) = failure {
+        return format!("{BAD}failed{BAD:#}: the run ended early: {failure}\n");
+    }
     if results.doubts.is_empty() {
         return format!("{GOOD}conclusive{GOOD:#}: every datagram is accounted for\n");
     }
@@ -182,7 +185,7 @@ fn verdict(results: &Results) -> String {
 }
 
 /// The summary for programs: every metric, of the run and of each group.
-pub fn json_summary(plan: &Plan, results: &Results, exit_code: u8) -> Value {
+pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_code: u8) -> Value {
     let metrics = |figures: &Figures| -> Map<String, Value> {
         figures.iter().map(|(metric, value)| (metric.name.to_owned(), json!(value))).collect()
     };
@@ -198,6 +201,7 @@ pub fn json_summary(plan: &Plan, results: &Results, exit_code: u8) -> Value {
         "metrics": metrics(&results.figures),
         "groups": groups,
         "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "failure": failure,
         "exit_code": exit_code,
     })
 }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use serde::Deserialize;
-use skipbeat_core::{Roster, Span};
+use skipbeat_core::Span;
 use skipbeat_link::LinkOptions;
 use skipbeat_server::{DetectorOptions, Heartbeat as Mechanism, Options, Rejoin, Sweep};
 use skipbeat_swarm::{Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
@@ -51,15 +51,29 @@ struct ServerTable {
     sweep: Option<Sweep>,
     rejoin: Option<Rejoin>,
     max_datagram: Option<Spanned<usize>>,
-    receive_buffer: Option<usize>,
+    receive_buffer: Option<BufferSize>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct SwarmTable {
     sockets: Option<Sockets>,
-    receive_buffer: Option<usize>,
+    receive_buffer: Option<BufferSize>,
     lateness_limit: Option<Span>,
+}
+
+/// Bytes of a receive buffer, up to what the kernel's interface can say.
+#[derive(Deserialize)]
+#[serde(try_from = "u64")]
+struct BufferSize(usize);
+
+impl TryFrom<u64> for BufferSize {
+    type Error = &'static str;
+
+    fn try_from(bytes: u64) -> Result<Self, &'static str> {
+        let size = i32::try_from(bytes).ok().and_then(|bytes| usize::try_from(bytes).ok());
+        size.map(BufferSize).ok_or("expected up to 2147483647 bytes")
+    }
 }
 
 #[derive(Deserialize)]
@@ -114,14 +128,11 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         return Err(report.at(duration, "expected a duration above zero"));
     }
     let run = *warmup + *duration.get_ref() + drain;
-    let name = document.name.get_ref();
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
-        return Err(report.at(
-            &document.name,
-            "expected a name of letters, digits, '-', '_' and '.': results go to a folder of that name",
-        ));
+    if run > LONGEST_RUN {
+        let message = format!("a run of {run} is too long, expected up to {LONGEST_RUN} in all");
+        return Err(report.at(duration, message));
     }
+    check_name(&document.name, "results go to a folder of that name", report)?;
     let groups = groups(document.group, report)?;
     let events = events(document.event, &groups, run, report)?;
     Ok(Plan {
@@ -135,12 +146,29 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         server: server(document.server, report)?,
         swarm: SwarmPlan {
             sockets: document.swarm.sockets.unwrap_or(Sockets::Auto),
-            receive_buffer: document.swarm.receive_buffer,
+            receive_buffer: document.swarm.receive_buffer.map(|size| size.0),
             lateness_limit: document.swarm.lateness_limit.unwrap_or(Span::from_millis(100)),
         },
         groups,
         events,
     })
+}
+
+/// A run has a row in memory for each of its seconds.
+const LONGEST_RUN: Span = Span::from_secs(5_000_000);
+
+/// Names stand in paths of files and of keys.
+fn check_name(
+    name: &Spanned<String>,
+    why: &str,
+    report: &Reporter<'_>,
+) -> Result<(), ScenarioError> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if name.get_ref().is_empty() || !name.get_ref().chars().all(fits) {
+        let message = format!("expected a name of letters, digits, '-' and '_': {why}");
+        return Err(report.at(name, message));
+    }
+    Ok(())
 }
 
 fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, ScenarioError> {
@@ -187,7 +215,7 @@ fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, Scena
             rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
             max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
         },
-        receive_buffer: table.receive_buffer,
+        receive_buffer: table.receive_buffer.map(|size| size.0),
         crash_at: table.crash_at,
     })
 }
@@ -207,6 +235,7 @@ fn groups(
     for table in tables {
         let place = table.span();
         let table = table.into_inner();
+        check_name(&table.name, "--set finds groups by it", report)?;
         if groups.iter().any(|group| group.name == *table.name.get_ref()) {
             let message = format!("there is a group {:?} already", table.name.get_ref());
             return Err(report.at(&table.name, message));
@@ -259,11 +288,4 @@ fn events(
         Ok(TimedEvent { at: *at.get_ref(), group: index, happening, amount })
     };
     tables.into_iter().map(resolve).collect()
-}
-
-impl Plan {
-    /// Which clients belong to which group.
-    pub fn roster(&self) -> Roster {
-        Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
-    }
 }

@@ -17,7 +17,7 @@ pub struct ScenarioError {
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// From 1.
+    /// From 1; 0 where the line is of no file.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
@@ -32,6 +32,12 @@ impl ScenarioError {
     pub(crate) fn at(name: &str, text: &str, span: Option<Range<usize>>, message: String) -> Self {
         let place = span.map(|span| Place::find(text, span));
         ScenarioError { source_name: name.to_owned(), message, place }
+    }
+
+    /// The mistake came with `--set`: the line is one that the user has never seen as such.
+    pub(crate) fn of_settings(self, settings: &str) -> Self {
+        let place = self.place.map(|place| Place { line: 0, ..place });
+        ScenarioError { source_name: format!("--set {settings}"), place, ..self }
     }
 
     /// A mistake that is nowhere in particular.
@@ -61,12 +67,16 @@ impl fmt::Display for ScenarioError {
         let Some(Place { line, column, text, width }) = place else {
             return write!(f, "{source_name}: {message}");
         };
-        let margin = " ".repeat(line.to_string().len());
+        let number = if *line == 0 { String::new() } else { line.to_string() };
+        let margin = " ".repeat(number.len());
         let indent = " ".repeat(column - 1);
         let carets = "^".repeat(*width);
-        writeln!(f, "{source_name}:{line}:{column}: {message}")?;
+        match line {
+            0 => writeln!(f, "{source_name}: {message}")?,
+            _ => writeln!(f, "{source_name}:{line}:{column}: {message}")?,
+        }
         writeln!(f, "{margin} |")?;
-        writeln!(f, "{line} | {text}")?;
+        writeln!(f, "{number} | {text}")?;
         write!(f, "{margin} | {indent}{carets}")
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use skipbeat_core::{AddressPlan, Seed, Span, Time, mix};
+use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
 use skipbeat_link::LinkOptions;
 use skipbeat_server::{Heartbeat, Options, Rejoin, Sweep};
 use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
@@ -138,6 +138,11 @@ impl Plan {
     /// How many clients a run can have.
     pub const MOST_CLIENTS: u32 = AddressPlan::CAPACITY;
 
+    /// Which clients belong to which group.
+    pub fn roster(&self) -> Roster {
+        Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
+    }
+
     /// Reads a scenario file and applies settings to it.
     pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
         let name = path.display().to_string();
@@ -156,10 +161,7 @@ impl Plan {
             // A mistake that the file alone has is shown in the file; any other came with --set.
             match document::read(name, text) {
                 Err(in_file) if in_file.message == error.message => in_file,
-                _ => ScenarioError {
-                    source_name: format!("--set {}", Setting::list(settings)),
-                    ..error
-                },
+                _ => error.of_settings(&Setting::list(settings)),
             }
         })
     }

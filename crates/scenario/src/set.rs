@@ -75,6 +75,11 @@ impl Setting {
                     })?)
                     .expect("the index was just found");
             } else {
+                if item.is_array() || (item.is_table() && LISTS.contains(&&**key)) {
+                    return Err(format!(
+                        "expected [[{key}]] tables in the scenario to set a key of"
+                    ));
+                }
                 // `loss = 0.05` under a path that goes on becomes a table.
                 if !item.is_table_like() {
                     *item = toml_edit::table();
@@ -89,6 +94,9 @@ impl Setting {
         Ok(())
     }
 }
+
+/// The keys whose values are lists of tables.
+const LISTS: [&str; 2] = ["group", "event"];
 
 fn name_of(table: &toml_edit::Table) -> String {
     table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned()

@@ -106,6 +106,31 @@ fn mistakes_that_need_two_keys_are_found() {
 }
 
 #[test]
+fn keys_and_values_out_of_range_are_found() {
+    for (extra, expected) in [
+        ("heartbeat = { jitter = { kind = \"bfd\", width = \"1s\" } }", "`width` belongs to"),
+        ("heartbeat = { jitter = { kind = \"none\", widht = \"1s\" } }", "unknown field `widht`"),
+        ("up = { duplicate = { probability = 0.1, within = \"0s\" } }", "expected `within` above"),
+        (
+            "up = { reorder = { kind = \"hold\", probability = 2, extra = \"1s\" } }",
+            "t.toml:8:49: expected a probability",
+        ),
+        ("[server]\nreceive_buffer = 3000000000", "expected up to 2147483647 bytes"),
+        ("[server]\ndetector = { kind = \"phi\", margin = \"1s\" }", "`margin` does not belong"),
+        ("[server]\ndetector = { kind = \"phi\", threshold = 0 }", "expected a threshold above 0"),
+    ] {
+        let shown = message(&with(extra));
+        assert!(shown.contains(expected), "{shown}\n  is not {expected}");
+    }
+    let shown = message(&GOOD.replace("\"1s\"", "\"5000000h\""));
+    assert!(shown.contains("is too long, expected up to 5000000s"), "{shown}");
+    let shown = message(&GOOD.replace("\"1s\"", "\"5124095.9h\""));
+    assert!(shown.contains("expected a number and a unit"), "{shown}");
+    let shown = message(&GOOD.replace("\"g\"", "\"a.b\""));
+    assert!(shown.contains("--set finds groups by it"), "{shown}");
+}
+
+#[test]
 fn a_setting_goes_by_the_name_of_the_group() {
     let plan = set("group.g.up.loss=0.1").unwrap();
     assert_eq!(plan.groups[0].up.loss.mean(), 0.1);
@@ -123,6 +148,7 @@ fn a_mistake_in_a_setting_names_the_setting() {
         ("group.h.up.loss=0.1", "no group \"h\", expected g"),
         ("group.g.uq.loss=0.1", "unknown field `uq`"),
         ("group=1", "list of tables"),
+        ("event.0.at=1s", "expected [[event]] tables"),
         ("seed=minus", "invalid type: string \"minus\""),
     ] {
         let shown = set(setting).unwrap_err();

@@ -49,14 +49,6 @@ pub enum RefusalCause {
 }
 
 impl RefusalCause {
-    /// Every cause.
-    pub const ALL: [RefusalCause; 4] = [
-        RefusalCause::TooLong,
-        RefusalCause::QuitOfStranger,
-        RefusalCause::Evicted,
-        RefusalCause::AckOfStranger,
-    ];
-
     /// The name in `ledger.csv`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -36,7 +36,6 @@ enum Says {
 #[derive(Clone, Copy, Debug)]
 struct Load {
     says: Says,
-    bytes: usize,
     message: Option<MessageSlot>,
     /// How many arrivals refer to it.
     uses: u32,
@@ -71,7 +70,6 @@ impl Loads {
 pub(crate) struct Carrier {
     recorder: Recorder,
     roster: Roster,
-    run: u32,
     addresses: AddressPlan,
     up: Links,
     down: Links,
@@ -93,7 +91,6 @@ impl Carrier {
         };
         Carrier {
             recorder,
-            run: plan.run_id(),
             addresses: AddressPlan { port: DEFAULT_PORT + 1 },
             up: links(Direction::Up),
             down: links(Direction::Down),
@@ -132,8 +129,8 @@ impl Carrier {
         swarm: &mut Swarm,
     ) {
         let Arrival { direction, client, index, copy, load: place } = arrival;
-        let Load { says, bytes, message, .. } = self.loads.loads[place as usize];
-        let event = Event::Arrived { direction, client, bytes, index, copy, message };
+        let Load { says, message, .. } = self.loads.loads[place as usize];
+        let event = Event::Arrived { direction, client, index, copy, late: Span::ZERO, message };
         self.recorder.record(now, event);
         self.loads.release(place);
         match says {
@@ -198,7 +195,7 @@ impl skipbeat_swarm::Effects for FromSwarm<'_> {
         let carrier = &mut *self.0;
         let mut message = None;
         if let Act::Chat { tag: Tag { message: id, .. }, .. } = act {
-            carrier.recorder.record(planned, Event::Chat { message: id, actual: planned, up });
+            carrier.recorder.record(planned, Event::Chat { message: id, up });
             message = carrier.recorder.find(id);
         }
         let bytes = length(act, &mut carrier.text);
@@ -209,7 +206,7 @@ impl skipbeat_swarm::Effects for FromSwarm<'_> {
             .record(planned, Event::Offered { direction, client, bytes, verdict, message });
         if verdict.arrival.is_ok() {
             let uses = 1 + u32::from(verdict.copy.is_some());
-            let load = carrier.loads.add(Load { says: Says::Up(act), bytes, message, uses });
+            let load = carrier.loads.add(Load { says: Says::Up(act), message, uses });
             carrier.schedule(direction, client, &verdict, load);
         }
     }
@@ -263,18 +260,16 @@ impl skipbeat_server::Effects for FromServer<'_> {
         if verdict.arrival.is_ok() {
             let uses = 1 + u32::from(verdict.copy.is_some());
             let says = Says::Heartbeat(number);
-            let load = carrier.loads.add(Load { says, bytes, message, uses });
+            let load = carrier.loads.add(Load { says, message, uses });
             carrier.schedule(direction, client, &verdict, load);
         }
     }
 
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
-        let FromServer { carrier, now, .. } = self;
-        let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
-        let tag = Tag::find(payload).filter(|tag| tag.run == carrier.run);
-        let message = tag.and_then(|tag| carrier.recorder.find(tag.message));
+        let FromServer { carrier, now, message } = self;
+        let (now, bytes, message, direction) = (*now, payload.len(), *message, Direction::Down);
         carrier.recorder.record(now, Event::Broadcast { message, members, complete: false });
-        let load = carrier.loads.add(Load { says: Says::Text, bytes, message, uses: 1 });
+        let load = carrier.loads.add(Load { says: Says::Text, message, uses: 1 });
         let mut uses = 0;
         for client in members.iter() {
             let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);

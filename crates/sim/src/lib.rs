@@ -7,7 +7,7 @@
 
 mod carrier;
 
-use skipbeat_core::{Seed, Time};
+use skipbeat_core::{Seed, Span, Time};
 use skipbeat_measure::{Recorder, Results, Window, World};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
@@ -32,6 +32,8 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
     swarm.start(&mut FromSwarm(&mut carrier));
 
     let end = plan.end();
+    // The end itself is out.
+    let last = end - Span::from_nanos(1);
     let mut steps = 0u32;
     let crash = plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
     let ended = loop {
@@ -42,7 +44,7 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
         };
         let timer = swarm.next_deadline().unwrap_or(Time::NEVER);
         let machine = deadline.min(timer);
-        let now = if let Some((now, arrival)) = carrier.next_arrival(machine.min(end)) {
+        let now = if let Some((now, arrival)) = carrier.next_arrival(machine.min(last)) {
             carrier.arrive(now, arrival, &mut server, &mut swarm);
             now
         } else if machine >= end {

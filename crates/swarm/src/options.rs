@@ -67,7 +67,11 @@ impl TryFrom<HeartbeatTable> for Heartbeat {
 
 /// How heartbeats deviate from their period `h`. `U` is the uniform distribution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "ScalarOrTable<Word, Table>", tag = "kind", rename_all = "kebab-case")]
+#[serde(
+    try_from = "ScalarOrTable<JitterKind, JitterTable>",
+    tag = "kind",
+    rename_all = "kebab-case"
+)]
 pub enum Jitter {
     /// Exactly every `h`.
     #[default]
@@ -90,39 +94,41 @@ pub enum Jitter {
     Rfc5626,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-enum Word {
+enum JitterKind {
     None,
+    Renewal,
+    Grid,
     Bfd,
     Rfc7675,
     Rfc5626,
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum Table {
-    None,
-    Renewal { width: Span },
-    Grid { width: Span },
-    Bfd,
-    Rfc7675,
-    Rfc5626,
+#[serde(deny_unknown_fields)]
+struct JitterTable {
+    kind: JitterKind,
+    width: Option<Span>,
 }
 
-impl From<ScalarOrTable<Word, Table>> for Jitter {
-    fn from(form: ScalarOrTable<Word, Table>) -> Self {
-        match form {
-            ScalarOrTable::Scalar(Word::None) | ScalarOrTable::Table(Table::None) => Jitter::None,
-            ScalarOrTable::Scalar(Word::Bfd) | ScalarOrTable::Table(Table::Bfd) => Jitter::Bfd,
-            ScalarOrTable::Scalar(Word::Rfc7675) | ScalarOrTable::Table(Table::Rfc7675) => {
-                Jitter::Rfc7675
-            }
-            ScalarOrTable::Scalar(Word::Rfc5626) | ScalarOrTable::Table(Table::Rfc5626) => {
-                Jitter::Rfc5626
-            }
-            ScalarOrTable::Table(Table::Renewal { width }) => Jitter::Renewal { width },
-            ScalarOrTable::Table(Table::Grid { width }) => Jitter::Grid { width },
+impl TryFrom<ScalarOrTable<JitterKind, JitterTable>> for Jitter {
+    type Error = &'static str;
+
+    fn try_from(form: ScalarOrTable<JitterKind, JitterTable>) -> Result<Self, &'static str> {
+        let (kind, width) = match form {
+            ScalarOrTable::Scalar(kind) => (kind, None),
+            ScalarOrTable::Table(JitterTable { kind, width }) => (kind, width),
+        };
+        match (kind, width) {
+            (JitterKind::None, None) => Ok(Jitter::None),
+            (JitterKind::Bfd, None) => Ok(Jitter::Bfd),
+            (JitterKind::Rfc7675, None) => Ok(Jitter::Rfc7675),
+            (JitterKind::Rfc5626, None) => Ok(Jitter::Rfc5626),
+            (JitterKind::Renewal, Some(width)) => Ok(Jitter::Renewal { width }),
+            (JitterKind::Grid, Some(width)) => Ok(Jitter::Grid { width }),
+            (JitterKind::Renewal | JitterKind::Grid, None) => Err("this jitter needs `width`"),
+            (_, Some(_)) => Err("`width` belongs to renewal and grid jitter only"),
         }
     }
 }

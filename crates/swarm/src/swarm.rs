@@ -113,7 +113,6 @@ struct Client {
     messages: u32,
     /// Lives and deaths so far.
     epoch: u16,
-    life: Life,
 }
 
 /// What a client knows of a server that beats.
@@ -147,14 +146,8 @@ impl Swarm {
     pub fn new(options: SwarmOptions, seed: Seed) -> Self {
         let roster = Roster::new(options.groups.iter().map(|group| group.clients));
         let clients = roster.clients();
-        let unborn = Client {
-            anchor: Time::ZERO,
-            beats: 0,
-            beats_before: 0,
-            messages: 0,
-            epoch: 0,
-            life: Life::Left,
-        };
+        let unborn =
+            Client { anchor: Time::ZERO, beats: 0, beats_before: 0, messages: 0, epoch: 0 };
         let mut timers = Calendar::new();
         for (number, event) in options.events.iter().enumerate() {
             let timer = Timer { kind: Kind::Event, who: number as u32, epoch: 0 };
@@ -188,16 +181,6 @@ impl Swarm {
             self.clients[client as usize].anchor = anchor;
             self.timers.push(first, Timer { kind: Kind::Beat, who: client, epoch: state.epoch });
         }
-    }
-
-    /// Which clients belong to which group.
-    pub fn roster(&self) -> &Roster {
-        &self.roster
-    }
-
-    /// Who is up.
-    pub fn up(&self) -> &ClientSet {
-        &self.up
     }
 
     /// When [`Swarm::advance`] has something to do. It may turn out to be nothing.
@@ -262,8 +245,10 @@ impl Swarm {
 
     /// The server's heartbeat number `number` reached a client, which answers if it lives.
     pub fn hear(&mut self, now: Time, id: ClientId, number: u32, out: &mut impl Effects) {
-        let Client { life: Life::Up, epoch, .. } = self.clients[id as usize] else { return };
-        let Some(timeout) = self.options.server_timeout else { return };
+        let Some(timeout) = self.options.server_timeout.filter(|_| self.up.contains(id)) else {
+            return;
+        };
+        let epoch = self.clients[id as usize].epoch;
         let hearing = &mut self.hearing[id as usize];
         hearing.last = now;
         if !std::mem::replace(&mut hearing.connected, true) {
@@ -318,7 +303,6 @@ impl Swarm {
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
-        client.life = Life::Up;
         client.anchor = at;
         client.beats_before = client.beats;
         let state = *client;
@@ -344,7 +328,6 @@ impl Swarm {
         let churn = self.options.groups[self.roster.group_of(id)].churn;
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
-        client.life = life;
         let epoch = client.epoch;
         self.up.remove(id);
         if let Some(after) = churn.rejoin_after {

@@ -39,7 +39,7 @@ fn interrupted(mode: &str, duration: &str) {
 
 #[test]
 fn ctrl_c_in_virtual_time() {
-    interrupted("sim", "100000h");
+    interrupted("sim", "1000h");
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! What the recorder makes of events that come late, of brackets, of early ends, and of a driver
+//! that forgets a datagram.
+
+use skipbeat_core::{ClientSet, Direction, Life, Roster, Span, Time};
+use skipbeat_link::Verdict;
+use skipbeat_measure::{Doubt, Event, EvictionCause, Recorder, Results, Window, World};
+
+fn at(seconds: f64) -> Time {
+    Time::ZERO + Span::from_seconds(seconds)
+}
+
+fn recorder() -> Recorder {
+    let window = Window { from: at(10.0), to: at(100.0), detection: Span::from_secs(10) };
+    Recorder::new(Roster::new([3]), window)
+}
+
+fn finish(recorder: Recorder, end: f64) -> Results {
+    recorder.finish(World {
+        end: at(end),
+        carriage: None,
+        foreign: false,
+        membership_seen: true,
+        server_beats: false,
+        lateness: None,
+        lateness_limit: Span::ZERO,
+    })
+}
+
+fn life(recorder: &mut Recorder, seconds: f64, client: u32, life: Life) {
+    recorder.record(at(seconds), Event::Life { client, life });
+}
+
+fn evicted(recorder: &mut Recorder, seconds: f64, client: u32, uncertainty: f64) {
+    let uncertainty = Span::from_seconds(uncertainty);
+    recorder.record(at(seconds), Event::Evicted { client, silence: None, uncertainty });
+}
+
+fn member(recorder: &mut Recorder, client: u32) {
+    life(recorder, 0.0, client, Life::Up);
+    recorder.record(at(1.0), Event::Joined { client });
+}
+
+#[test]
+fn a_death_within_the_bracket_explains_the_eviction_and_comes_before_it() {
+    let mut recorder = recorder();
+    member(&mut recorder, 0);
+    life(&mut recorder, 20.0, 0, Life::Crashed);
+    // Seen between 16 and 24 s: the middle is before the crash.
+    evicted(&mut recorder, 20.0 - 1e-3, 0, 4.0);
+    let results = finish(recorder, 110.0);
+    let [eviction] = results.evictions[..] else { panic!("one eviction") };
+    assert_eq!(eviction.cause, EvictionCause::Crash);
+    assert!(eviction.at > at(21.9) && eviction.at < at(22.1), "the middle of 20 to 24");
+    assert_eq!(results.figures.get("false_evictions"), Some(0.0));
+}
+
+#[test]
+fn an_eviction_that_is_heard_late_has_the_cause_of_its_moment() {
+    let mut recorder = recorder();
+    (0..3).for_each(|client| member(&mut recorder, client));
+    // Left before, back before the eviction is heard of.
+    life(&mut recorder, 20.0, 0, Life::Left);
+    life(&mut recorder, 25.0, 0, Life::Up);
+    evicted(&mut recorder, 24.9, 0, 0.0);
+    // Alive at the eviction, crashed and back since.
+    life(&mut recorder, 30.0, 1, Life::Crashed);
+    life(&mut recorder, 30.1, 1, Life::Up);
+    evicted(&mut recorder, 29.9, 1, 0.0);
+    // Crashed just after it.
+    life(&mut recorder, 40.0, 2, Life::Crashed);
+    evicted(&mut recorder, 39.9, 2, 0.0);
+    let causes: Vec<_> = finish(recorder, 110.0).evictions.iter().map(|e| e.cause).collect();
+    assert_eq!(causes, [EvictionCause::Leave, EvictionCause::False, EvictionCause::False]);
+}
+
+#[test]
+fn crashes_that_come_back_before_their_eviction_are_counted_as_censored() {
+    let mut recorder = recorder();
+    member(&mut recorder, 0);
+    life(&mut recorder, 20.0, 0, Life::Crashed);
+    life(&mut recorder, 25.0, 0, Life::Up);
+    let results = finish(recorder, 110.0);
+    assert_eq!(results.figures.get("eviction_latency_samples"), Some(0.0));
+    assert_eq!(results.figures.get("eviction_latency_censored"), Some(1.0));
+    assert_eq!(results.figures.get("eviction_latency_mean_s"), None);
+}
+
+#[test]
+fn a_run_that_ends_early_measures_what_it_saw() {
+    for (end, live, crashes_seen) in [(5.0, 0.0, 0.0), (30.0, 20.0 + 10.0, 1.0), (22.0, 22.0, 0.0)]
+    {
+        let mut recorder = recorder();
+        (0..2).for_each(|client| member(&mut recorder, client));
+        if end > 20.0 {
+            life(&mut recorder, 20.0, 1, Life::Crashed);
+            evicted(&mut recorder, 21.0, 1, 0.0);
+        }
+        let results = finish(recorder, end);
+        assert_eq!(results.figures.get("live_time_s"), Some(live), "ended at {end}");
+        // A crash two seconds before the end would count only if it was detected fast.
+        assert_eq!(results.figures.get("eviction_latency_samples"), Some(crashes_seen));
+    }
+}
+
+#[test]
+fn a_datagram_that_a_driver_forgets_makes_the_run_inconclusive() {
+    let mut recorder = recorder();
+    member(&mut recorder, 0);
+    let verdict = Verdict { index: 0, arrival: Ok(at(20.1)), held: false, copy: None };
+    let (direction, client, bytes, message) = (Direction::Up, 0, 4, None);
+    recorder.record(at(20.0), Event::Offered { direction, client, bytes, verdict, message });
+    let results = finish(recorder, 110.0);
+    assert_eq!(results.doubts, [Doubt::Unexplained { count: 1 }]);
+    assert_eq!(results.figures.get("unexplained"), Some(1.0));
+}
+
+#[test]
+fn a_message_that_nobody_can_trace_is_unexplained_for_all_its_receivers() {
+    let mut recorder = recorder();
+    let mut up = ClientSet::new();
+    for client in 0..3 {
+        member(&mut recorder, client);
+        up.insert(client);
+    }
+    let message = skipbeat_core::MessageId { sender: 0, seq: 0 };
+    recorder.record(at(20.0), Event::Chat { message, up: &up });
+    let slot = recorder.find(message);
+    let verdict = Verdict { index: 0, arrival: Ok(at(20.1)), held: false, copy: None };
+    let (direction, client, bytes, copy) = (Direction::Up, 0, 64, false);
+    recorder.record(at(20.0), Event::Offered { direction, client, bytes, verdict, message: slot });
+    let late = Span::ZERO;
+    recorder.record(
+        at(20.1),
+        Event::Arrived { direction, client, index: 0, copy, late, message: slot },
+    );
+    let results = finish(recorder, 110.0);
+    assert_eq!(results.doubts, [Doubt::Unexplained { count: 3 }]);
+}
