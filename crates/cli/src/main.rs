@@ -1,11 +1,14 @@
 //! `skipbeat`: arguments in, a plan run, an exit code out.
 #![forbid(unsafe_code)]
 
+mod chat;
 mod exit;
 mod interrupt;
 mod options;
 mod progress;
+mod prometheus;
 mod run;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -17,6 +20,8 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.command {
         Command::Run(options) => run::run(&options),
+        Command::Serve(options) => serve::serve(&options),
+        Command::Chat(options) => chat::chat(&options),
     };
     done.unwrap_or_else(|error| {
         exit::complain(&error);

@@ -1,9 +1,12 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use skipbeat_scenario::Setting;
+use skipbeat_core::Span;
+use skipbeat_scenario::{Setting, read_value};
+use skipbeat_server::{DetectorOptions, Heartbeat, Rejoin, Sweep};
 
 /// The wind tunnel for UDP servers that keep their clients alive by heartbeat.
 #[derive(Parser)]
@@ -17,6 +20,78 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Run a scenario and write its results
     Run(RunOptions),
+    /// Serve the chat, with a console: clients, stats, say TEXT, quit
+    Serve(ServeOptions),
+    /// Chat: lines are sent, `quit` or the end of input leaves
+    Chat(ChatOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct ServeOptions {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9999")]
+    pub(crate) listen: SocketAddr,
+
+    /// A member that is silent for longer is evicted
+    #[arg(long, value_name = "SPAN", default_value = "10s")]
+    pub(crate) timeout: Span,
+
+    /// When to look for silent members: deadline (at once), lazy (while broadcasting), or a period
+    #[arg(long, value_name = "WHEN", default_value = "deadline", value_parser = read_value::<Sweep>)]
+    pub(crate) sweep: Sweep,
+
+    /// Who beats: client, server or both
+    #[arg(long, value_name = "WHO", default_value = "client", value_parser = read_value::<Heartbeat>)]
+    pub(crate) heartbeat: Heartbeat,
+
+    /// How often the server beats to each member, where it does
+    #[arg(long, value_name = "SPAN", default_value = "5s")]
+    pub(crate) heartbeat_every: Span,
+
+    /// How silence is judged: timeout, missed, phi, chen, bertier, or a table as in a scenario
+    #[arg(
+        long,
+        value_name = "DETECTOR",
+        default_value = "timeout",
+        value_parser = read_value::<DetectorOptions>
+    )]
+    pub(crate) detector: DetectorOptions,
+
+    /// What makes an evicted client a member again: auto (any sign of life) or sticky (^join^)
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = read_value::<Rejoin>)]
+    pub(crate) rejoin: Rejoin,
+
+    /// Longer datagrams are refused, in bytes
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 1024,
+        value_parser = clap::value_parser!(u32).range(64..=65_507)
+    )]
+    pub(crate) max_datagram: u32,
+
+    /// Serve Prometheus text over HTTP at this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
+
+    /// No log lines
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ChatOptions {
+    /// The server
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) server: SocketAddr,
+
+    /// How often to beat
+    #[arg(long, value_name = "SPAN", default_value = "5s")]
+    pub(crate) heartbeat: Span,
+
+    /// A server that beats and is silent for longer is taken for gone
+    #[arg(long, value_name = "SPAN", default_value = "10s")]
+    pub(crate) timeout: Span,
 }
 
 #[derive(Args)]

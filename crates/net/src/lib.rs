@@ -9,6 +9,7 @@
 mod clock;
 mod error;
 mod host;
+mod live;
 mod outside;
 mod run;
 mod server;
@@ -20,5 +21,7 @@ mod transport;
 pub use clock::Clock;
 pub use error::NetError;
 pub use host::{HostReport, peak_memory, udp_counters};
+pub use live::LiveServer;
 pub use run::{Outcome, run};
+pub use server::{Member, Stats};
 pub use sys::thread_cpu;

@@ -10,7 +10,7 @@ use skipbeat_swarm::Swarm;
 
 use crate::clock::Clock;
 use crate::host::{self, HostReport};
-use crate::server::{BoundServer, RunningServer, ServerCounts};
+use crate::server::{BoundServer, RunningServer, ServerCounts, Tell};
 use crate::swarm::{Tunnel, close, listen, play};
 use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
@@ -135,8 +135,14 @@ async fn begin(
             let addresses = transport.addresses().map_err(NetError::Socket)?;
             let clock = Clock::start();
             let crash_at = plan.server.crash_at;
-            let server =
-                bound.start(plan.server.options, plan.seed(), clock, addresses, crash_at)?;
+            let server = bound.start(
+                plan.server.options,
+                plan.seed(),
+                clock,
+                addresses,
+                crash_at,
+                Tell::Everything,
+            )?;
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
         }
         Target::Address { address } => {

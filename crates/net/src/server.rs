@@ -1,10 +1,11 @@
 //! The built-in server on real sockets: a thread of its own drains the socket in batches, hands
 //! them to the core and flushes what the core wants sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -14,6 +15,7 @@ use skipbeat_server::{Effects, Note, Options, PeerId, Server};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::NetError;
 use crate::clock::Clock;
@@ -32,6 +34,7 @@ pub(crate) enum ServerEvent {
     Note {
         at: Time,
         peer: PeerId,
+        address: SocketAddr,
         note: Note,
         tag: Option<Tag>,
     },
@@ -50,6 +53,65 @@ pub(crate) enum ServerEvent {
         peer: PeerId,
         tag: Option<Tag>,
     },
+}
+
+/// How much the server tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tell {
+    /// Everything, for the ledger of a run.
+    Everything,
+    /// What happens to peers, for a person.
+    Notes,
+}
+
+/// What is asked of a server that runs.
+pub(crate) enum Command {
+    /// Says a text to all members.
+    Say(Vec<u8>),
+    /// Asks who the members are.
+    Members(Sender<Vec<Member>>),
+    /// Asks what was counted.
+    Stats(Sender<Stats>),
+    /// Says `bye` to all members.
+    Bye,
+}
+
+/// A member, as the server sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its address.
+    pub address: SocketAddr,
+    /// How long ago it last gave a sign of life.
+    pub silence: Span,
+    /// How much longer it may be silent before it is suspected.
+    pub allowed: Span,
+}
+
+/// What a server has counted since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Members now.
+    pub members: u32,
+    /// Addresses that were ever heard of.
+    pub peers: u64,
+    /// Peers that became members.
+    pub joins: u64,
+    /// Members that said `quit`.
+    pub quits: u64,
+    /// Members that were silent for too long.
+    pub evictions: u64,
+    /// Datagrams that had no effect, by cause.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Texts sent to all members.
+    pub broadcasts: u64,
+    /// Datagrams read.
+    pub received: u64,
+    /// Datagrams handed to the socket.
+    pub sent: u64,
+    /// Datagrams that the socket did not take.
+    pub not_sent: u64,
+    /// Datagrams that the socket threw away before they were read.
+    pub dropped: u64,
 }
 
 /// What the server counted.
@@ -77,7 +139,9 @@ struct Shared {
 /// A server that runs.
 pub(crate) struct RunningServer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<io::Result<ServerCounts>>>,
+    commands: UnboundedSender<Command>,
+    /// Taken by whoever stops it.
+    thread: Mutex<Option<JoinHandle<io::Result<ServerCounts>>>>,
     pub(crate) receive_buffer: usize,
 }
 
@@ -117,23 +181,26 @@ impl BoundServer {
         clock: Clock,
         addresses: Vec<SocketAddr>,
         crash_at: Option<Span>,
+        tell: Tell,
     ) -> Result<RunningServer, NetError> {
-        let BoundServer { socket, receive_buffer, .. } = self;
+        let BoundServer { socket, address, receive_buffer } = self;
+        let (commands, asked) = unbounded_channel();
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let body = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
             runtime.block_on(async {
                 let socket = UdpSocket::from_std(socket.into())?;
-                let out = Out::new(clock, addresses);
+                let out = Out::new(clock, address, addresses, tell);
                 let server = Server::new(options, seed);
                 let crash_at = crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
-                serve(&socket, server, out, options.max_datagram, crash_at, &of_thread).await
+                let life = Life { crash_at, asked };
+                serve(&socket, server, out, options.max_datagram, life, &of_thread).await
             })
         };
         let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
-        let thread = Some(thread.map_err(NetError::Socket)?);
-        Ok(RunningServer { shared, thread, receive_buffer })
+        let thread = Mutex::new(Some(thread.map_err(NetError::Socket)?));
+        Ok(RunningServer { shared, commands, thread, receive_buffer })
     }
 }
 
@@ -144,17 +211,24 @@ impl RunningServer {
         std::mem::take(&mut events)
     }
 
+    /// Asks something of it; nothing happens where it has ended.
+    pub(crate) fn ask(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
     /// Whether it ended before it was asked to.
     pub(crate) fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Lets the server read what its socket still has, `handed` datagrams in all as far as they
     /// are ours, and ends it.
-    pub(crate) fn stop(&mut self, handed: u64) -> Result<ServerCounts, NetError> {
+    pub(crate) fn stop(&self, handed: u64) -> Result<ServerCounts, NetError> {
         self.shared.handed.store(handed, Ordering::Relaxed);
         self.shared.stop.store(true, Ordering::Release);
-        let thread = self.thread.take().ok_or(NetError::ServerThread)?;
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = thread.take().ok_or(NetError::ServerThread)?;
         let counts = thread.join().map_err(|_| NetError::ServerThread)?;
         counts.map_err(NetError::Socket)
     }
@@ -171,10 +245,14 @@ struct Out {
     counts: ServerCounts,
     /// The text that the core is looking at, where it has a tag.
     tag: Option<Tag>,
+    /// The server's own address.
+    own: SocketAddr,
+    tell: Tell,
+    stats: Stats,
 }
 
 impl Out {
-    fn new(clock: Clock, addresses: Vec<SocketAddr>) -> Self {
+    fn new(clock: Clock, own: SocketAddr, addresses: Vec<SocketAddr>, tell: Tell) -> Self {
         let peers = addresses.iter().zip(0..).map(|(address, peer)| (*address, peer)).collect();
         let counters = vec![0; addresses.len()];
         Out {
@@ -190,6 +268,9 @@ impl Out {
             },
             addresses,
             tag: None,
+            own,
+            tell,
+            stats: Stats::default(),
         }
     }
 
@@ -226,8 +307,11 @@ impl Effects for Out {
     }
 
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
-        let (at, tag) = (self.now, Tag::find(payload));
-        self.events.push(ServerEvent::Broadcast { at, tag, members: members.clone() });
+        self.stats.broadcasts += 1;
+        if self.tell == Tell::Everything {
+            let (at, tag) = (self.now, Tag::find(payload));
+            self.events.push(ServerEvent::Broadcast { at, tag, members: members.clone() });
+        }
         let payload = self.queue.payload(payload);
         for peer in members.iter() {
             self.queue.push(self.addresses[peer as usize], None, payload);
@@ -236,7 +320,55 @@ impl Effects for Out {
     }
 
     fn note(&mut self, peer: PeerId, note: Note) {
-        self.events.push(ServerEvent::Note { at: self.now, peer, note, tag: self.tag });
+        match note {
+            Note::Joined => self.stats.joins += 1,
+            Note::Quit => self.stats.quits += 1,
+            Note::Evicted { .. } => self.stats.evictions += 1,
+            Note::Refused(cause) => *self.stats.refused.entry(cause.name()).or_default() += 1,
+        }
+        let address = self.addresses[peer as usize];
+        self.events.push(ServerEvent::Note { at: self.now, peer, address, note, tag: self.tag });
+    }
+}
+
+/// What a server's thread has to heed beside its socket.
+struct Life {
+    /// When it falls silent for good.
+    crash_at: Time,
+    asked: UnboundedReceiver<Command>,
+}
+
+/// Does what was asked.
+fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket) {
+    match command {
+        Command::Say(text) => {
+            let from = out.own;
+            server.say(&text, from, out);
+        }
+        Command::Bye => server.stop(out),
+        Command::Members(answer) => {
+            let now = out.clock.now();
+            let member = |peer: PeerId| {
+                Some(Member {
+                    address: out.addresses[peer as usize],
+                    silence: now.since(server.last_seen(peer)?),
+                    allowed: server.deadline(peer)?.since(now),
+                })
+            };
+            // Whoever asked may have gone.
+            let _ = answer.send(server.members().iter().filter_map(member).collect());
+        }
+        Command::Stats(answer) => {
+            let _ = answer.send(Stats {
+                members: server.members().len(),
+                peers: out.addresses.len() as u64,
+                received: out.counts.received.iter().sum(),
+                sent: out.counts.sent.iter().sum(),
+                not_sent: out.queue.refused,
+                dropped: dropped(socket).unwrap_or(0),
+                ..out.stats.clone()
+            });
+        }
     }
 }
 
@@ -246,7 +378,7 @@ async fn serve(
     mut server: Server,
     mut out: Out,
     max_datagram: usize,
-    crash_at: Time,
+    Life { crash_at, mut asked }: Life,
     shared: &Shared,
 ) -> io::Result<ServerCounts> {
     let (mut dead, mut last_call) = (false, None);
@@ -283,6 +415,9 @@ async fn serve(
             let now = out.now;
             server.advance(now, &mut out);
         }
+        while let Ok(command) = asked.try_recv() {
+            obey(command, &mut server, &mut out, socket);
+        }
         out.flush(socket, shared).await?;
         if stopping && empty {
             // The kernel may still be on its way with a few of them.
@@ -298,6 +433,7 @@ async fn serve(
             tokio::select! {
                 ready = socket.readable() => ready?,
                 slept = alarm.sleep(due.min(LOOK)) => slept?,
+                Some(command) = asked.recv() => obey(command, &mut server, &mut out, socket),
             }
         }
     }

@@ -227,7 +227,7 @@ impl Tunnel {
                     self.record(at, Event::Refused { client, cause, message });
                 }
                 ServerEvent::Note { peer, .. } if peer >= self.roster.clients() => {}
-                ServerEvent::Note { at, peer: client, note, tag } => {
+                ServerEvent::Note { at, peer: client, note, tag, .. } => {
                     let event = match note {
                         Note::Joined => Event::Joined { client },
                         Note::Quit => Event::Quit { client },

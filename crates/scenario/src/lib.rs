@@ -9,4 +9,4 @@ mod set;
 
 pub use error::ScenarioError;
 pub use plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
-pub use set::Setting;
+pub use set::{Setting, read_value};

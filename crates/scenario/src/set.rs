@@ -95,6 +95,20 @@ impl Setting {
     }
 }
 
+/// Reads one value as a scenario would, for options of the command line: TOML, or text.
+///
+/// # Errors
+/// What is wrong with it and what was expected.
+pub fn read_value<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    #[derive(serde::Deserialize)]
+    struct Document<T> {
+        value: T,
+    }
+    let value = text.parse::<Value>().unwrap_or_else(|_| Value::from(text));
+    let document: Result<Document<T>, _> = toml::from_str(&format!("value = {value}"));
+    document.map(|document| document.value).map_err(|e| e.message().replace('\n', ", "))
+}
+
 /// The keys whose values are lists of tables.
 const LISTS: [&str; 2] = ["group", "event"];
 

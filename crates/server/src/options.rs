@@ -86,7 +86,7 @@ impl Heartbeat {
 
 /// When the server looks for members that were silent for too long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "ScalarOrTable<Word, Table>", rename_all = "kebab-case")]
+#[serde(try_from = "ScalarOrTable<String, Table>", rename_all = "kebab-case")]
 pub enum Sweep {
     /// At the exact moment.
     Deadline,
@@ -98,30 +98,29 @@ pub enum Sweep {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Word {
-    Deadline,
-    Lazy,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     every: Span,
 }
 
-impl TryFrom<ScalarOrTable<Word, Table>> for Sweep {
-    type Error = &'static str;
+impl TryFrom<ScalarOrTable<String, Table>> for Sweep {
+    type Error = String;
 
-    fn try_from(form: ScalarOrTable<Word, Table>) -> Result<Self, &'static str> {
-        match form {
-            ScalarOrTable::Scalar(Word::Deadline) => Ok(Sweep::Deadline),
-            ScalarOrTable::Scalar(Word::Lazy) => Ok(Sweep::Lazy),
-            ScalarOrTable::Table(Table { every }) if every.is_zero() => {
-                Err("a sweep needs a period above zero")
-            }
-            ScalarOrTable::Table(Table { every }) => Ok(Sweep::Every(every)),
+    fn try_from(form: ScalarOrTable<String, Table>) -> Result<Self, String> {
+        let every = match form {
+            ScalarOrTable::Scalar(word) if word == "deadline" => return Ok(Sweep::Deadline),
+            ScalarOrTable::Scalar(word) if word == "lazy" => return Ok(Sweep::Lazy),
+            ScalarOrTable::Scalar(period) => period.parse().map_err(|_| {
+                format!(
+                    "expected \"deadline\", \"lazy\" or a period such as \"1s\", got {period:?}"
+                )
+            })?,
+            ScalarOrTable::Table(Table { every }) => every,
+        };
+        if every.is_zero() {
+            return Err("a sweep needs a period above zero".to_owned());
         }
+        Ok(Sweep::Every(every))
     }
 }
 

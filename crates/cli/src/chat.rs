@@ -1,0 +1,187 @@
+//! `skipbeat chat`: a client for people. Lines go out, messages come in while you type.
+
+use std::io::{self, ErrorKind, Write, stderr};
+use std::net::UdpSocket;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Duration;
+
+use anyhow::Context;
+use skipbeat_core::{Span, Time};
+use skipbeat_net::Clock;
+use skipbeat_protocol::{Down, Up};
+
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::options::ChatOptions;
+use crate::serve::lines_of_input;
+
+/// How often input, network and clock are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How often it is looked before leaving.
+const LAST_LOOKS: u32 = 10;
+
+/// What the network has to say.
+enum News {
+    Datagram(Vec<u8>),
+    /// The server's port answered "unreachable".
+    Unreachable,
+}
+
+/// What is known of the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Server {
+    /// It may be there: it was never heard of, or was heard of not long ago.
+    There,
+    /// It said `bye`, its port is unreachable, or it fell silent; it may come back.
+    Gone,
+}
+
+pub(crate) fn chat(options: &ChatOptions) -> anyhow::Result<Exit> {
+    let any = if options.server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(options.server).with_context(|| format!("can't reach {}", options.server))?;
+    let interrupt = Interrupt::listen()?;
+    let (to, news) = channel();
+    let ears = socket.try_clone()?;
+    std::thread::spawn(move || listen(&ears, &to));
+    let mut client = Client {
+        socket,
+        beat_every: options.heartbeat,
+        timeout: options.timeout,
+        clock: Clock::start(),
+        next_beat: Time::ZERO,
+        last_heartbeat: None,
+        server: Server::There,
+        out: Vec::new(),
+    };
+    notice(&format!("chatting with {}; quit leaves", options.server));
+    let lines = lines_of_input();
+    while !interrupt.came() && client.speak(&lines)? {
+        client.hear(&news)?;
+        client.keep_alive()?;
+        std::thread::sleep(LOOK);
+    }
+    // What was still on its way is shown before leaving.
+    for _ in 0..LAST_LOOKS {
+        client.hear(&news)?;
+        std::thread::sleep(LOOK);
+    }
+    client.send(Up::Quit)?;
+    Ok(Exit::Pass)
+}
+
+/// Reads the socket until the program ends.
+fn listen(socket: &UdpSocket, to: &Sender<News>) {
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let news = match socket.recv(&mut buffer) {
+            Ok(length) => News::Datagram(buffer[..length].to_vec()),
+            Err(e) if e.kind() == ErrorKind::ConnectionRefused => News::Unreachable,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return,
+        };
+        if to.send(news).is_err() {
+            return;
+        }
+    }
+}
+
+struct Client {
+    socket: UdpSocket,
+    beat_every: Span,
+    timeout: Span,
+    clock: Clock,
+    next_beat: Time,
+    /// When the server last beat, if it does.
+    last_heartbeat: Option<Time>,
+    server: Server,
+    out: Vec<u8>,
+}
+
+impl Client {
+    /// Sends the lines that were typed; says whether to go on.
+    fn speak(&mut self, lines: &Receiver<String>) -> io::Result<bool> {
+        loop {
+            match lines.try_recv() {
+                Ok(line) if line.trim() == "quit" => return Ok(false),
+                Ok(line) if line.trim().is_empty() => {}
+                Ok(line) => self.send(Up::Chat(line.as_bytes()))?,
+                Err(TryRecvError::Empty) => return Ok(true),
+                Err(TryRecvError::Disconnected) => return Ok(false),
+            }
+        }
+    }
+
+    fn hear(&mut self, news: &Receiver<News>) -> io::Result<()> {
+        for news in news.try_iter() {
+            match news {
+                News::Unreachable => self.lose("its port is unreachable"),
+                News::Datagram(datagram) => match Down::parse(&datagram) {
+                    Down::Bye => self.lose("it said bye"),
+                    Down::Heartbeat(number) => {
+                        self.find();
+                        self.last_heartbeat = Some(self.clock.now());
+                        self.send(Up::Ack(number))?;
+                    }
+                    Down::Chat { .. } | Down::Foreign(_) => {
+                        self.find();
+                        let mut line = datagram;
+                        line.push(b'\n');
+                        anstream::stdout().write_all(&line)?;
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_alive(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
+        if self.last_heartbeat.is_some_and(|last| now.since(last) > self.timeout) {
+            self.last_heartbeat = None;
+            self.lose(&format!("it was silent for {}", self.timeout));
+        }
+        if now >= self.next_beat {
+            self.next_beat = now + self.beat_every;
+            self.send(Up::Heartbeat(None))?;
+        }
+        Ok(())
+    }
+
+    /// The server has gone; heartbeats go on, so that it finds us when it comes back.
+    fn lose(&mut self, why: &str) {
+        if self.server == Server::There {
+            self.server = Server::Gone;
+            notice(&format!("the server has gone: {why}; waiting for it to come back"));
+        }
+    }
+
+    fn find(&mut self) {
+        if self.server == Server::Gone {
+            self.server = Server::There;
+            notice("the server is back");
+        }
+    }
+
+    fn send(&mut self, up: Up<'_>) -> io::Result<()> {
+        let mut out = std::mem::take(&mut self.out);
+        up.write(&mut out);
+        // The first try may only fetch the error of an earlier datagram.
+        let sent = self.socket.send(&out).or_else(|_| self.socket.send(&out));
+        self.out = out;
+        match sent {
+            Err(e) if e.kind() == ErrorKind::ConnectionRefused => {
+                self.lose("its port is unreachable");
+                Ok(())
+            }
+            sent => sent.map(drop),
+        }
+    }
+}
+
+/// Says something about the chat itself.
+fn notice(text: &str) {
+    // Nobody may be listening any more; the chat goes on.
+    let _ = writeln!(stderr(), "* {text}");
+}
