@@ -9,6 +9,7 @@ use anyhow::Context;
 use skipbeat_core::{Span, Time};
 use skipbeat_net::Clock;
 use skipbeat_protocol::{Down, Up};
+use skipbeat_reliable::{Outbox, Overdue, Window};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -53,6 +54,7 @@ pub(crate) fn chat(options: &ChatOptions) -> anyhow::Result<Exit> {
         next_beat: Time::ZERO,
         last_heartbeat: None,
         server: Server::There,
+        acks: options.reliable.then(Acks::default),
         out: Vec::new(),
     };
     notice(&format!("chatting with {}; quit leaves", options.server));
@@ -96,7 +98,19 @@ struct Client {
     /// When the server last beat, if it does.
     last_heartbeat: Option<Time>,
     server: Server,
+    /// Where acks are wanted.
+    acks: Option<Acks>,
     out: Vec<u8>,
+}
+
+/// What is remembered for the sake of acks.
+#[derive(Default)]
+struct Acks {
+    /// What was said and is not acked yet.
+    outbox: Outbox<Vec<u8>>,
+    next_number: u32,
+    /// What was heard already.
+    heard: Window,
 }
 
 impl Client {
@@ -106,11 +120,35 @@ impl Client {
             match lines.try_recv() {
                 Ok(line) if line.trim() == "quit" => return Ok(false),
                 Ok(line) if line.trim().is_empty() => {}
-                Ok(line) => self.send(Up::Chat(line.as_bytes()))?,
+                Ok(line) => self.say(line.as_bytes())?,
                 Err(TryRecvError::Empty) => return Ok(true),
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }
         }
+    }
+
+    /// Says a text, once or until it is acked.
+    fn say(&mut self, text: &[u8]) -> io::Result<()> {
+        let now = self.clock.now();
+        let Some(acks) = &mut self.acks else { return self.send(Up::Chat(text)) };
+        let number = acks.next_number;
+        acks.next_number = number.wrapping_add(1);
+        if let Some(lost) = acks.outbox.send(now, number, text.to_vec()) {
+            not_delivered(&lost);
+        }
+        self.send(Up::Message { number, text })
+    }
+
+    /// Says again what was not acked in time.
+    fn say_again(&mut self) -> io::Result<()> {
+        let now = self.clock.now();
+        while let Some(overdue) = self.acks.as_mut().and_then(|acks| acks.outbox.overdue(now)) {
+            match overdue {
+                Overdue::Again(number, text) => self.send(Up::Message { number, text: &text })?,
+                Overdue::GivenUp(text) => not_delivered(&text),
+            }
+        }
+        Ok(())
     }
 
     fn hear(&mut self, news: &Receiver<News>) -> io::Result<()> {
@@ -124,11 +162,23 @@ impl Client {
                         self.last_heartbeat = Some(self.clock.now());
                         self.send(Up::Ack(number))?;
                     }
+                    Down::Ack(number) => {
+                        self.find();
+                        let now = self.clock.now();
+                        let acks = self.acks.as_mut();
+                        acks.and_then(|acks| acks.outbox.ack(now, number));
+                    }
+                    Down::Message { number, rest } => {
+                        self.find();
+                        self.send(Up::Ack(number))?;
+                        let heard = self.acks.as_mut().map(|acks| &mut acks.heard);
+                        if heard.is_none_or(|heard| heard.take(number)) {
+                            show(rest)?;
+                        }
+                    }
                     Down::Chat { .. } | Down::Foreign(_) => {
                         self.find();
-                        let mut line = datagram;
-                        line.push(b'\n');
-                        anstream::stdout().write_all(&line)?;
+                        show(&datagram)?;
                     }
                 },
             }
@@ -144,9 +194,10 @@ impl Client {
         }
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
-            self.send(Up::Heartbeat(None))?;
+            let beat = if self.acks.is_some() { Up::JoinReliable } else { Up::Heartbeat(None) };
+            self.send(beat)?;
         }
-        Ok(())
+        self.say_again()
     }
 
     /// The server has gone; heartbeats go on, so that it finds us when it comes back.
@@ -160,6 +211,10 @@ impl Client {
     fn find(&mut self) {
         if self.server == Server::Gone {
             self.server = Server::There;
+            // A server that started again counts from the beginning.
+            if let Some(acks) = &mut self.acks {
+                acks.heard = Window::default();
+            }
             notice("the server is back");
         }
     }
@@ -178,6 +233,17 @@ impl Client {
             sent => sent.map(drop),
         }
     }
+}
+
+/// Shows what somebody said.
+fn show(text: &[u8]) -> io::Result<()> {
+    let mut line = text.to_vec();
+    line.push(b'\n');
+    anstream::stdout().write_all(&line)
+}
+
+fn not_delivered(text: &[u8]) {
+    notice(&format!("not delivered: {}", String::from_utf8_lossy(text)));
 }
 
 /// Says something about the chat itself.

@@ -89,6 +89,10 @@ pub(crate) struct ChatOptions {
     #[arg(long, value_name = "SPAN", default_value = "5s")]
     pub(crate) heartbeat: Span,
 
+    /// Ask for acks in both directions: texts are sent again until they arrive
+    #[arg(long)]
+    pub(crate) reliable: bool,
+
     /// A server that beats and is silent for longer is taken for gone
     #[arg(long, value_name = "SPAN", default_value = "10s")]
     pub(crate) timeout: Span,

@@ -136,6 +136,7 @@ fn line(at: Time, address: SocketAddr, note: Note) -> String {
         Note::Joined => "joined".to_owned(),
         Note::Quit => "left".to_owned(),
         Note::Evicted { silence } => format!("evicted after {} of silence", short(silence)),
+        Note::Repeated => "said something again that was told already".to_owned(),
         Note::Refused(cause) => format!("refused: {}", cause.name()),
     };
     format!("{:>10.3} {address} {what}", at.seconds())

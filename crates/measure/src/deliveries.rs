@@ -126,6 +126,9 @@ struct Message {
     down_pending: u64,
     /// Links carry them to clients.
     down_flying: u64,
+    /// Senders that will send it again until it is settled: its client, and the server for each
+    /// member that acks.
+    held: u32,
     broadcast: bool,
     refused: bool,
     /// The run ended with a copy on a link.
@@ -195,6 +198,7 @@ impl Deliveries {
             up_pending: 0,
             down_pending: 0,
             down_flying: 0,
+            held: 0,
             broadcast: false,
             refused: false,
             up_in_flight: false,
@@ -226,6 +230,29 @@ impl Deliveries {
     pub(crate) fn left_late(&mut self, slot: MessageSlot, late: Span) {
         if let Some(message) = &mut self.messages[slot.0 as usize] {
             message.actual = message.planned + late;
+        }
+    }
+
+    /// A sender will send it again until it is settled.
+    pub(crate) fn held(&mut self, slot: MessageSlot) {
+        if let Some(message) = &mut self.messages[slot.0 as usize] {
+            message.held += 1;
+        }
+    }
+
+    /// A sender does not wait for its ack any more.
+    pub(crate) fn settled(&mut self, slot: MessageSlot, roster: &Roster) {
+        if let Some(message) = &mut self.messages[slot.0 as usize] {
+            message.held = message.held.saturating_sub(1);
+            self.close_if_done(slot, roster);
+        }
+    }
+
+    /// A copy reached the server, which had it already.
+    pub(crate) fn repeated(&mut self, slot: MessageSlot, roster: &Roster) {
+        if let Some(message) = &mut self.messages[slot.0 as usize] {
+            message.up_pending = message.up_pending.saturating_sub(1);
+            self.close_if_done(slot, roster);
         }
     }
 
@@ -324,7 +351,7 @@ impl Deliveries {
 
     #[inline]
     fn close_if_done(&mut self, slot: MessageSlot, roster: &Roster) {
-        let Some(Message { up_pending: 0, down_pending: 0, down_flying: 0, .. }) =
+        let Some(Message { up_pending: 0, down_pending: 0, down_flying: 0, held: 0, .. }) =
             self.messages[slot.0 as usize]
         else {
             return;
@@ -337,7 +364,7 @@ impl Deliveries {
         let Some(message) = self.messages[slot as usize].take() else { return };
         self.slots.remove(&message.id);
         self.free.push(slot);
-        let settled = !message.up_in_flight && flying.is_empty();
+        let settled = !message.up_in_flight && flying.is_empty() && message.held == 0;
         // Copies that no link lost and no server had.
         let missing_up = message.up_pending > 0 && !message.broadcast && !message.refused;
         self.missing_up += u64::from(missing_up);
@@ -360,7 +387,9 @@ impl Deliveries {
                 DeliveryTally {
                     expected: u64::from(expected.count_ones()),
                     delivered: u64::from((expected & delivered).count_ones()),
-                    in_flight: take(flying | all(!had && message.up_in_flight)),
+                    in_flight: take(
+                        flying | all(!had && (message.up_in_flight || message.held > 0)),
+                    ),
                     refused: take(all(!had && message.refused)),
                     kernel_up: take(all(missing_up)),
                     lost_up: take(all(!had)),

@@ -88,6 +88,37 @@ pub enum Event<'a> {
         /// The message in it, where it has one that is accounted for.
         message: Option<MessageSlot>,
     },
+    /// A message will be sent again until it is settled: upwards to the server, downwards to one
+    /// member.
+    Held {
+        /// Which message, where it is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// Something is sent again, since its ack is overdue.
+    Retransmitted {
+        /// Which way.
+        direction: Direction,
+        /// Whose link.
+        client: ClientId,
+    },
+    /// A message that was held is not waited for any more.
+    Settled {
+        /// Which way.
+        direction: Direction,
+        /// Whose link.
+        client: ClientId,
+        /// Whether the ack came; else it was given up.
+        acked: bool,
+        /// Which message, where it is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// A copy reached the server that had the message already, and told it to nobody.
+    Repeated {
+        /// Whose.
+        client: ClientId,
+        /// Which message, where it is accounted for.
+        message: Option<MessageSlot>,
+    },
     /// The server falls silent for good.
     ServerCrashed,
     /// A client takes the server for gone.

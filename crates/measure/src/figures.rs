@@ -133,6 +133,14 @@ metrics! {
     latency_mean_s: "planned sending → first delivery, mean", |b| b.latency.mean();
     latency_real_p50_s: "real sending → first delivery, median", |b| b.latency_real.quantile(0.5);
     latency_real_p99_s: "the same, 99th percentile", |b| b.latency_real.quantile(0.99);
+    up_retransmitted: "datagrams that clients sent again for want of an ack",
+        |b| Some(b.up.retransmitted as f64);
+    down_retransmitted: "datagrams that the server sent again for want of an ack",
+        |b| Some(b.down.retransmitted as f64);
+    given_up: "messages given up without an ack, up and down to each member",
+        |b| Some((b.up.given_up + b.down.given_up) as f64);
+    datagrams_per_delivery: "datagrams sent, both directions, per delivery",
+        |b| ratio(b.up.offered + b.down.offered, b.deliveries.delivered);
     leaves: "leaves in the window", |b| Some(b.detection.leaves as f64);
     eviction_latency_samples: "crashes behind eviction_latency",
         |b| Some(b.seen()?.latency.len() as f64);

@@ -21,6 +21,12 @@ pub struct DatagramTally {
     pub arrived: u64,
     /// Datagrams and copies on the links when the run ended.
     pub in_flight: u64,
+    /// Datagrams of those offered that were sent again for want of an ack.
+    pub retransmitted: u64,
+    /// Messages whose ack came.
+    pub acked: u64,
+    /// Messages that were given up without one.
+    pub given_up: u64,
     /// The sum of the delays of what was not lost, copies apart, in nanoseconds.
     pub delay_ns: u128,
 }
@@ -52,6 +58,9 @@ impl DatagramTally {
         self.held += other.held;
         self.arrived += other.arrived;
         self.in_flight += other.in_flight;
+        self.retransmitted += other.retransmitted;
+        self.acked += other.acked;
+        self.given_up += other.given_up;
         self.delay_ns += other.delay_ns;
     }
 }
@@ -158,6 +167,9 @@ pub(crate) fn datagram_rows(
     let by_sockets = carriage.map_or(0, Carriage::unexplained);
     let count = by_links.abs() + by_sockets.abs();
     rows.push(LedgerRow { count, ..row("out:unexplained", 0) });
+    rows.push(row("beside:retransmitted", links.retransmitted));
+    rows.push(row("beside:acked", links.acked));
+    rows.push(row("beside:given-up", links.given_up));
     rows
 }
 

@@ -277,6 +277,10 @@ impl Recorder {
                     self.deliveries.refused(slot, &self.roster);
                 }
             }
+            Event::Held { .. }
+            | Event::Retransmitted { .. }
+            | Event::Settled { .. }
+            | Event::Repeated { .. } => self.record_ack(event),
             Event::Life { .. }
             | Event::Joined { .. }
             | Event::Quit { .. }
@@ -318,6 +322,30 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    fn record_ack(&mut self, event: Event<'_>) {
+        match event {
+            Event::Held { message: Some(slot) } => self.deliveries.held(slot),
+            Event::Retransmitted { direction, client } => {
+                self.links_of(direction, client).retransmitted += 1;
+            }
+            Event::Settled { direction, client, acked, message } => {
+                let links = self.links_of(direction, client);
+                *(if acked { &mut links.acked } else { &mut links.given_up }) += 1;
+                if let Some(slot) = message {
+                    self.deliveries.settled(slot, &self.roster);
+                }
+            }
+            Event::Repeated { message: Some(slot), .. } => {
+                self.deliveries.repeated(slot, &self.roster);
+            }
+            _ => {}
+        }
+    }
+
+    fn links_of(&mut self, direction: Direction, client: ClientId) -> &mut DatagramTally {
+        &mut self.ways[direction as usize].datagrams[self.roster.group_of(client)]
     }
 
     fn record_membership(&mut self, at: Time, event: Event<'_>) {
@@ -381,6 +409,12 @@ impl Recorder {
             Event::Evicted { client, silence, .. } => (9, client, silence.map_or(0, Span::nanos)),
             Event::Broadcast { members, .. } => (10, members.len(), 0),
             Event::Refused { client, .. } => (11, client, 0),
+            Event::Held { .. } => (16, 0, 0),
+            Event::Retransmitted { direction, client } => (17 + direction as u64, client, 0),
+            Event::Settled { direction, client, acked, .. } => {
+                (19 + direction as u64, client, acked.into())
+            }
+            Event::Repeated { client, .. } => (21, client, 0),
             Event::ServerCrashed => (14, 0, 0),
             Event::ServerSuspected { client } => (15, client, 0),
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::Tag;
-use skipbeat_server::{Effects, Note, Options, PeerId, Server};
+use skipbeat_server::{Effects, Note, Options, PeerId, Sending, Server, Settled};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -42,6 +42,23 @@ pub(crate) enum ServerEvent {
         at: Time,
         tag: Option<Tag>,
         members: ClientSet,
+    },
+    /// A numbered text goes to a member for the first time.
+    Held {
+        at: Time,
+        tag: Option<Tag>,
+    },
+    /// One goes again.
+    Retransmitted {
+        at: Time,
+        peer: PeerId,
+    },
+    /// One is not waited for any more.
+    Settled {
+        at: Time,
+        peer: PeerId,
+        tag: Option<Tag>,
+        acked: bool,
     },
     /// It fell silent for good, as the scenario wants.
     Crashed {
@@ -104,6 +121,12 @@ pub struct Stats {
     pub refused: BTreeMap<&'static str, u64>,
     /// Texts sent to all members.
     pub broadcasts: u64,
+    /// Numbered texts that came again.
+    pub repeated: u64,
+    /// Numbered texts to members that were acked.
+    pub acked: u64,
+    /// Numbered texts to members that were given up.
+    pub given_up: u64,
     /// Datagrams read.
     pub received: u64,
     /// Datagrams handed to the socket.
@@ -300,20 +323,39 @@ impl Out {
 }
 
 impl Effects for Out {
-    fn send(&mut self, to: PeerId, payload: &[u8]) {
+    fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending) {
+        if self.tell == Tell::Everything {
+            let (at, tag) = (self.now, Tag::find(payload));
+            match sending {
+                Sending::Once => {}
+                Sending::First => self.events.push(ServerEvent::Held { at, tag }),
+                Sending::Again => self.events.push(ServerEvent::Retransmitted { at, peer: to }),
+            }
+        }
         let payload = self.queue.payload(payload);
         self.queue.push(self.addresses[to as usize], None, payload);
         self.counts.sent[to as usize] += 1;
     }
 
-    fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
+    fn settled(&mut self, peer: PeerId, text: &[u8], end: Settled) {
+        *(match end {
+            Settled::Acked => &mut self.stats.acked,
+            Settled::GivenUp => &mut self.stats.given_up,
+        }) += 1;
+        if self.tell == Tell::Everything {
+            let (at, tag, acked) = (self.now, Tag::find(text), end == Settled::Acked);
+            self.events.push(ServerEvent::Settled { at, peer, tag, acked });
+        }
+    }
+
+    fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
         self.stats.broadcasts += 1;
         if self.tell == Tell::Everything {
             let (at, tag) = (self.now, Tag::find(payload));
             self.events.push(ServerEvent::Broadcast { at, tag, members: members.clone() });
         }
         let payload = self.queue.payload(payload);
-        for peer in members.iter() {
+        for peer in to.iter() {
             self.queue.push(self.addresses[peer as usize], None, payload);
             self.counts.sent[peer as usize] += 1;
         }
@@ -324,6 +366,7 @@ impl Effects for Out {
             Note::Joined => self.stats.joins += 1,
             Note::Quit => self.stats.quits += 1,
             Note::Evicted { .. } => self.stats.evictions += 1,
+            Note::Repeated => self.stats.repeated += 1,
             Note::Refused(cause) => *self.stats.refused.entry(cause.name()).or_default() += 1,
         }
         let address = self.addresses[peer as usize];
@@ -343,7 +386,8 @@ fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket
     match command {
         Command::Say(text) => {
             let from = out.own;
-            server.say(&text, from, out);
+            out.now = out.clock.now();
+            server.say(out.now, &text, from, out);
         }
         Command::Bye => server.stop(out),
         Command::Members(answer) => {

@@ -5,13 +5,15 @@
 
 use std::io;
 
-use skipbeat_core::{Calendar, ClientId, ClientSet, Direction, Life, Roster, Span, Time};
+use skipbeat_core::{
+    Calendar, ClientId, ClientSet, Direction, Life, MessageId, Roster, Span, Time,
+};
 use skipbeat_link::{Links, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot, Recorder};
 use skipbeat_protocol::{Down, Tag};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Note, Sweep};
-use skipbeat_swarm::{Act, Effects, Opinion, Swarm};
+use skipbeat_swarm::{Acks, Act, Effects, Heard, Opinion, Settled, Swarm};
 
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
@@ -43,17 +45,19 @@ enum Load {
     Heartbeat(Option<u32>),
     Ack(u32),
     Join,
+    JoinReliable,
     Quit,
-    /// A client's text.
+    /// A client's text, numbered where it wants an ack.
     Chat {
         seq: u32,
         planned: Time,
         size: u32,
+        numbered: bool,
         message: Option<MessageSlot>,
     },
-    /// What the server says; of a text nothing matters any more.
+    /// What the server says, as far as clients have to heed it.
     FromServer {
-        heartbeat: Option<u32>,
+        heard: Option<Heard>,
         message: Option<MessageSlot>,
     },
 }
@@ -62,7 +66,9 @@ impl Load {
     fn message(self) -> Option<MessageSlot> {
         match self {
             Load::Chat { message, .. } | Load::FromServer { message, .. } => message,
-            Load::Heartbeat(_) | Load::Ack(_) | Load::Join | Load::Quit => None,
+            Load::Heartbeat(_) | Load::Ack(_) | Load::Join | Load::JoinReliable | Load::Quit => {
+                None
+            }
         }
     }
 
@@ -72,10 +78,18 @@ impl Load {
             Load::Heartbeat(number) => Some(Act::Heartbeat(number)),
             Load::Ack(number) => Some(Act::Ack(number)),
             Load::Join => Some(Act::Join),
+            Load::JoinReliable => Some(Act::JoinReliable),
             Load::Quit => Some(Act::Quit),
-            Load::Chat { seq, planned, size, .. } => {
-                let message = skipbeat_core::MessageId { sender, seq };
-                Some(Act::Chat { tag: Tag { run, message, planned }, size: size as usize })
+            Load::Chat { seq, planned, size, numbered, .. } => {
+                let message = MessageId { sender, seq };
+                let (tag, size) = (Tag { run, message, planned }, size as usize);
+                // On the wire a text is the same when it goes again.
+                let again = false;
+                Some(if numbered {
+                    Act::Message { tag, size, again }
+                } else {
+                    Act::Chat { tag, size }
+                })
             }
             Load::FromServer { .. } => None,
         }
@@ -127,7 +141,8 @@ impl Tunnel {
             down: Links::new(plan.seed(), Direction::Down, down, clients),
             flying_up: Calendar::new(),
             flying_down: Calendar::new(),
-            answers: plan.server.options.heartbeat.by_server(),
+            answers: plan.server.options.heartbeat.by_server()
+                || plan.groups.iter().any(|group| group.behaviour.acks != Acks::None),
             scratch: Vec::new(),
             roster,
         }
@@ -162,11 +177,13 @@ impl Tunnel {
         let (now, direction, bytes) = (self.now, Direction::Down, payload.len());
         let verdict = self.down.judge(now, group, client);
         self.record(now, Event::Offered { direction, client, bytes, verdict, message });
-        let heartbeat = match Down::parse(payload) {
-            Down::Heartbeat(number) => Some(number),
-            _ => None,
+        let heard = match Down::parse(payload) {
+            Down::Heartbeat(number) => Some(Heard::Heartbeat(number)),
+            Down::Message { number, .. } => Some(Heard::Message(number)),
+            Down::Ack(number) => Some(Heard::Ack(number)),
+            Down::Bye | Down::Chat { .. } | Down::Foreign(_) => None,
         };
-        let load = Load::FromServer { heartbeat, message };
+        let load = Load::FromServer { heard, message };
         self.launch(direction, client, verdict, load);
     }
 
@@ -199,12 +216,12 @@ impl Tunnel {
         while let Some((at, flying)) = self.flying_down.pop_until(until) {
             let Flying { client, index, copy, load, .. } = flying;
             let (direction, message) = (Direction::Down, load.message());
-            let Load::FromServer { heartbeat, .. } = load else { continue };
+            let Load::FromServer { heard, .. } = load else { continue };
             let late = Span::ZERO;
             let event = Event::Arrived { direction, client, index, copy, late, message };
             self.record(at, event);
-            if let Some(number) = heartbeat {
-                swarm.hear(at, client, number, self);
+            if let Some(heard) = heard {
+                swarm.hear(at, client, heard, self);
             }
         }
     }
@@ -219,6 +236,20 @@ impl Tunnel {
                         at,
                         Event::Broadcast { message, members: &members, complete: false },
                     );
+                }
+                ServerEvent::Held { at, tag } => {
+                    let message = self.message(tag);
+                    self.record(at, Event::Held { message });
+                }
+                ServerEvent::Retransmitted { peer, .. } | ServerEvent::Settled { peer, .. }
+                    if peer >= self.roster.clients() => {}
+                ServerEvent::Retransmitted { at, peer: client } => {
+                    let direction = Direction::Down;
+                    self.record(at, Event::Retransmitted { direction, client });
+                }
+                ServerEvent::Settled { at, peer: client, tag, acked } => {
+                    let (direction, message) = (Direction::Down, self.message(tag));
+                    self.record(at, Event::Settled { direction, client, acked, message });
                 }
                 ServerEvent::Crashed { at } => self.record(at, Event::ServerCrashed),
                 ServerEvent::Unread { peer, .. } if peer >= self.roster.clients() => {}
@@ -235,6 +266,7 @@ impl Tunnel {
                             let (silence, uncertainty) = (Some(silence), Span::ZERO);
                             Event::Evicted { client, silence, uncertainty }
                         }
+                        Note::Repeated => Event::Repeated { client, message: self.message(tag) },
                         Note::Refused(cause) => {
                             let message = self.message(tag);
                             Event::Refused { client, cause: cause.name(), message }
@@ -281,9 +313,17 @@ impl Tunnel {
 impl Effects for Tunnel {
     fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet) {
         let mut message = None;
-        if let Act::Chat { tag, .. } = act {
-            self.record(planned, Event::Chat { message: tag.message, up });
+        if let Act::Chat { tag, .. } | Act::Message { tag, .. } = act {
+            if let Act::Message { again: true, .. } = act {
+                let direction = Direction::Up;
+                self.record(planned, Event::Retransmitted { direction, client });
+            } else {
+                self.record(planned, Event::Chat { message: tag.message, up });
+            }
             message = self.recorder.find(tag.message);
+            if let Act::Message { again: false, .. } = act {
+                self.record(planned, Event::Held { message });
+            }
         }
         // The link works by planned times, so that its verdicts are those of the simulator.
         let verdict = self.up.judge(planned, self.roster.group_of(client), client);
@@ -294,20 +334,28 @@ impl Effects for Tunnel {
             Act::Heartbeat(number) => Load::Heartbeat(number),
             Act::Ack(number) => Load::Ack(number),
             Act::Join => Load::Join,
+            Act::JoinReliable => Load::JoinReliable,
             Act::Quit => {
                 if let Some(outside) = self.outside.as_mut().filter(|_| verdict.arrival.is_ok()) {
                     outside.quits(planned, client);
                 }
                 Load::Quit
             }
-            Act::Chat { tag, size } => Load::Chat {
+            Act::Chat { tag, size } | Act::Message { tag, size, .. } => Load::Chat {
                 seq: tag.message.seq,
                 planned: tag.planned,
                 size: size as u32,
+                numbered: matches!(act, Act::Message { .. }),
                 message,
             },
         };
         self.launch(direction, client, verdict, load);
+    }
+
+    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled) {
+        let message = self.recorder.find(message);
+        let (direction, acked) = (Direction::Up, end == Settled::Acked);
+        self.record(at, Event::Settled { direction, client, acked, message });
     }
 
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use crate::up::{numbered, write_numbered};
+use crate::up::{numbered, split_message, write_numbered};
 
 /// The server stops.
 pub const BYE: &[u8] = b"bye";
@@ -24,6 +24,15 @@ pub enum Down<'a> {
     },
     /// `^hb N^`: the server's heartbeat number N, which the client answers `^ack N^`.
     Heartbeat(u32),
+    /// `^ack N^`: the server has the client's `^msg N^`.
+    Ack(u32),
+    /// `^msg N^TEXT. from IP:PORT`: somebody's text, which wants an ack.
+    Message {
+        /// Its number in the sequence to this client.
+        number: u32,
+        /// `TEXT. from IP:PORT`.
+        rest: &'a [u8],
+    },
     /// Something else, from a server that is not ours.
     Foreign(&'a [u8]),
 }
@@ -36,6 +45,12 @@ impl<'a> Down<'a> {
         }
         if let Some(number) = numbered(datagram.trim_ascii(), b"^hb ") {
             return Down::Heartbeat(number);
+        }
+        if let Some(number) = numbered(datagram.trim_ascii(), b"^ack ") {
+            return Down::Ack(number);
+        }
+        if let Some((number, rest)) = split_message(datagram) {
+            return Down::Message { number, rest };
         }
         let place = datagram.windows(FROM.len()).rposition(|window| window == FROM);
         let parts = place.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
@@ -59,6 +74,19 @@ pub fn write_chat(text: &[u8], from: SocketAddr, out: &mut Vec<u8>) {
 pub fn write_heartbeat(number: u32, out: &mut Vec<u8>) {
     out.clear();
     write_numbered("hb", number, out);
+}
+
+/// Puts `^ack N^` into `out`, which is emptied first.
+pub fn write_ack(number: u32, out: &mut Vec<u8>) {
+    out.clear();
+    write_numbered("ack", number, out);
+}
+
+/// Puts `^msg N^` and what [`write_chat`] gave into `out`, which is emptied first.
+pub fn write_message(number: u32, chat: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    write_numbered("msg", number, out);
+    out.extend_from_slice(chat);
 }
 
 #[cfg(test)]
@@ -89,6 +117,11 @@ mod tests {
             let mut bytes = Vec::new();
             write_heartbeat(number, &mut bytes);
             prop_assert_eq!(Down::parse(&bytes), Down::Heartbeat(number));
+            write_ack(number, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Ack(number));
+            write_message(number, b"a^b. from me", &mut bytes);
+            let rest = b"a^b. from me";
+            prop_assert_eq!(Down::parse(&bytes), Down::Message { number, rest });
         }
 
         #[test]

@@ -8,7 +8,7 @@ mod down;
 mod tag;
 mod up;
 
-pub use down::{BYE, Down, write_chat, write_heartbeat};
+pub use down::{BYE, Down, write_ack, write_chat, write_heartbeat, write_message};
 pub use tag::Tag;
 pub use up::{HEARTBEAT, JOIN, QUIT, Refusal, Up};
 

@@ -9,6 +9,9 @@ pub const QUIT: &[u8] = b"quit";
 /// The client asks to be a member, also after it was evicted.
 pub const JOIN: &[u8] = b"^join^";
 
+/// As [`JOIN`], and numbered texts are wanted.
+const JOIN_RELIABLE: &[u8] = b"^join reliable^";
+
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Up<'a> {
@@ -19,8 +22,17 @@ pub enum Up<'a> {
     Quit,
     /// `^join^`: joins explicitly, the only way back in where rejoining is sticky.
     Join,
-    /// `^ack N^`: the answer to the server's `^hb N^`.
+    /// `^join reliable^`: joins explicitly and asks for numbered texts, which it will ack.
+    JoinReliable,
+    /// `^ack N^`: the answer to the server's `^hb N^` or `^msg N^`.
     Ack(u32),
+    /// `^msg N^TEXT`: a text that wants an ack.
+    Message {
+        /// Its number in the sender's sequence.
+        number: u32,
+        /// What is said.
+        text: &'a [u8],
+    },
     /// Anything else: text for everybody.
     Chat(&'a [u8]),
 }
@@ -46,7 +58,13 @@ impl<'a> Up<'a> {
             command => {
                 let beat = numbered(command, b"^hb ").map(|n| Up::Heartbeat(Some(n)));
                 let ack = || numbered(command, b"^ack ").map(Up::Ack);
-                beat.or_else(ack).unwrap_or(Up::Chat(datagram))
+                let message = || {
+                    let (number, text) = split_message(datagram)?;
+                    Some(Up::Message { number, text })
+                };
+                let reliable = || (command == JOIN_RELIABLE).then_some(Up::JoinReliable);
+                let read = beat.or_else(ack).or_else(message).or_else(reliable);
+                read.unwrap_or(Up::Chat(datagram))
             }
         })
     }
@@ -58,6 +76,11 @@ impl<'a> Up<'a> {
             Up::Heartbeat(None) => out.extend_from_slice(HEARTBEAT),
             Up::Heartbeat(Some(number)) => write_numbered("hb", number, out),
             Up::Ack(number) => write_numbered("ack", number, out),
+            Up::Message { number, text } => {
+                write_numbered("msg", number, out);
+                out.extend_from_slice(text);
+            }
+            Up::JoinReliable => out.extend_from_slice(JOIN_RELIABLE),
             Up::Quit => out.extend_from_slice(QUIT),
             Up::Join => out.extend_from_slice(JOIN),
             Up::Chat(text) => out.extend_from_slice(text),
@@ -70,6 +93,13 @@ pub(crate) fn numbered(command: &[u8], start: &[u8]) -> Option<u32> {
     let digits = command.strip_prefix(start)?.strip_suffix(b"^")?;
     let decimal = digits.iter().all(u8::is_ascii_digit);
     decimal.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
+}
+
+/// The parts of `^msg N^TEXT`.
+pub(crate) fn split_message(datagram: &[u8]) -> Option<(u32, &[u8])> {
+    const START: &[u8] = b"^msg ";
+    let end = START.len() + datagram.strip_prefix(START)?.iter().position(|b| *b == b'^')?;
+    Some((numbered(&datagram[..=end], START)?, &datagram[end + 1..]))
 }
 
 /// Appends `^name N^`.
@@ -116,7 +146,9 @@ mod tests {
 
         #[test]
         fn every_numbered_command_is_read_as_written(number: u32) {
-            for up in [Up::Heartbeat(Some(number)), Up::Ack(number)] {
+            let text = b"x^ y";
+            let message = Up::Message { number, text };
+            for up in [Up::Heartbeat(Some(number)), Up::Ack(number), message, Up::JoinReliable] {
                 let mut written = Vec::new();
                 up.write(&mut written);
                 prop_assert_eq!(Up::parse(&written, usize::MAX), Ok(up));

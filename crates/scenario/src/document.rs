@@ -7,7 +7,7 @@ use serde::Deserialize;
 use skipbeat_core::Span;
 use skipbeat_link::LinkOptions;
 use skipbeat_server::{DetectorOptions, Heartbeat as Mechanism, Options, Rejoin, Sweep};
-use skipbeat_swarm::{Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
+use skipbeat_swarm::{Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
 use toml::Spanned;
 
 use crate::ScenarioError;
@@ -86,6 +86,8 @@ struct GroupTable {
     chat: Option<Chat>,
     #[serde(default)]
     churn: Churn,
+    #[serde(default)]
+    acks: Acks,
     #[serde(default)]
     up: LinkOptions,
     #[serde(default)]
@@ -252,6 +254,7 @@ fn groups(
                 heartbeat: table.heartbeat,
                 chat: table.chat,
                 churn: table.churn,
+                acks: table.acks,
             },
             up: table.up,
             down: table.down,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_server::{Effects, Note, Options, PeerId, Server};
+use skipbeat_server::{Effects, Note, Options, PeerId, Sending, Server, Settled};
 
 const MEMBERS: u32 = 1_000;
 
@@ -14,12 +14,15 @@ const MEMBERS: u32 = 1_000;
 struct Expand(u64);
 
 impl Effects for Expand {
-    fn send(&mut self, to: PeerId, payload: &[u8]) {
+    fn send(&mut self, to: PeerId, payload: &[u8], _: Sending) {
         self.0 += u64::from(to) + payload.len() as u64;
     }
-    fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
+    fn settled(&mut self, to: PeerId, _: &[u8], _: Settled) {
+        self.0 += u64::from(to);
+    }
+    fn broadcast(&mut self, payload: &[u8], _: &ClientSet, to: &ClientSet) {
         let bytes = payload.len() as u64;
-        self.0 += members.iter().map(|member| u64::from(member) + bytes).sum::<u64>();
+        self.0 += to.iter().map(|member| u64::from(member) + bytes).sum::<u64>();
     }
     fn note(&mut self, peer: PeerId, _: Note) {
         self.0 += u64::from(peer);

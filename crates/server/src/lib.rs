@@ -11,6 +11,7 @@
 //! 7. Nothing is dropped in silence: every refusal is a noted, counted event.
 #![forbid(unsafe_code)]
 
+mod acks;
 mod detector;
 mod options;
 mod server;
@@ -18,7 +19,7 @@ mod sweep;
 
 pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};
 pub use options::{Heartbeat, Options, Rejoin, Sweep};
-pub use server::{Effects, Note, RefusalCause, Server};
+pub use server::{Effects, Note, RefusalCause, Sending, Server, Settled};
 
 /// A peer of the server: the dense id that the driver gave to its address.
 pub type PeerId = u32;

@@ -1,10 +1,13 @@
 //! The machine: members, the datagrams they send, the broadcast they get.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_protocol::{BYE, Refusal, Up, write_chat, write_heartbeat};
+use skipbeat_protocol::{BYE, Refusal, Up, write_ack, write_chat, write_heartbeat, write_message};
+use skipbeat_reliable::Overdue;
 
+use crate::acks::Acks;
 use crate::detector::{Detector, Sign, build};
 use crate::sweep::{Due, Timers};
 use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
@@ -12,11 +15,34 @@ use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
 /// Where the effects of the server go.
 pub trait Effects {
     /// One datagram to one peer.
-    fn send(&mut self, to: PeerId, payload: &[u8]);
-    /// One datagram to every member.
-    fn broadcast(&mut self, payload: &[u8], members: &ClientSet);
+    fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending);
+    /// A text goes to all of `members`: here to those of `to`, in one datagram each; the others get
+    /// it numbered, each by a `send` of its own.
+    fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet);
+    /// A numbered text is not waited for any more.
+    fn settled(&mut self, to: PeerId, text: &[u8], end: Settled);
     /// Something happened to a peer.
     fn note(&mut self, peer: PeerId, note: Note);
+}
+
+/// Whether something is sent once, or until it is acked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sending {
+    /// Once.
+    Once,
+    /// The first time; it is sent again until it is settled.
+    First,
+    /// Again.
+    Again,
+}
+
+/// How waiting for an ack ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settled {
+    /// The ack came.
+    Acked,
+    /// It was sent often enough, or there was no room, or the member is gone.
+    GivenUp,
 }
 
 /// What happened to a peer.
@@ -31,6 +57,8 @@ pub enum Note {
         /// How long it was silent.
         silence: Span,
     },
+    /// A numbered text of it came again; it was acked again and went to nobody.
+    Repeated,
     /// A datagram of it had no effect.
     Refused(RefusalCause),
 }
@@ -73,7 +101,9 @@ pub struct Server {
     numbers: Vec<u32>,
     detector: Box<dyn Detector>,
     timers: Timers,
+    acks: Acks,
     text: Vec<u8>,
+    numbered: Vec<u8>,
 }
 
 impl Server {
@@ -87,7 +117,9 @@ impl Server {
             banished: ClientSet::new(),
             last_seen: Vec::new(),
             numbers: Vec::new(),
+            acks: Acks::default(),
             text: Vec::new(),
+            numbered: Vec::new(),
         }
     }
 
@@ -138,6 +170,9 @@ impl Server {
             // An ack shows life, but does not join: it may answer a heartbeat of a membership
             // that is over.
             Up::Ack(number) if self.members.contains(peer) => {
+                if let Some(text) = self.acks.ack(now, peer, number) {
+                    out.settled(peer, &text, Settled::Acked);
+                }
                 let beat = self.options.heartbeat == Heartbeat::Server;
                 let sign = if beat { Sign::Heartbeat(Some(number)) } else { Sign::Other };
                 self.refresh(now, peer, sign, out);
@@ -145,19 +180,40 @@ impl Server {
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
             Up::Join => {
                 self.banished.remove(peer);
+                self.acks.forget_sequence(peer);
                 self.refresh(now, peer, Sign::Other, out);
             }
-            Up::Quit if self.members.remove(peer) => out.note(peer, Note::Quit),
+            Up::JoinReliable => {
+                self.banished.remove(peer);
+                if !self.members.contains(peer) {
+                    self.acks.forget_sequence(peer);
+                }
+                if self.refresh(now, peer, Sign::Other, out) {
+                    self.acks.want(peer);
+                }
+            }
+            Up::Quit if self.members.remove(peer) => {
+                out.note(peer, Note::Quit);
+                self.give_up(peer, out);
+            }
             Up::Quit => out.note(peer, Note::Refused(RefusalCause::QuitOfStranger)),
             Up::Chat(text) => {
                 if !self.refresh(now, peer, Sign::Other, out) {
                     return;
                 }
-                if self.options.sweep == Sweep::Lazy {
-                    self.evict_silent(now, out);
+                self.tell_all(now, text, from, out);
+            }
+            Up::Message { number, text } => {
+                if !self.refresh(now, peer, Sign::Other, out) {
+                    return;
                 }
-                write_chat(text, from, &mut self.text);
-                out.broadcast(&self.text, &self.members);
+                write_ack(number, &mut self.text);
+                out.send(peer, &self.text, Sending::Once);
+                if self.acks.take(peer, number) {
+                    self.tell_all(now, text, from, out);
+                } else {
+                    out.note(peer, Note::Repeated);
+                }
             }
         }
     }
@@ -172,7 +228,7 @@ impl Server {
         if self.timers.look(now) {
             self.evict_silent(now, out);
         }
-        while let Some(due) = self.timers.pop(now) {
+        while let Some((at, due)) = self.timers.pop(now) {
             match due {
                 Due::Deadline(peer) => {
                     if let Some(deadline) = self.deadline(peer) {
@@ -190,19 +246,85 @@ impl Server {
                     }
                     self.timers.beat_again(now, peer, member);
                 }
+                Due::Resend(peer) => self.send_again(at, now, peer, out),
             }
         }
     }
 
     /// Says something to all members itself; `from` is its own address.
-    pub fn say(&mut self, text: &[u8], from: SocketAddr, out: &mut impl Effects) {
+    pub fn say(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl Effects) {
+        self.tell_all(now, text, from, out);
+    }
+
+    /// Sends a text to all members, numbered to those that asked for it.
+    fn tell_all(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl Effects) {
+        if self.options.sweep == Sweep::Lazy {
+            self.evict_silent(now, out);
+        }
         write_chat(text, from, &mut self.text);
-        out.broadcast(&self.text, &self.members);
+        if self.acks.members().is_empty() {
+            out.broadcast(&self.text, &self.members, &self.members);
+            return;
+        }
+        let mut plain = self.members.clone();
+        let readers: Vec<PeerId> = self.acks.members().iter().collect();
+        for reader in &readers {
+            plain.remove(*reader);
+        }
+        out.broadcast(&self.text, &self.members, &plain);
+        let text: Arc<[u8]> = self.text.as_slice().into();
+        for peer in readers {
+            let number = self.next_number(peer);
+            let (lost, timer) = self.acks.send(now, peer, number, Arc::clone(&text));
+            if let Some(at) = timer {
+                self.timers.look_after_acks(at, peer);
+            }
+            if let Some(lost) = lost {
+                out.settled(peer, &lost, Settled::GivenUp);
+            }
+            write_message(number, &text, &mut self.numbered);
+            out.send(peer, &self.numbered, Sending::First);
+        }
+    }
+
+    /// Sends again what a member has not acked in time, or gives it up.
+    fn send_again(&mut self, at: Time, now: Time, peer: PeerId, out: &mut impl Effects) {
+        let (overdue, timer) = self.acks.overdue(at, now, peer);
+        if let Some(at) = timer {
+            self.timers.look_after_acks(at, peer);
+        }
+        for overdue in overdue {
+            match overdue {
+                Overdue::GivenUp(text) => out.settled(peer, &text, Settled::GivenUp),
+                Overdue::Again(number, text) => {
+                    write_message(number, &text, &mut self.numbered);
+                    out.send(peer, &self.numbered, Sending::Again);
+                }
+            }
+        }
+    }
+
+    /// Nothing is waited for any more from a peer that is no member.
+    fn give_up(&mut self, peer: PeerId, out: &mut impl Effects) {
+        for text in self.acks.leave(peer) {
+            out.settled(peer, &text, Settled::GivenUp);
+        }
+    }
+
+    /// The number of the next datagram to a peer that wants an ack.
+    fn next_number(&mut self, peer: PeerId) -> u32 {
+        let index = peer as usize;
+        if index >= self.numbers.len() {
+            self.numbers.resize(index + 1, 0);
+        }
+        let number = self.numbers[index];
+        self.numbers[index] = number.wrapping_add(1);
+        number
     }
 
     /// Says `bye` to all members and forgets them.
     pub fn stop(&mut self, out: &mut impl Effects) {
-        out.broadcast(BYE, &self.members);
+        out.broadcast(BYE, &self.members, &self.members);
         self.members = ClientSet::new();
     }
 
@@ -231,13 +353,9 @@ impl Server {
 
     /// Beats to a member.
     fn beat(&mut self, peer: PeerId, out: &mut impl Effects) {
-        let index = peer as usize;
-        if index >= self.numbers.len() {
-            self.numbers.resize(index + 1, 0);
-        }
-        write_heartbeat(self.numbers[index], &mut self.text);
-        self.numbers[index] = self.numbers[index].wrapping_add(1);
-        out.send(peer, &self.text);
+        let number = self.next_number(peer);
+        write_heartbeat(number, &mut self.text);
+        out.send(peer, &self.text, Sending::Once);
     }
 
     /// Looks at all members.
@@ -259,5 +377,6 @@ impl Server {
         }
         let silence = now.since(self.last_seen[peer as usize]);
         out.note(peer, Note::Evicted { silence });
+        self.give_up(peer, out);
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Due {
     Deadline(PeerId),
     /// A heartbeat of the server to a member.
     Beat(PeerId),
+    /// Acks of a member may be overdue.
+    Resend(PeerId),
 }
 
 /// Which periodic look is due, if the sweep is periodic.
@@ -84,18 +86,23 @@ impl Timers {
     }
 
     /// The next thing that is due at `now` or before.
-    pub(crate) fn pop(&mut self, now: Time) -> Option<Due> {
+    pub(crate) fn pop(&mut self, now: Time) -> Option<(Time, Due)> {
         loop {
             let (at, due) = self.calendar.pop_until(now)?;
             match due {
                 Due::Deadline(peer) if self.armed[peer as usize] != at => {}
                 Due::Deadline(peer) => {
                     self.armed[peer as usize] = Time::NEVER;
-                    return Some(due);
+                    return Some((at, due));
                 }
-                Due::Beat(_) => return Some(due),
+                Due::Beat(_) | Due::Resend(_) => return Some((at, due)),
             }
         }
+    }
+
+    /// Looks after the acks of a member at `at`.
+    pub(crate) fn look_after_acks(&mut self, at: Time, peer: PeerId) {
+        self.calendar.push(at, Due::Resend(peer));
     }
 
     /// After a beat was due: to a member it is due again, to others never.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_server::{
-    Effects, Heartbeat, Note, Options, PeerId, RefusalCause, Rejoin, Server, Sweep,
+    Effects, Heartbeat, Note, Options, PeerId, RefusalCause, Rejoin, Sending, Server, Settled,
+    Sweep,
 };
 
 /// Writes down every effect.
@@ -13,14 +14,18 @@ struct Log {
     notes: Vec<(PeerId, Note)>,
     broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
     sent: Vec<(PeerId, Vec<u8>)>,
+    settled: Vec<(PeerId, Vec<u8>, Settled)>,
 }
 
 impl Effects for Log {
-    fn send(&mut self, to: PeerId, payload: &[u8]) {
+    fn send(&mut self, to: PeerId, payload: &[u8], _: Sending) {
         self.sent.push((to, payload.to_vec()));
     }
-    fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
-        self.broadcasts.push((payload.to_vec(), members.iter().collect()));
+    fn settled(&mut self, to: PeerId, text: &[u8], end: Settled) {
+        self.settled.push((to, text.to_vec(), end));
+    }
+    fn broadcast(&mut self, payload: &[u8], _: &ClientSet, to: &ClientSet) {
+        self.broadcasts.push((payload.to_vec(), to.iter().collect()));
     }
     fn note(&mut self, peer: PeerId, note: Note) {
         self.notes.push((peer, note));
@@ -181,4 +186,63 @@ fn the_server_beats_to_each_member_at_a_phase_of_its_own_and_hears_the_acks() {
     room.log.notes.clear();
     room.says(2_700, 8, b"^ack 1^");
     assert_eq!(room.log.notes, [(8, Note::Refused(RefusalCause::AckOfStranger))]);
+}
+
+#[test]
+fn a_numbered_text_is_acked_always_and_told_once() {
+    let mut room = Room::new(Options::default());
+    room.says(0, 2, b"^hb^");
+    for millis in [1, 2, 3] {
+        room.says(millis, 1, b"^msg 5^hello");
+    }
+    assert_eq!(room.log.sent, vec![(1, b"^ack 5^".to_vec()); 3]);
+    assert_eq!(room.log.broadcasts, [(b"hello. from 127.0.0.1:4001".to_vec(), vec![1, 2])]);
+    assert_eq!(room.log.notes[2..], [(1, Note::Repeated), (1, Note::Repeated)]);
+    // An older number that was never seen is new; a fresh start makes all numbers new.
+    room.says(4, 1, b"^msg 3^late");
+    room.says(5, 1, b"^join^");
+    room.says(6, 1, b"^msg 5^again");
+    assert_eq!(room.log.broadcasts.len(), 3);
+}
+
+#[test]
+fn readers_get_numbered_texts_until_they_ack_or_the_server_gives_up() {
+    let hour = Span::from_secs(3600);
+    let mut room = Room::new(Options { timeout: hour, ..Options::default() });
+    room.says(0, 1, b"^join reliable^");
+    room.says(0, 2, b"^join reliable^");
+    room.says(0, 3, b"one");
+    let text = b"one. from 127.0.0.1:4003".to_vec();
+    let numbered = b"^msg 0^one. from 127.0.0.1:4003".to_vec();
+    assert_eq!(room.log.broadcasts, [(text.clone(), vec![3])]);
+    assert_eq!(room.log.sent, [(1, numbered.clone()), (2, numbered.clone())]);
+    room.says(100, 1, b"^ack 0^");
+    room.says(101, 1, b"^ack 0^");
+    assert_eq!(room.log.settled, [(1, text.clone(), Settled::Acked)]);
+    room.log.sent.clear();
+    // The other one never acks: seven more times, then it is given up.
+    let mut last = Time::ZERO;
+    while room.log.settled.len() < 2 {
+        let due = room.server.next_deadline().unwrap();
+        assert!(due >= last);
+        last = due;
+        room.server.advance(due, &mut room.log);
+    }
+    assert_eq!(room.log.sent, vec![(2, numbered); 7]);
+    assert_eq!(room.log.settled[1], (2, text, Settled::GivenUp));
+}
+
+#[test]
+fn a_slow_reader_holds_no_more_than_its_share_and_loses_its_oldest() {
+    let mut room = Room::new(Options::default());
+    room.says(0, 1, b"^join reliable^");
+    for n in 0..300 {
+        room.says(1, 2, format!("{n}").as_bytes());
+    }
+    assert_eq!(room.log.settled.len(), 300 - 256);
+    assert!(room.log.settled.iter().all(|(to, _, end)| (*to, *end) == (1, Settled::GivenUp)));
+    assert_eq!(room.log.settled[0].1, b"0. from 127.0.0.1:4002");
+    // Leaving gives up the rest.
+    room.says(2, 1, b"quit");
+    assert_eq!(room.log.settled.len(), 300);
 }

@@ -2,14 +2,14 @@
 //! that hears of everything.
 
 use skipbeat_core::{
-    AddressPlan, Calendar, ClientId, ClientSet, Direction, Life, Roster, Span, Time,
+    AddressPlan, Calendar, ClientId, ClientSet, Direction, Life, MessageId, Roster, Span, Time,
 };
 use skipbeat_link::{Links, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{DEFAULT_PORT, Down, HEARTBEAT, Tag, Up};
 use skipbeat_scenario::Plan;
-use skipbeat_server::{Note, PeerId, Server};
-use skipbeat_swarm::{Act, Opinion, Swarm};
+use skipbeat_server::{self as server, Note, PeerId, Sending, Server};
+use skipbeat_swarm::{self as swarm, Act, Heard, Opinion, Swarm};
 
 /// A datagram that leaves a link. The order of the fields is the order of simultaneous arrivals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,8 +26,8 @@ pub(crate) struct Arrival {
 enum Says {
     /// What a client says.
     Up(Act),
-    /// The server's heartbeat of this number.
-    Heartbeat(u32),
+    /// What the server says that clients have to heed.
+    Down(Heard),
     /// A text of the server, which has no effect on clients.
     Text,
 }
@@ -108,6 +108,11 @@ impl Carrier {
         self.arrivals.pop_until(limit)
     }
 
+    /// The message in a text that the server tells.
+    fn message(&self, text: &[u8]) -> Option<MessageSlot> {
+        Tag::find(text).and_then(|tag| self.recorder.find(tag.message))
+    }
+
     /// Whether the server has crashed.
     pub(crate) fn server_is_dead(&self) -> bool {
         self.server_dead
@@ -135,7 +140,7 @@ impl Carrier {
         self.loads.release(place);
         match says {
             Says::Text => {}
-            Says::Heartbeat(number) => swarm.hear(now, client, number, &mut FromSwarm(self)),
+            Says::Down(heard) => swarm.hear(now, client, heard, &mut FromSwarm(self)),
             Says::Up(_) if self.server_dead => {
                 let cause = "server-down";
                 self.recorder.record(now, Event::Refused { client, cause, message });
@@ -149,7 +154,11 @@ impl Carrier {
                         server.handle(now, client, from, Up::Heartbeat(number), &mut out);
                     }
                     Act::Ack(number) => server.handle(now, client, from, Up::Ack(number), &mut out),
-                    Act::Join | Act::Quit | Act::Chat { .. } => {
+                    Act::Join
+                    | Act::JoinReliable
+                    | Act::Quit
+                    | Act::Chat { .. }
+                    | Act::Message { .. } => {
                         act.write(&mut text);
                         server.handle_datagram(now, client, from, &text, &mut out);
                     }
@@ -194,9 +203,17 @@ impl skipbeat_swarm::Effects for FromSwarm<'_> {
     fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet) {
         let carrier = &mut *self.0;
         let mut message = None;
-        if let Act::Chat { tag: Tag { message: id, .. }, .. } = act {
-            carrier.recorder.record(planned, Event::Chat { message: id, up });
-            message = carrier.recorder.find(id);
+        if let Act::Chat { tag, .. } | Act::Message { tag, .. } = act {
+            if let Act::Message { again: true, .. } = act {
+                let direction = Direction::Up;
+                carrier.recorder.record(planned, Event::Retransmitted { direction, client });
+            } else {
+                carrier.recorder.record(planned, Event::Chat { message: tag.message, up });
+            }
+            message = carrier.recorder.find(tag.message);
+            if let Act::Message { again: false, .. } = act {
+                carrier.recorder.record(planned, Event::Held { message });
+            }
         }
         let bytes = length(act, &mut carrier.text);
         let verdict = carrier.up.judge(planned, carrier.roster.group_of(client), client);
@@ -209,6 +226,12 @@ impl skipbeat_swarm::Effects for FromSwarm<'_> {
             let load = carrier.loads.add(Load { says: Says::Up(act), message, uses });
             carrier.schedule(direction, client, &verdict, load);
         }
+    }
+
+    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: swarm::Settled) {
+        let message = self.0.recorder.find(message);
+        let (direction, acked) = (Direction::Up, end == swarm::Settled::Acked);
+        self.0.recorder.record(at, Event::Settled { direction, client, acked, message });
     }
 
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
@@ -249,29 +272,49 @@ impl<'a> FromServer<'a> {
 }
 
 impl skipbeat_server::Effects for FromServer<'_> {
-    fn send(&mut self, client: PeerId, payload: &[u8]) {
-        let Down::Heartbeat(number) = Down::parse(payload) else { return };
-        let FromServer { carrier, now, .. } = self;
+    fn send(&mut self, client: PeerId, payload: &[u8], sending: Sending) {
+        let FromServer { carrier, now, message } = self;
         let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
+        let (heard, message) = match Down::parse(payload) {
+            Down::Heartbeat(number) => (Heard::Heartbeat(number), None),
+            Down::Ack(number) => (Heard::Ack(number), None),
+            Down::Message { number, rest } => {
+                (Heard::Message(number), message.or_else(|| carrier.message(rest)))
+            }
+            Down::Bye | Down::Chat { .. } | Down::Foreign(_) => return,
+        };
+        match sending {
+            Sending::Once => {}
+            Sending::First => carrier.recorder.record(now, Event::Held { message }),
+            Sending::Again => {
+                carrier.recorder.record(now, Event::Retransmitted { direction, client });
+            }
+        }
         let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);
-        let message = None;
         let event = Event::Offered { direction, client, bytes, verdict, message };
         carrier.recorder.record(now, event);
         if verdict.arrival.is_ok() {
             let uses = 1 + u32::from(verdict.copy.is_some());
-            let says = Says::Heartbeat(number);
+            let says = Says::Down(heard);
             let load = carrier.loads.add(Load { says, message, uses });
             carrier.schedule(direction, client, &verdict, load);
         }
     }
 
-    fn broadcast(&mut self, payload: &[u8], members: &ClientSet) {
+    fn settled(&mut self, client: PeerId, text: &[u8], end: server::Settled) {
+        let message = self.carrier.message(text);
+        let (direction, acked) = (Direction::Down, end == server::Settled::Acked);
+        let event = Event::Settled { direction, client, acked, message };
+        self.carrier.recorder.record(self.now, event);
+    }
+
+    fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
         let FromServer { carrier, now, message } = self;
         let (now, bytes, message, direction) = (*now, payload.len(), *message, Direction::Down);
         carrier.recorder.record(now, Event::Broadcast { message, members, complete: false });
         let load = carrier.loads.add(Load { says: Says::Text, message, uses: 1 });
         let mut uses = 0;
-        for client in members.iter() {
+        for client in to.iter() {
             let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);
             let event = Event::Offered { direction, client, bytes, verdict, message };
             carrier.recorder.record(now, event);
@@ -288,6 +331,7 @@ impl skipbeat_server::Effects for FromServer<'_> {
             Note::Evicted { silence } => {
                 Event::Evicted { client, silence: Some(silence), uncertainty: Span::ZERO }
             }
+            Note::Repeated => Event::Repeated { client, message: self.message },
             Note::Refused(cause) => {
                 Event::Refused { client, cause: cause.name(), message: self.message }
             }

@@ -8,6 +8,6 @@ mod schedule;
 mod swarm;
 
 pub use options::{
-    Amount, Arrivals, Chat, Churn, GroupOptions, Happening, Heartbeat, Jitter, TimedEvent,
+    Acks, Amount, Arrivals, Chat, Churn, GroupOptions, Happening, Heartbeat, Jitter, TimedEvent,
 };
-pub use swarm::{Act, Effects, Opinion, Swarm, SwarmOptions};
+pub use swarm::{Act, Effects, Heard, Opinion, Settled, Swarm, SwarmOptions};

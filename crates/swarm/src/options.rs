@@ -15,6 +15,35 @@ pub struct GroupOptions {
     pub chat: Option<Chat>,
     /// How they come and go.
     pub churn: Churn,
+    /// Which texts want acks.
+    pub acks: Acks,
+}
+
+/// Which texts want acks. They arrive in spite of loss, at the price of datagrams and time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acks {
+    /// None: sent once.
+    #[default]
+    None,
+    /// What the clients say.
+    Up,
+    /// What they hear: their heartbeats ask for it with `^join reliable^`.
+    Down,
+    /// Both.
+    Both,
+}
+
+impl Acks {
+    /// Whether what clients say wants acks.
+    pub fn up(self) -> bool {
+        matches!(self, Acks::Up | Acks::Both)
+    }
+
+    /// Whether what clients hear wants acks.
+    pub fn down(self) -> bool {
+        matches!(self, Acks::Down | Acks::Both)
+    }
 }
 
 /// When a client beats. The first beat comes after a random part of the period.

@@ -1,10 +1,13 @@
 //! The machine: all clients of all groups, their timers, their lives. It keeps the contract of a
 //! machine that the server core states.
 
+use std::collections::BTreeMap;
+
 use skipbeat_core::{
     Calendar, ClientId, ClientSet, Family, Life, MessageId, Roster, Seed, Span, Time,
 };
 use skipbeat_protocol::{Tag, Up};
+use skipbeat_reliable::{Outbox, Overdue};
 
 use crate::{GroupOptions, Happening, TimedEvent};
 
@@ -12,6 +15,8 @@ use crate::{GroupOptions, Happening, TimedEvent};
 pub trait Effects {
     /// A client sends; `planned` is when it was to send, and `up` who is up at that time.
     fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet);
+    /// A client does not wait for the ack of a text any more.
+    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled);
     /// A client concludes that the server is gone, or hears from it again.
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
     /// A client starts, crashes or leaves.
@@ -23,10 +28,12 @@ pub trait Effects {
 pub enum Act {
     /// A heartbeat, numbered where the server's detector wants it.
     Heartbeat(Option<u32>),
-    /// The answer to a heartbeat of the server.
+    /// The answer to a heartbeat or a numbered text of the server.
     Ack(u32),
     /// An explicit join.
     Join,
+    /// An explicit join that asks for numbered texts.
+    JoinReliable,
     /// `quit`.
     Quit,
     /// A text of `size` bytes with a tag.
@@ -35,6 +42,15 @@ pub enum Act {
         tag: Tag,
         /// Bytes of the text.
         size: usize,
+    },
+    /// The same as a numbered text that wants an ack.
+    Message {
+        /// What stands in the text; its place in the sequence is its number.
+        tag: Tag,
+        /// Bytes of the text, without the number before it.
+        size: usize,
+        /// Whether it was sent before.
+        again: bool,
     },
 }
 
@@ -45,10 +61,36 @@ impl Act {
             Act::Heartbeat(number) => Up::Heartbeat(number).write(out),
             Act::Ack(number) => Up::Ack(number).write(out),
             Act::Join => Up::Join.write(out),
+            Act::JoinReliable => Up::JoinReliable.write(out),
             Act::Quit => Up::Quit.write(out),
             Act::Chat { tag, size } => tag.write(size, out),
+            Act::Message { tag, size, .. } => {
+                let mut text = Vec::new();
+                tag.write(size, &mut text);
+                Up::Message { number: tag.message.seq, text: &text }.write(out);
+            }
         }
     }
+}
+
+/// What a client hears that it has to heed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Heard {
+    /// The server's heartbeat of this number.
+    Heartbeat(u32),
+    /// A text of this number, which wants an ack.
+    Message(u32),
+    /// The ack of the client's text of this number.
+    Ack(u32),
+}
+
+/// How waiting for an ack ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settled {
+    /// The ack came.
+    Acked,
+    /// The text was sent often enough, there was no room, or the client's life ended.
+    GivenUp,
 }
 
 /// What a client thinks of the server.
@@ -98,6 +140,8 @@ enum Kind {
     Chat,
     /// The server may have been silent for too long.
     Silence,
+    /// Acks may be overdue.
+    Resend,
 }
 
 /// One client.
@@ -124,6 +168,14 @@ struct Hearing {
     connected: bool,
 }
 
+/// What a client has said that wants an ack.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    outbox: Outbox<(Tag, usize)>,
+    /// When its timer is due; there is one at a time that counts.
+    armed: Option<Time>,
+}
+
 /// All virtual clients.
 #[derive(Debug)]
 pub struct Swarm {
@@ -132,6 +184,8 @@ pub struct Swarm {
     clients: Vec<Client>,
     /// By client, where the server beats.
     hearing: Vec<Hearing>,
+    /// Of the clients whose texts want acks.
+    said: BTreeMap<ClientId, Said>,
     up: ClientSet,
     timers: Calendar<Timer>,
     beat: Family,
@@ -157,6 +211,7 @@ impl Swarm {
         let listeners = if options.server_timeout.is_some() { clients as usize } else { 0 };
         Swarm {
             hearing: vec![deaf; listeners],
+            said: BTreeMap::new(),
             options,
             roster,
             clients: vec![unborn; clients as usize],
@@ -215,7 +270,13 @@ impl Swarm {
                 self.timers.push(next, timer);
                 let number = self.options.numbered.then_some(client.beats.wrapping_sub(1));
                 let connected = self.hearing.get(id as usize).is_some_and(|h| h.connected);
-                if join {
+                // Asking again and again needs no answer, and survives loss and eviction; sticky
+                // rejoin and numbered heartbeats allow it once a life.
+                let once = self.options.join_explicitly || self.options.numbered;
+                let reliable = group.acks.down() && (steps == 1 || !once);
+                if reliable {
+                    out.send(at, id, Act::JoinReliable, &self.up);
+                } else if join {
                     out.send(at, id, Act::Join, &self.up);
                 } else if self.options.clients_beat || !connected {
                     out.send(at, id, Act::Heartbeat(number), &self.up);
@@ -230,8 +291,14 @@ impl Swarm {
                 self.timers.push(at + chat.gap(self.chat.stream(id.into()), draw), timer);
                 let message = MessageId { sender: id, seq };
                 let tag = Tag { run: self.options.run, message, planned: at };
-                out.send(at, id, Act::Chat { tag, size: chat.size }, &self.up);
+                let size = chat.size;
+                if group.acks.up() {
+                    self.say_until_acked(at, id, timer.epoch, tag, size, out);
+                } else {
+                    out.send(at, id, Act::Chat { tag, size }, &self.up);
+                }
             }
+            Kind::Resend => self.say_again(at, timer, out),
             Kind::Churn => {
                 // The crash's share of all ends: its rate over the sum of rates.
                 let share = group.churn.crash / (group.churn.crash + group.churn.leave);
@@ -243,11 +310,74 @@ impl Swarm {
         }
     }
 
-    /// The server's heartbeat number `number` reached a client, which answers if it lives.
-    pub fn hear(&mut self, now: Time, id: ClientId, number: u32, out: &mut impl Effects) {
-        let Some(timeout) = self.options.server_timeout.filter(|_| self.up.contains(id)) else {
+    /// Something that a client has to heed reached it; it does so if it lives.
+    pub fn hear(&mut self, now: Time, id: ClientId, heard: Heard, out: &mut impl Effects) {
+        if !self.up.contains(id) {
+            return;
+        }
+        match heard {
+            Heard::Heartbeat(number) => self.hear_heartbeat(now, id, number, out),
+            Heard::Message(number) => out.send(now, id, Act::Ack(number), &self.up),
+            Heard::Ack(number) => {
+                let said = self.said.get_mut(&id);
+                if let Some((tag, _)) = said.and_then(|said| said.outbox.ack(now, number)) {
+                    out.settled(now, id, tag.message, Settled::Acked);
+                }
+            }
+        }
+    }
+
+    /// Sends a numbered text, which will be sent again until it is acked.
+    fn say_until_acked(
+        &mut self,
+        at: Time,
+        id: ClientId,
+        epoch: u16,
+        tag: Tag,
+        size: usize,
+        out: &mut impl Effects,
+    ) {
+        let said = self.said.entry(id).or_default();
+        let lost = said.outbox.send(at, tag.message.seq, (tag, size));
+        out.send(at, id, Act::Message { tag, size, again: false }, &self.up);
+        if let Some((tag, _)) = lost {
+            out.settled(at, id, tag.message, Settled::GivenUp);
+        }
+        self.arm_resend(id, epoch);
+    }
+
+    /// Sends again what was not acked in time, or gives it up.
+    fn say_again(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+        let Some(said) = self.said.get_mut(&timer.who).filter(|s| s.armed == Some(at)) else {
             return;
         };
+        said.armed = None;
+        while let Some(overdue) = said.outbox.overdue(at) {
+            match overdue {
+                Overdue::Again(_, (tag, size)) => {
+                    out.send(at, timer.who, Act::Message { tag, size, again: true }, &self.up);
+                }
+                Overdue::GivenUp((tag, _)) => {
+                    out.settled(at, timer.who, tag.message, Settled::GivenUp);
+                }
+            }
+        }
+        self.arm_resend(timer.who, timer.epoch);
+    }
+
+    /// Sets the timer of the next ack that may be overdue, where it is not set.
+    fn arm_resend(&mut self, id: ClientId, epoch: u16) {
+        let Some(said) = self.said.get_mut(&id) else { return };
+        if let Some(due) = said.outbox.next_due().filter(|due| said.armed.is_none_or(|a| *due < a))
+        {
+            said.armed = Some(due);
+            self.timers.push(due, Timer { kind: Kind::Resend, who: id, epoch });
+        }
+    }
+
+    /// The server's heartbeat reached a client.
+    fn hear_heartbeat(&mut self, now: Time, id: ClientId, number: u32, out: &mut impl Effects) {
+        let Some(timeout) = self.options.server_timeout else { return };
         let epoch = self.clients[id as usize].epoch;
         let hearing = &mut self.hearing[id as usize];
         hearing.last = now;
@@ -330,6 +460,11 @@ impl Swarm {
         client.epoch = client.epoch.wrapping_add(1);
         let epoch = client.epoch;
         self.up.remove(id);
+        if let Some(mut said) = self.said.remove(&id) {
+            for (tag, _) in said.outbox.abandon() {
+                out.settled(at, id, tag.message, Settled::GivenUp);
+            }
+        }
         if let Some(after) = churn.rejoin_after {
             self.timers.push(at + after, Timer { kind: Kind::Start, who: id, epoch });
         }

@@ -208,6 +208,35 @@ fn two_people_chat_and_hear_when_the_server_goes() {
 }
 
 #[test]
+fn reliable_chat_is_acked_and_says_what_was_not_delivered() {
+    let (mut server, address) = serve(&[]);
+    let mut ann = start(&["chat", &address.to_string(), "--reliable", "--heartbeat", "100ms"]);
+    wait_for(&server.errors, "joined");
+    ann.types("is this on?");
+    wait_for(&ann.output, "is this on?. from 127.0.0.1:");
+    // A plain client that acks by hand, after it has heard the same text twice.
+    let slow = client(address);
+    slow.send(b"^join reliable^").unwrap();
+    wait_for(&server.errors, &format!("{} joined", slow.local_addr().unwrap()));
+    ann.types("hello");
+    let first = hears(&slow);
+    assert!(first.starts_with(b"^msg 0^hello. from 127.0.0.1:"), "{first:?}");
+    assert_eq!(hears(&slow), first, "it comes again until it is acked");
+    slow.send(b"^ack 0^").unwrap();
+    // A text that is numbered is acked always and told once.
+    slow.send(b"^msg 0^twice").unwrap();
+    slow.send(b"^msg 0^twice").unwrap();
+    wait_for(&ann.output, "twice. from");
+    wait_for(&server.errors, "told already");
+    server.types("stats");
+    let count = |name: &str, server: &Running| {
+        wait_for(&server.output, name).split_whitespace().last().unwrap().parse::<u32>().unwrap()
+    };
+    assert_eq!(count("texts_repeated_total", &server), 1);
+    assert!(count("texts_acked_total", &server) >= 1);
+}
+
+#[test]
 fn chat_notices_a_server_that_was_never_there() {
     let nowhere = crate::support::free_address().to_string();
     let chat = start(&["chat", &nowhere, "--heartbeat", "100ms"]);

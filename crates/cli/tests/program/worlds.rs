@@ -81,3 +81,40 @@ fn crash_wave_on_a_small_scale() {
     share_agrees("delivery_ratio", &sim, &net, net.get("deliveries_expected"));
     detection_agrees(&sim, &net, 1.0);
 }
+
+#[test]
+fn acks_on_a_small_scale() {
+    let settings = [
+        "group.people.clients=20",
+        "group.people.chat.rate=0.5",
+        "group.people.heartbeat.every=300ms",
+        "warmup=2s",
+        "duration=2s",
+        "drain=6s",
+        "swarm.lateness_limit=10s",
+    ];
+    let (sim, net) = both("acks.toml", &settings);
+    assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
+    for name in ["chat_sent", "deliveries_expected"] {
+        assert_eq!(sim.get(name), net.get(name), "{name}");
+    }
+    for summary in [&sim, &net] {
+        assert!(summary.get("up_retransmitted") > 0.0 && summary.get("down_retransmitted") > 0.0);
+        // Few are still waiting for their fifth try when the run ends.
+        assert!(summary.get("delivery_ratio") > 0.98, "{}", summary.get("delivery_ratio"));
+    }
+}
+
+#[test]
+fn dead_server_on_a_small_scale() {
+    let settings = ["group.clients.clients=200", "swarm.lateness_limit=10s"];
+    let (sim, net) = both("dead-server.toml", &settings);
+    let late = net.lateness_max();
+    for name in ["server_detection_mean_s", "server_detection_max_s"] {
+        let (a, b) = (sim.get(name), net.get(name));
+        // The phases of the server's heartbeats are the same; they begin when a client is heard.
+        assert!((a - b).abs() <= 0.05 + late, "{name}: sim {a}, net {b}");
+    }
+    assert_eq!((sim.get("server_mistakes"), net.get("server_mistakes")), (0.0, 0.0));
+    assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
+}

@@ -1,0 +1,136 @@
+//! What one sender has sent to one peer and waits to see acked. Bounded: whoever is too slow loses
+//! its oldest, never others' memory.
+
+use std::collections::VecDeque;
+
+use skipbeat_core::Time;
+
+use crate::Rto;
+
+/// How many wait at most; one more gives the oldest up.
+const ROOM: usize = 256;
+/// How often something is sent before it is given up.
+const TRIES: u32 = 8;
+
+/// Numbered things that wait for their acks.
+#[derive(Clone, Debug)]
+pub struct Outbox<T> {
+    waiting: VecDeque<Waiting<T>>,
+    rto: Rto,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting<T> {
+    number: u32,
+    item: T,
+    sent: Time,
+    due: Time,
+    tries: u32,
+}
+
+/// What became of something that waited for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue<T> {
+    /// It is to be sent again.
+    Again(u32, T),
+    /// It was sent often enough.
+    GivenUp(T),
+}
+
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Outbox { waiting: VecDeque::new(), rto: Rto::default() }
+    }
+}
+
+impl<T: Clone> Outbox<T> {
+    /// Something is sent for the first time. Where there is no room the oldest is given up, which
+    /// is returned.
+    pub fn send(&mut self, now: Time, number: u32, item: T) -> Option<T> {
+        let oldest = if self.waiting.len() == ROOM {
+            self.waiting.pop_front().map(|w| w.item)
+        } else {
+            None
+        };
+        let due = now + self.rto.wait(1);
+        self.waiting.push_back(Waiting { number, item, sent: now, due, tries: 1 });
+        oldest
+    }
+
+    /// An ack came; gives what it is for, if that waits.
+    pub fn ack(&mut self, now: Time, number: u32) -> Option<T> {
+        let place = self.waiting.iter().position(|waiting| waiting.number == number)?;
+        let Waiting { item, sent, tries, .. } = self.waiting.remove(place)?;
+        if tries == 1 {
+            self.rto.sample(now.since(sent));
+        }
+        Some(item)
+    }
+
+    /// When [`Outbox::overdue`] has something.
+    pub fn next_due(&self) -> Option<Time> {
+        self.waiting.iter().map(|waiting| waiting.due).min()
+    }
+
+    /// The next thing whose ack is overdue at `now`.
+    pub fn overdue(&mut self, now: Time) -> Option<Overdue<T>> {
+        let place = self.waiting.iter().position(|waiting| waiting.due <= now)?;
+        if self.waiting[place].tries >= TRIES {
+            return self.waiting.remove(place).map(|waiting| Overdue::GivenUp(waiting.item));
+        }
+        let waiting = &mut self.waiting[place];
+        waiting.tries += 1;
+        waiting.due = now + self.rto.wait(waiting.tries);
+        Some(Overdue::Again(waiting.number, waiting.item.clone()))
+    }
+
+    /// Gives everything up.
+    pub fn abandon(&mut self) -> impl Iterator<Item = T> + use<'_, T> {
+        self.waiting.drain(..).map(|waiting| waiting.item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skipbeat_core::Span;
+
+    #[test]
+    fn what_is_not_acked_is_sent_again_with_backoff_and_given_up() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.send(Time::ZERO, 7, "hi"), None);
+        let mut waits = Vec::new();
+        let mut last = Time::ZERO;
+        let given_up = loop {
+            let due = outbox.next_due().unwrap();
+            waits.push(due.since(last).seconds());
+            last = due;
+            match outbox.overdue(due) {
+                Some(Overdue::Again(7, "hi")) => {}
+                other => break other,
+            }
+        };
+        assert_eq!(given_up, Some(Overdue::GivenUp("hi")));
+        assert_eq!(waits, [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
+        assert_eq!(outbox.next_due(), None);
+    }
+
+    #[test]
+    fn an_ack_settles_and_teaches_the_timeout() {
+        let mut outbox = Outbox::default();
+        outbox.send(Time::ZERO, 0, 'a');
+        let at = |millis| Time::ZERO + Span::from_millis(millis);
+        assert_eq!((outbox.ack(at(100), 0), outbox.ack(at(100), 0)), (Some('a'), None));
+        outbox.send(at(1000), 1, 'b');
+        // SRTT 100, RTTVAR 50.
+        assert_eq!(outbox.next_due(), Some(at(1300)));
+    }
+
+    #[test]
+    fn without_room_the_oldest_is_given_up() {
+        let mut outbox = Outbox::default();
+        let lost: Vec<u32> =
+            (0..ROOM as u32 + 3).filter_map(|n| outbox.send(Time::ZERO, n, n)).collect();
+        assert_eq!(lost, [0, 1, 2]);
+    }
+}
