@@ -8,6 +8,7 @@ use skipbeat_core::Direction;
 use skipbeat_link::{LinkOptions, Reorder};
 use skipbeat_measure::{DatagramTally, Figures, PathTally, Results};
 use skipbeat_scenario::{Plan, Target};
+use skipbeat_swarm::Acks;
 
 const BOLD: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -138,6 +139,21 @@ fn outcome(plan: &Plan, results: &Results) -> String {
     });
     row("  lasting, mean", &|x| seconds(f(x, "mistake_duration_mean_s")));
     row("query accuracy", &|x| percent(f(x, "query_accuracy")));
+    if plan.groups.iter().any(|group| group.behaviour.acks != Acks::None) {
+        row("sent again, up / down", &|x| {
+            let (up, down) = (f(x, "up_retransmitted"), f(x, "down_retransmitted"));
+            format!("{} / {}", count(up), count(down))
+        });
+        row("given up", &|x| count(f(x, "given_up")));
+        row("datagrams per delivery", &|x| {
+            f(x, "datagrams_per_delivery").map_or(UNKNOWN.to_owned(), |n| format!("{n:.3}"))
+        });
+    }
+    if plan.server.options.heartbeat.by_server() {
+        row("server taken for gone", &|x| count(f(x, "server_mistakes")));
+        row("dead server noticed, mean", &|x| seconds(f(x, "server_detection_mean_s")));
+        row("dead server noticed, last", &|x| seconds(f(x, "server_detection_max_s")));
+    }
     row("server received / s", &|x| count(f(x, "server_rx_per_s")));
     row("server sent / s", &|x| count(f(x, "server_tx_per_s")));
     let rows: Vec<Vec<String>> = rows;

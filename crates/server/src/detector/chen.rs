@@ -16,7 +16,7 @@ pub(super) struct Estimator {
     /// `A_i - ηi`: how far each heartbeat was off its place on the sender's grid.
     offsets: SamplesByPeer,
     /// One above the highest number that arrived.
-    next: Vec<u32>,
+    next: Vec<u64>,
 }
 
 impl Estimator {
@@ -34,12 +34,14 @@ impl Estimator {
     /// nothing of the next.
     pub(super) fn take(&mut self, now: Time, peer: PeerId, number: u32) -> bool {
         let next = &mut self.next[peer as usize];
+        let number = u64::from(number);
         if number < *next {
             return false;
         }
         *next = number + 1;
         let place = i128::from(self.every.nanos()) * i128::from(number);
-        let offset = i128::from(now.nanos()) - place;
+        // Absurd numbers make absurd offsets, for the peer that sends them alone.
+        let offset = (i128::from(now.nanos()) - place).max(i64::MIN.into());
         self.offsets.of(peer).add(offset as i64, self.window);
         true
     }
@@ -47,7 +49,7 @@ impl Estimator {
     /// When the next heartbeat is expected, where any numbered one came.
     pub(super) fn expected(&self, peer: PeerId) -> Option<Time> {
         let offsets = self.offsets.get(peer);
-        let place = self.every.nanos() as f64 * f64::from(self.next[peer as usize]);
+        let place = self.every.nanos() as f64 * self.next[peer as usize] as f64;
         (!offsets.is_empty()).then(|| Time::from_nanos((offsets.mean() + place) as u64))
     }
 
