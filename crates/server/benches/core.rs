@@ -1,11 +1,15 @@
-//! What the server core costs by itself: one heartbeat, one broadcast to a thousand members.
+//! What the server core costs by itself: one heartbeat, with each detector; one text to a thousand
+//! members, plain and acked.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_server::{Effects, Note, Options, PeerId, Sending, Server, Settled};
+use skipbeat_protocol::Up;
+use skipbeat_server::{
+    Adaptive, DetectorOptions, Effects, Note, Options, PeerId, Phi, Sending, Server, Settled, Tail,
+};
 
 const MEMBERS: u32 = 1_000;
 
@@ -66,5 +70,79 @@ fn core(c: &mut Criterion) {
     black_box(out.0);
 }
 
-criterion_group!(benches, core);
+/// Every member beats once in five seconds.
+fn detectors(c: &mut Criterion) {
+    let every = Span::from_secs(5);
+    let phi = Phi {
+        threshold: 8.0,
+        tail: Tail::Normal,
+        window: 1000,
+        min_deviation: Span::from_millis(100),
+        pause: Span::ZERO,
+        every,
+    };
+    let adaptive = Adaptive { every, window: 100, margin: Span::from_secs(1) };
+    let mut group = c.benchmark_group("one heartbeat of 1,000 members");
+    for (name, detector) in [
+        ("timeout", DetectorOptions::Timeout),
+        ("missed", DetectorOptions::Missed { misses: 3, every }),
+        ("phi", DetectorOptions::Phi(phi)),
+        ("chen", DetectorOptions::Chen(adaptive)),
+        ("bertier", DetectorOptions::Bertier(adaptive)),
+    ] {
+        let mut out = Expand::default();
+        let mut server = Server::new(Options { detector, ..Options::default() }, Seed(1));
+        let (mut now, mut beat) = (Time::ZERO, 0u32);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let peer = beat % MEMBERS;
+                let up = Up::Heartbeat(Some(beat / MEMBERS));
+                server.handle(now, peer, address(peer), black_box(up), &mut out);
+                if server.next_deadline().is_some_and(|at| at <= now) {
+                    server.advance(now, &mut out);
+                }
+                beat = beat.wrapping_add(1);
+                now += Span::from_millis(5);
+            });
+        });
+        black_box(out.0);
+    }
+    group.finish();
+}
+
+/// A text to a thousand members, plain, and numbered with an ack from each.
+fn acks(c: &mut Criterion) {
+    let mut group = c.benchmark_group("one text to 1,000 members");
+    group.throughput(Throughput::Elements(MEMBERS.into()));
+    for (name, join, acked) in [("plain", &b"^hb^"[..], false), ("acked", b"^join reliable^", true)]
+    {
+        let mut out = Expand::default();
+        let mut server = Server::new(Options::default(), Seed(1));
+        for peer in 0..MEMBERS {
+            server.handle_datagram(Time::ZERO, peer, address(peer), join, &mut out);
+        }
+        let mut number = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                server.handle(
+                    Time::ZERO,
+                    1,
+                    address(1),
+                    Up::Chat(black_box(&[b'x'; 64])),
+                    &mut out,
+                );
+                if acked {
+                    for peer in 0..MEMBERS {
+                        server.handle(Time::ZERO, peer, address(peer), Up::Ack(number), &mut out);
+                    }
+                    number += 1;
+                }
+            });
+        });
+        black_box(out.0);
+    }
+    group.finish();
+}
+
+criterion_group!(benches, core, detectors, acks);
 criterion_main!(benches);
