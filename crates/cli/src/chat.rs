@@ -55,6 +55,8 @@ pub(crate) fn chat(options: &ChatOptions) -> anyhow::Result<Exit> {
         last_heartbeat: None,
         server: Server::There,
         acks: options.reliable.then(Acks::default),
+        cookie: None,
+        joins: options.join,
         out: Vec::new(),
     };
     notice(&format!("chatting with {}; quit leaves", options.server));
@@ -100,6 +102,10 @@ struct Client {
     server: Server,
     /// Where acks are wanted.
     acks: Option<Acks>,
+    /// What proves our address to a server that demands it.
+    cookie: Option<u64>,
+    /// Whether heartbeats are explicit joins.
+    joins: bool,
     out: Vec<u8>,
 }
 
@@ -124,6 +130,16 @@ impl Client {
                 Err(TryRecvError::Empty) => return Ok(true),
                 Err(TryRecvError::Disconnected) => return Ok(false),
             }
+        }
+    }
+
+    /// A heartbeat, which asks for what this client wants and proves what it must.
+    fn beat(&self) -> Up<'static> {
+        let (reliable, cookie) = (self.acks.is_some(), self.cookie);
+        if self.joins || reliable || cookie.is_some() {
+            Up::Join { reliable, cookie }
+        } else {
+            Up::Heartbeat(None)
         }
     }
 
@@ -168,6 +184,11 @@ impl Client {
                         let acks = self.acks.as_mut();
                         acks.and_then(|acks| acks.outbox.ack(now, number));
                     }
+                    Down::Cookie(cookie) => {
+                        self.cookie = Some(cookie);
+                        self.send(self.beat())?;
+                    }
+                    Down::Welcome => notice("the server let us in"),
                     Down::Message { number, rest } => {
                         self.find();
                         self.send(Up::Ack(number))?;
@@ -194,8 +215,7 @@ impl Client {
         }
         if now >= self.next_beat {
             self.next_beat = now + self.beat_every;
-            let beat = if self.acks.is_some() { Up::JoinReliable } else { Up::Heartbeat(None) };
-            self.send(beat)?;
+            self.send(self.beat())?;
         }
         self.say_again()
     }

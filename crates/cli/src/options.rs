@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use skipbeat_core::Span;
 use skipbeat_scenario::{Setting, read_value};
-use skipbeat_server::{DetectorOptions, Heartbeat, Rejoin, Sweep};
+use skipbeat_server::{Admission, DetectorOptions, Heartbeat, Rejoin, Sweep};
 
 /// The wind tunnel for UDP servers that keep their clients alive by heartbeat.
 #[derive(Parser)]
@@ -70,6 +70,22 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) max_datagram: u32,
 
+    /// Who may become a member: open (anybody) or cookie (who proves its address)
+    #[arg(long, value_name = "WHO", default_value = "open", value_parser = read_value::<Admission>)]
+    pub(crate) admission: Admission,
+
+    /// The most members at a time [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_members: Option<u32>,
+
+    /// The most texts per second of each member [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub(crate) max_rate: Option<f64>,
+
+    /// The most texts per second of all members together [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub(crate) max_total_rate: Option<f64>,
+
     /// Serve Prometheus text over HTTP at this address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<SocketAddr>,
@@ -77,6 +93,11 @@ pub(crate) struct ServeOptions {
     /// No log lines
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && *rate <= 1e9);
+    rate.ok_or_else(|| "expected a number above 0 and up to 1e9".to_owned())
 }
 
 #[derive(Args)]
@@ -88,6 +109,10 @@ pub(crate) struct ChatOptions {
     /// How often to beat
     #[arg(long, value_name = "SPAN", default_value = "5s")]
     pub(crate) heartbeat: Span,
+
+    /// Join explicitly: for servers that demand proof of the address, or whose rejoin is sticky
+    #[arg(long)]
+    pub(crate) join: bool,
 
     /// Ask for acks in both directions: texts are sent again until they arrive
     #[arg(long)]

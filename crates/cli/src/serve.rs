@@ -1,5 +1,6 @@
 //! `skipbeat serve`: the chat server with a console on standard input and a log on standard error.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, Write, stderr, stdin};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use skipbeat_core::{Seed, Span, Time};
 use skipbeat_net::{LiveServer, Stats};
-use skipbeat_server::{Note, Options};
+use skipbeat_server::{Limits, Note, Options, Rate};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -29,9 +30,17 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
         sweep: options.sweep,
         rejoin: options.rejoin,
         max_datagram: options.max_datagram as usize,
+        admission: options.admission,
+        limits: Limits {
+            members: options.max_members,
+            per_client: options
+                .max_rate
+                .map(|rate| Rate { rate, burst: (2.0 * rate).ceil() as u32 }),
+            total: options.max_total_rate.map(|rate| Rate { rate, burst: rate.ceil() as u32 }),
+        },
     };
     let interrupt = Interrupt::listen()?;
-    let server = Arc::new(LiveServer::start(options.listen, core, Seed(0))?);
+    let server = Arc::new(LiveServer::start(options.listen, core, secret())?);
     if let Some(address) = options.metrics {
         let source = Arc::clone(&server);
         let address = prometheus::serve(address, move || source.stats().ok())?;
@@ -56,6 +65,11 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
     log(&server, options.quiet);
     say("stopped");
     Ok(Exit::Pass)
+}
+
+/// A seed that nobody can guess: it is the secret of the cookies.
+fn secret() -> Seed {
+    Seed(RandomState::new().build_hasher().finish())
 }
 
 /// Lines of standard input, as they come.

@@ -12,7 +12,7 @@ use skipbeat_link::{Links, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot, Recorder};
 use skipbeat_protocol::{Down, Tag};
 use skipbeat_scenario::Plan;
-use skipbeat_server::{Note, Sweep};
+use skipbeat_server::{Admission, Note, Sweep};
 use skipbeat_swarm::{Acks, Act, Effects, Heard, Opinion, Settled, Swarm};
 
 use crate::clock::Clock;
@@ -44,8 +44,10 @@ enum Load {
     /// What a client says, but texts.
     Heartbeat(Option<u32>),
     Ack(u32),
-    Join,
-    JoinReliable,
+    Join {
+        reliable: bool,
+        cookie: Option<u64>,
+    },
     Quit,
     /// A client's text, numbered where it wants an ack.
     Chat {
@@ -66,9 +68,7 @@ impl Load {
     fn message(self) -> Option<MessageSlot> {
         match self {
             Load::Chat { message, .. } | Load::FromServer { message, .. } => message,
-            Load::Heartbeat(_) | Load::Ack(_) | Load::Join | Load::JoinReliable | Load::Quit => {
-                None
-            }
+            Load::Heartbeat(_) | Load::Ack(_) | Load::Join { .. } | Load::Quit => None,
         }
     }
 
@@ -77,8 +77,7 @@ impl Load {
         match self {
             Load::Heartbeat(number) => Some(Act::Heartbeat(number)),
             Load::Ack(number) => Some(Act::Ack(number)),
-            Load::Join => Some(Act::Join),
-            Load::JoinReliable => Some(Act::JoinReliable),
+            Load::Join { reliable, cookie } => Some(Act::Join { reliable, cookie }),
             Load::Quit => Some(Act::Quit),
             Load::Chat { seq, planned, size, numbered, .. } => {
                 let message = MessageId { sender, seq };
@@ -142,6 +141,7 @@ impl Tunnel {
             flying_up: Calendar::new(),
             flying_down: Calendar::new(),
             answers: plan.server.options.heartbeat.by_server()
+                || plan.server.options.admission == Admission::Cookie
                 || plan.groups.iter().any(|group| group.behaviour.acks != Acks::None),
             scratch: Vec::new(),
             roster,
@@ -181,7 +181,8 @@ impl Tunnel {
             Down::Heartbeat(number) => Some(Heard::Heartbeat(number)),
             Down::Message { number, .. } => Some(Heard::Message(number)),
             Down::Ack(number) => Some(Heard::Ack(number)),
-            Down::Bye | Down::Chat { .. } | Down::Foreign(_) => None,
+            Down::Cookie(cookie) => Some(Heard::Cookie(cookie)),
+            Down::Welcome | Down::Bye | Down::Chat { .. } | Down::Foreign(_) => None,
         };
         let load = Load::FromServer { heard, message };
         self.launch(direction, client, verdict, load);
@@ -333,8 +334,7 @@ impl Effects for Tunnel {
         let load = match act {
             Act::Heartbeat(number) => Load::Heartbeat(number),
             Act::Ack(number) => Load::Ack(number),
-            Act::Join => Load::Join,
-            Act::JoinReliable => Load::JoinReliable,
+            Act::Join { reliable, cookie } => Load::Join { reliable, cookie },
             Act::Quit => {
                 if let Some(outside) = self.outside.as_mut().filter(|_| verdict.arrival.is_ok()) {
                     outside.quits(planned, client);

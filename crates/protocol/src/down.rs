@@ -3,10 +3,13 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use crate::up::{numbered, split_message, write_numbered};
+use crate::up::{numbered, read_cookie, split_message, write_numbered};
 
 /// The server stops.
 pub const BYE: &[u8] = b"bye";
+
+/// The client is admitted.
+pub const WELCOME: &[u8] = b"^welcome^";
 
 const FROM: &[u8] = b". from ";
 
@@ -33,6 +36,10 @@ pub enum Down<'a> {
         /// `TEXT. from IP:PORT`.
         rest: &'a [u8],
     },
+    /// `^cookie HEX^`: what a client has to say to prove its address.
+    Cookie(u64),
+    /// `^welcome^`: the proof was right, the client is a member.
+    Welcome,
     /// Something else, from a server that is not ours.
     Foreign(&'a [u8]),
 }
@@ -48,6 +55,13 @@ impl<'a> Down<'a> {
         }
         if let Some(number) = numbered(datagram.trim_ascii(), b"^ack ") {
             return Down::Ack(number);
+        }
+        if datagram.trim_ascii() == WELCOME {
+            return Down::Welcome;
+        }
+        let cookie = datagram.trim_ascii().strip_prefix(b"^cookie ");
+        if let Some(cookie) = cookie.and_then(|c| read_cookie(c.strip_suffix(b"^")?)) {
+            return Down::Cookie(cookie);
         }
         if let Some((number, rest)) = split_message(datagram) {
             return Down::Message { number, rest };
@@ -74,6 +88,13 @@ pub fn write_chat(text: &[u8], from: SocketAddr, out: &mut Vec<u8>) {
 pub fn write_heartbeat(number: u32, out: &mut Vec<u8>) {
     out.clear();
     write_numbered("hb", number, out);
+}
+
+/// Puts `^cookie HEX^` into `out`, which is emptied first; 36 bits of the cookie count: a
+/// `^join^` of six bytes may be answered with eighteen.
+pub fn write_cookie(cookie: u64, out: &mut Vec<u8>) {
+    out.clear();
+    write!(out, "^cookie {:09x}^", cookie & 0xf_ffff_ffff).expect("a Vec takes every write");
 }
 
 /// Puts `^ack N^` into `out`, which is emptied first.
@@ -119,6 +140,10 @@ mod tests {
             prop_assert_eq!(Down::parse(&bytes), Down::Heartbeat(number));
             write_ack(number, &mut bytes);
             prop_assert_eq!(Down::parse(&bytes), Down::Ack(number));
+            write_cookie(u64::from(number) << 4, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Cookie(u64::from(number) << 4));
+            // A stranger's `^join^` earns no more than three times its bytes.
+            prop_assert!(bytes.len() <= 3 * crate::JOIN.len());
             write_message(number, b"a^b. from me", &mut bytes);
             let rest = b"a^b. from me";
             prop_assert_eq!(Down::parse(&bytes), Down::Message { number, rest });

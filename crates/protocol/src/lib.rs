@@ -8,7 +8,9 @@ mod down;
 mod tag;
 mod up;
 
-pub use down::{BYE, Down, write_ack, write_chat, write_heartbeat, write_message};
+pub use down::{
+    BYE, Down, WELCOME, write_ack, write_chat, write_cookie, write_heartbeat, write_message,
+};
 pub use tag::Tag;
 pub use up::{HEARTBEAT, JOIN, QUIT, Refusal, Up};
 

@@ -9,9 +9,6 @@ pub const QUIT: &[u8] = b"quit";
 /// The client asks to be a member, also after it was evicted.
 pub const JOIN: &[u8] = b"^join^";
 
-/// As [`JOIN`], and numbered texts are wanted.
-const JOIN_RELIABLE: &[u8] = b"^join reliable^";
-
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Up<'a> {
@@ -20,10 +17,15 @@ pub enum Up<'a> {
     Heartbeat(Option<u32>),
     /// `quit`: leaves; surrounding white space does not matter.
     Quit,
-    /// `^join^`: joins explicitly, the only way back in where rejoining is sticky.
-    Join,
-    /// `^join reliable^`: joins explicitly and asks for numbered texts, which it will ack.
-    JoinReliable,
+    /// `^join^`: joins explicitly, the only way back in where rejoining is sticky. With
+    /// `reliable` it asks for numbered texts, which it will ack; with a cookie it proves its
+    /// address: `^join reliable^`, `^join COOKIE^`, `^join reliable COOKIE^`.
+    Join {
+        /// Whether numbered texts are wanted.
+        reliable: bool,
+        /// The cookie that the server gave, 36 bits as nine hexadecimal digits.
+        cookie: Option<u64>,
+    },
     /// `^ack N^`: the answer to the server's `^hb N^` or `^msg N^`.
     Ack(u32),
     /// `^msg N^TEXT`: a text that wants an ack.
@@ -46,6 +48,9 @@ pub enum Refusal {
 }
 
 impl<'a> Up<'a> {
+    /// `^join^`.
+    pub const JOIN: Up<'static> = Up::Join { reliable: false, cookie: None };
+
     /// Reads a datagram of at most `max` bytes.
     pub fn parse(datagram: &'a [u8], max: usize) -> Result<Self, Refusal> {
         if datagram.len() > max {
@@ -54,7 +59,7 @@ impl<'a> Up<'a> {
         Ok(match datagram.trim_ascii() {
             HEARTBEAT => Up::Heartbeat(None),
             QUIT => Up::Quit,
-            JOIN => Up::Join,
+            JOIN => Up::JOIN,
             command => {
                 let beat = numbered(command, b"^hb ").map(|n| Up::Heartbeat(Some(n)));
                 let ack = || numbered(command, b"^ack ").map(Up::Ack);
@@ -62,8 +67,7 @@ impl<'a> Up<'a> {
                     let (number, text) = split_message(datagram)?;
                     Some(Up::Message { number, text })
                 };
-                let reliable = || (command == JOIN_RELIABLE).then_some(Up::JoinReliable);
-                let read = beat.or_else(ack).or_else(message).or_else(reliable);
+                let read = beat.or_else(ack).or_else(message).or_else(|| read_join(command));
                 read.unwrap_or(Up::Chat(datagram))
             }
         })
@@ -80,9 +84,8 @@ impl<'a> Up<'a> {
                 write_numbered("msg", number, out);
                 out.extend_from_slice(text);
             }
-            Up::JoinReliable => out.extend_from_slice(JOIN_RELIABLE),
             Up::Quit => out.extend_from_slice(QUIT),
-            Up::Join => out.extend_from_slice(JOIN),
+            Up::Join { reliable, cookie } => write_join(reliable, cookie, out),
             Up::Chat(text) => out.extend_from_slice(text),
         }
     }
@@ -93,6 +96,30 @@ pub(crate) fn numbered(command: &[u8], start: &[u8]) -> Option<u32> {
     let digits = command.strip_prefix(start)?.strip_suffix(b"^")?;
     let decimal = digits.iter().all(u8::is_ascii_digit);
     decimal.then(|| std::str::from_utf8(digits).ok()?.parse().ok())?
+}
+
+fn read_join(command: &[u8]) -> Option<Up<'static>> {
+    let rest = command.strip_prefix(b"^join ")?.strip_suffix(b"^")?;
+    let (reliable, cookie) = match rest.strip_prefix(b"reliable") {
+        Some(b"") => return Some(Up::Join { reliable: true, cookie: None }),
+        Some(rest) => (true, rest.strip_prefix(b" ")?),
+        None => (false, rest),
+    };
+    Some(Up::Join { reliable, cookie: Some(read_cookie(cookie)?) })
+}
+
+fn write_join(reliable: bool, cookie: Option<u64>, out: &mut Vec<u8>) {
+    out.extend_from_slice(if reliable { b"^join reliable" } else { b"^join" });
+    if let Some(cookie) = cookie {
+        write!(out, " {cookie:09x}").expect("a Vec takes every write");
+    }
+    out.push(b'^');
+}
+
+/// Nine hexadecimal digits.
+pub(crate) fn read_cookie(digits: &[u8]) -> Option<u64> {
+    let hexadecimal = digits.len() == 9 && digits.iter().all(u8::is_ascii_hexdigit);
+    hexadecimal.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
 }
 
 /// The parts of `^msg N^TEXT`.
@@ -148,7 +175,17 @@ mod tests {
         fn every_numbered_command_is_read_as_written(number: u32) {
             let text = b"x^ y";
             let message = Up::Message { number, text };
-            for up in [Up::Heartbeat(Some(number)), Up::Ack(number), message, Up::JoinReliable] {
+            let join = |reliable, cookie| Up::Join { reliable, cookie };
+            let cookie = Some(u64::from(number) << 4 | 0xa);
+            for up in [
+                Up::Heartbeat(Some(number)),
+                Up::Ack(number),
+                message,
+                Up::JOIN,
+                join(true, None),
+                join(false, cookie),
+                join(true, cookie),
+            ] {
                 let mut written = Vec::new();
                 up.write(&mut written);
                 prop_assert_eq!(Up::parse(&written, usize::MAX), Ok(up));

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use skipbeat_core::Span;
 use skipbeat_link::LinkOptions;
-use skipbeat_server::{DetectorOptions, Heartbeat as Mechanism, Options, Rejoin, Sweep};
+use skipbeat_server::{
+    Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
+};
 use skipbeat_swarm::{Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
 use toml::Spanned;
 
@@ -47,6 +49,8 @@ struct ServerTable {
     heartbeat_every: Option<Spanned<Span>>,
     detector: Option<DetectorOptions>,
     crash_at: Option<Span>,
+    admission: Admission,
+    limits: Limits,
     timeout: Option<Spanned<Span>>,
     sweep: Option<Sweep>,
     rejoin: Option<Rejoin>,
@@ -215,6 +219,8 @@ fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, Scena
             timeout: table.timeout.map_or(ordinary.timeout, Spanned::into_inner),
             sweep: table.sweep.unwrap_or(ordinary.sweep),
             rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
+            admission: table.admission,
+            limits: table.limits,
             max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
         },
         receive_buffer: table.receive_buffer.map(|size| size.0),

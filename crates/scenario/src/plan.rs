@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
 use skipbeat_link::LinkOptions;
-use skipbeat_server::{Heartbeat, Options, Rejoin, Sweep};
+use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
 use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
 
 use crate::{ScenarioError, Setting, document};
@@ -237,6 +237,7 @@ impl Plan {
             // A server that is not ours would take `^join^` for a text.
             join_explicitly: self.server.options.rejoin == Rejoin::Sticky
                 && matches!(self.server.target, Target::BuiltIn { .. }),
+            prove_address: self.server.options.admission == Admission::Cookie,
             numbered: self.server.options.detector.wants_numbers(),
             clients_beat: self.server.options.heartbeat != Heartbeat::Server,
             server_timeout: (self.server.options.heartbeat.by_server())

@@ -12,11 +12,13 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod admission;
 mod detector;
 mod options;
 mod server;
 mod sweep;
 
+pub use admission::{Admission, Limits, Rate};
 pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};
 pub use options::{Heartbeat, Options, Rejoin, Sweep};
 pub use server::{Effects, Note, RefusalCause, Sending, Server, Settled};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{ScalarOrTable, Span};
 
-use crate::{DetectorOptions, Tail, quantile};
+use crate::{Admission, DetectorOptions, Limits, Tail, quantile};
 
 /// The `[server]` table as far as it concerns the server core.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -23,6 +23,10 @@ pub struct Options {
     pub rejoin: Rejoin,
     /// Longer datagrams are refused, in bytes.
     pub max_datagram: usize,
+    /// Who may become a member.
+    pub admission: Admission,
+    /// How much may be asked.
+    pub limits: Limits,
 }
 
 impl Options {
@@ -60,6 +64,8 @@ impl Default for Options {
             sweep: Sweep::Deadline,
             rejoin: Rejoin::Auto,
             max_datagram: skipbeat_protocol::MAX_DATAGRAM,
+            admission: Admission::Open,
+            limits: Limits::default(),
         }
     }
 }

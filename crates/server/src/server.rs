@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_protocol::{BYE, Refusal, Up, write_ack, write_chat, write_heartbeat, write_message};
+use skipbeat_protocol::{
+    BYE, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_heartbeat, write_message,
+};
 use skipbeat_reliable::Overdue;
 
 use crate::acks::Acks;
+use crate::admission::{Admission, Cookies, Meter, TooMuch};
 use crate::detector::{Detector, Sign, build};
 use crate::sweep::{Due, Timers};
 use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
@@ -74,6 +77,14 @@ pub enum RefusalCause {
     Evicted,
     /// `^ack N^` from someone who is no member.
     AckOfStranger,
+    /// It has not proved its address. Where it asked to join, it was told its cookie.
+    NoProof,
+    /// There are as many members as there may be.
+    Full,
+    /// Its sender says more than it may.
+    TooFast,
+    /// All together say more than they may.
+    Overload,
 }
 
 impl RefusalCause {
@@ -84,6 +95,10 @@ impl RefusalCause {
             RefusalCause::QuitOfStranger => "quit-of-stranger",
             RefusalCause::Evicted => "evicted",
             RefusalCause::AckOfStranger => "ack-of-stranger",
+            RefusalCause::NoProof => "no-proof",
+            RefusalCause::Full => "full",
+            RefusalCause::TooFast => "too-fast",
+            RefusalCause::Overload => "overload",
         }
     }
 }
@@ -102,12 +117,17 @@ pub struct Server {
     detector: Box<dyn Detector>,
     timers: Timers,
     acks: Acks,
+    cookies: Cookies,
+    /// The peer whose proof is being looked at.
+    admitted: Option<PeerId>,
+    meter: Meter,
     text: Vec<u8>,
     numbered: Vec<u8>,
 }
 
 impl Server {
-    /// A server without members. The seed draws the phases of sweeps and heartbeats.
+    /// A server without members. The seed draws the phases of sweeps and heartbeats and is the
+    /// secret of the cookies.
     pub fn new(options: Options, seed: Seed) -> Self {
         Server {
             timers: Timers::new(&options, seed),
@@ -118,6 +138,9 @@ impl Server {
             last_seen: Vec::new(),
             numbers: Vec::new(),
             acks: Acks::default(),
+            cookies: Cookies::new(seed),
+            admitted: None,
+            meter: Meter::default(),
             text: Vec::new(),
             numbered: Vec::new(),
         }
@@ -178,33 +201,20 @@ impl Server {
                 self.refresh(now, peer, sign, out);
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
-            Up::Join => {
-                self.banished.remove(peer);
-                self.acks.forget_sequence(peer);
-                self.refresh(now, peer, Sign::Other, out);
-            }
-            Up::JoinReliable => {
-                self.banished.remove(peer);
-                if !self.members.contains(peer) {
-                    self.acks.forget_sequence(peer);
-                }
-                if self.refresh(now, peer, Sign::Other, out) {
-                    self.acks.want(peer);
-                }
-            }
+            Up::Join { reliable, cookie } => self.join(now, peer, from, reliable, cookie, out),
             Up::Quit if self.members.remove(peer) => {
                 out.note(peer, Note::Quit);
                 self.give_up(peer, out);
             }
             Up::Quit => out.note(peer, Note::Refused(RefusalCause::QuitOfStranger)),
             Up::Chat(text) => {
-                if !self.refresh(now, peer, Sign::Other, out) {
-                    return;
+                if self.refresh(now, peer, Sign::Other, out) && self.allows_text(now, peer, out) {
+                    self.tell_all(now, text, from, out);
                 }
-                self.tell_all(now, text, from, out);
             }
             Up::Message { number, text } => {
-                if !self.refresh(now, peer, Sign::Other, out) {
+                // What is too much is not acked: it may come again when there is room.
+                if !self.refresh(now, peer, Sign::Other, out) || !self.allows_text(now, peer, out) {
                     return;
                 }
                 write_ack(number, &mut self.text);
@@ -328,18 +338,77 @@ impl Server {
         self.members = ClientSet::new();
     }
 
+    /// An explicit join, with whatever proof is demanded.
+    fn join(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        from: SocketAddr,
+        reliable: bool,
+        cookie: Option<u64>,
+        out: &mut impl Effects,
+    ) {
+        let was_member = self.members.contains(peer);
+        if self.options.admission == Admission::Cookie && !was_member {
+            if !cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie)) {
+                write_cookie(self.cookies.make(now, from), &mut self.text);
+                out.send(peer, &self.text, Sending::Once);
+                out.note(peer, Note::Refused(RefusalCause::NoProof));
+                return;
+            }
+            self.admitted = Some(peer);
+        }
+        self.banished.remove(peer);
+        if !was_member {
+            self.acks.forget_sequence(peer);
+        }
+        if self.refresh(now, peer, Sign::Other, out) {
+            if reliable {
+                self.acks.want(peer);
+            }
+            if self.options.admission == Admission::Cookie && !was_member {
+                out.send(peer, WELCOME, Sending::Once);
+            }
+        }
+        self.admitted = None;
+    }
+
+    /// Whether a text of a member is within the limits.
+    fn allows_text(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) -> bool {
+        let cause = match self.meter.text(now, peer, &self.options.limits) {
+            Ok(()) => return true,
+            Err(TooMuch::OfPeer) => RefusalCause::TooFast,
+            Err(TooMuch::OfAll) => RefusalCause::Overload,
+        };
+        out.note(peer, Note::Refused(cause));
+        false
+    }
+
+    /// Why a stranger may not become a member now, if so.
+    fn barred(&self, peer: PeerId) -> Option<RefusalCause> {
+        let Options { rejoin, admission, limits, .. } = &self.options;
+        if *admission == Admission::Cookie && self.admitted != Some(peer) {
+            return Some(RefusalCause::NoProof);
+        }
+        if *rejoin == Rejoin::Sticky && self.banished.contains(peer) {
+            return Some(RefusalCause::Evicted);
+        }
+        let full = limits.members.is_some_and(|most| self.members.len() >= most);
+        full.then_some(RefusalCause::Full)
+    }
+
     /// A sign of life: joins or refreshes. Says whether `peer` is a member now.
     fn refresh(&mut self, now: Time, peer: PeerId, sign: Sign, out: &mut impl Effects) -> bool {
         let index = peer as usize;
-        if index >= self.last_seen.len() {
-            self.last_seen.resize(index + 1, Time::ZERO);
-        }
         if self.members.contains(peer) {
             self.detector.alive(now, peer, sign);
         } else {
-            if self.options.rejoin == Rejoin::Sticky && self.banished.contains(peer) {
-                out.note(peer, Note::Refused(RefusalCause::Evicted));
+            if let Some(cause) = self.barred(peer) {
+                out.note(peer, Note::Refused(cause));
                 return false;
+            }
+            if index >= self.last_seen.len() {
+                self.last_seen.resize(index + 1, Time::ZERO);
             }
             self.members.insert(peer);
             self.detector.join(now, peer, sign);

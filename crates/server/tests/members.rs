@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_server::{
-    Effects, Heartbeat, Note, Options, PeerId, RefusalCause, Rejoin, Sending, Server, Settled,
-    Sweep,
+    Admission, Effects, Heartbeat, Limits, Note, Options, PeerId, Rate, RefusalCause, Rejoin,
+    Sending, Server, Settled, Sweep,
 };
 
 /// Writes down every effect.
@@ -200,6 +200,7 @@ fn a_numbered_text_is_acked_always_and_told_once() {
     assert_eq!(room.log.notes[2..], [(1, Note::Repeated), (1, Note::Repeated)]);
     // An older number that was never seen is new; a fresh start makes all numbers new.
     room.says(4, 1, b"^msg 3^late");
+    room.says(5, 1, b"quit");
     room.says(5, 1, b"^join^");
     room.says(6, 1, b"^msg 5^again");
     assert_eq!(room.log.broadcasts.len(), 3);
@@ -245,4 +246,53 @@ fn a_slow_reader_holds_no_more_than_its_share_and_loses_its_oldest() {
     // Leaving gives up the rest.
     room.says(2, 1, b"quit");
     assert_eq!(room.log.settled.len(), 300);
+}
+
+#[test]
+fn with_cookies_nobody_joins_without_proof_and_none_is_kept_before() {
+    let options = Options { admission: Admission::Cookie, ..Options::default() };
+    let mut room = Room::new(options);
+    room.says(0, 1, b"^hb^");
+    room.says(1, 1, b"hello");
+    room.says(2, 1, b"^join^");
+    let refused = (1, Note::Refused(RefusalCause::NoProof));
+    assert_eq!(room.log.notes, [refused, refused, refused]);
+    let [(1, cookie)] = &room.log.sent[..] else { panic!("one cookie, for the join alone") };
+    assert!(cookie.starts_with(b"^cookie ") && cookie.len() <= 3 * b"^join^".len());
+    let join = [b"^join ", &cookie[8..]].concat();
+    // Somebody else's cookie does not help.
+    room.says(3, 2, &join);
+    assert!(room.server.members().is_empty());
+    room.says(4, 1, &join);
+    room.says(5, 1, b"hello");
+    assert_eq!(room.log.sent.last(), Some(&(1, b"^welcome^".to_vec())));
+    assert_eq!(room.log.broadcasts, [(b"hello. from 127.0.0.1:4001".to_vec(), vec![1])]);
+    // As a heartbeat it is not answered again.
+    let answers = room.log.sent.len();
+    room.says(6, 1, &join);
+    assert_eq!(room.log.sent.len(), answers);
+}
+
+#[test]
+fn limits_refuse_with_their_cause() {
+    let limits = Limits {
+        members: Some(2),
+        per_client: Some(Rate { rate: 1.0, burst: 2 }),
+        total: Some(Rate { rate: 1.0, burst: 3 }),
+    };
+    let mut room = Room::new(Options { limits, ..Options::default() });
+    for peer in 1..=3 {
+        room.says(0, peer, b"^hb^");
+    }
+    assert_eq!(room.log.notes[2], (3, Note::Refused(RefusalCause::Full)));
+    room.log.notes.clear();
+    for (peer, text) in [(1, "a"), (1, "b"), (1, "c"), (2, "d"), (2, "e")] {
+        room.says(1, peer, text.as_bytes());
+    }
+    let refused = |peer, cause| (peer, Note::Refused(cause));
+    assert_eq!(
+        room.log.notes,
+        [refused(1, RefusalCause::TooFast), refused(2, RefusalCause::Overload)]
+    );
+    assert_eq!(room.log.broadcasts.len(), 3);
 }

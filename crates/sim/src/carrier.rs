@@ -154,11 +154,7 @@ impl Carrier {
                         server.handle(now, client, from, Up::Heartbeat(number), &mut out);
                     }
                     Act::Ack(number) => server.handle(now, client, from, Up::Ack(number), &mut out),
-                    Act::Join
-                    | Act::JoinReliable
-                    | Act::Quit
-                    | Act::Chat { .. }
-                    | Act::Message { .. } => {
+                    Act::Join { .. } | Act::Quit | Act::Chat { .. } | Act::Message { .. } => {
                         act.write(&mut text);
                         server.handle_datagram(now, client, from, &text, &mut out);
                     }
@@ -275,13 +271,15 @@ impl skipbeat_server::Effects for FromServer<'_> {
     fn send(&mut self, client: PeerId, payload: &[u8], sending: Sending) {
         let FromServer { carrier, now, message } = self;
         let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
-        let (heard, message) = match Down::parse(payload) {
-            Down::Heartbeat(number) => (Heard::Heartbeat(number), None),
-            Down::Ack(number) => (Heard::Ack(number), None),
+        let (says, message) = match Down::parse(payload) {
+            Down::Heartbeat(number) => (Says::Down(Heard::Heartbeat(number)), None),
+            Down::Ack(number) => (Says::Down(Heard::Ack(number)), None),
             Down::Message { number, rest } => {
-                (Heard::Message(number), message.or_else(|| carrier.message(rest)))
+                let message = message.or_else(|| carrier.message(rest));
+                (Says::Down(Heard::Message(number)), message)
             }
-            Down::Bye | Down::Chat { .. } | Down::Foreign(_) => return,
+            Down::Cookie(cookie) => (Says::Down(Heard::Cookie(cookie)), None),
+            Down::Welcome | Down::Bye | Down::Chat { .. } | Down::Foreign(_) => (Says::Text, None),
         };
         match sending {
             Sending::Once => {}
@@ -295,7 +293,6 @@ impl skipbeat_server::Effects for FromServer<'_> {
         carrier.recorder.record(now, event);
         if verdict.arrival.is_ok() {
             let uses = 1 + u32::from(verdict.copy.is_some());
-            let says = Says::Down(heard);
             let load = carrier.loads.add(Load { says, message, uses });
             carrier.schedule(direction, client, &verdict, load);
         }

@@ -84,3 +84,33 @@ fn crashes_and_evictions_give_up_what_they_leave_behind() {
     let results = run("both", 0.3, "churn = { crash = 0.01, leave = 0.01, rejoin_after = \"5s\" }");
     assert!(get(&results, "crashes") > 5.0 && get(&results, "given_up") > 0.0);
 }
+
+/// Whoever must prove its address gets in over a lossy link, and the ledger knows the price.
+#[test]
+fn clients_prove_their_addresses() {
+    let plan = Plan::parse(
+        "cookie.toml",
+        r#"
+        name = "cookie"
+        warmup = "60s"
+        duration = "200s"
+        [server]
+        admission = "cookie"
+        timeout = "20s"
+        [[group]]
+        name = "g"
+        clients = 50
+        acks = "both"
+        chat = { rate = 0.05 }
+        churn = { crash = 0.002, rejoin_after = "30s" }
+        up = { loss = 0.1, delay = "20ms" }
+        down = { loss = 0.1, delay = "20ms" }
+        "#,
+        &[],
+    );
+    let results = skipbeat_sim::run(&plan.unwrap(), &mut |_| true);
+    assert_eq!(results.doubts, []);
+    assert!(results.refusals["no-proof"] >= 50, "everybody is asked for proof");
+    assert!(get(&results, "query_accuracy") > 0.99);
+    assert!(get(&results, "delivery_ratio") > 0.98);
+}

@@ -31,9 +31,12 @@ pub enum Act {
     /// The answer to a heartbeat or a numbered text of the server.
     Ack(u32),
     /// An explicit join.
-    Join,
-    /// An explicit join that asks for numbered texts.
-    JoinReliable,
+    Join {
+        /// Whether it asks for numbered texts.
+        reliable: bool,
+        /// The proof of the address, where the client has one.
+        cookie: Option<u64>,
+    },
     /// `quit`.
     Quit,
     /// A text of `size` bytes with a tag.
@@ -60,8 +63,7 @@ impl Act {
         match self {
             Act::Heartbeat(number) => Up::Heartbeat(number).write(out),
             Act::Ack(number) => Up::Ack(number).write(out),
-            Act::Join => Up::Join.write(out),
-            Act::JoinReliable => Up::JoinReliable.write(out),
+            Act::Join { reliable, cookie } => Up::Join { reliable, cookie }.write(out),
             Act::Quit => Up::Quit.write(out),
             Act::Chat { tag, size } => tag.write(size, out),
             Act::Message { tag, size, .. } => {
@@ -82,6 +84,8 @@ pub enum Heard {
     Message(u32),
     /// The ack of the client's text of this number.
     Ack(u32),
+    /// What the client has to say to prove its address.
+    Cookie(u64),
 }
 
 /// How waiting for an ack ended.
@@ -113,6 +117,8 @@ pub struct SwarmOptions {
     pub run: u32,
     /// Whether clients that start again join explicitly (the server's rejoin is sticky).
     pub join_explicitly: bool,
+    /// Whether the server demands proof of the address: heartbeats are then joins with a cookie.
+    pub prove_address: bool,
     /// Whether heartbeats are numbered.
     pub numbered: bool,
     /// Whether clients beat all the time, or only while they do not hear from the server.
@@ -186,6 +192,8 @@ pub struct Swarm {
     hearing: Vec<Hearing>,
     /// Of the clients whose texts want acks.
     said: BTreeMap<ClientId, Said>,
+    /// The last cookie of each client, where the server demands one.
+    cookies: BTreeMap<ClientId, u64>,
     up: ClientSet,
     timers: Calendar<Timer>,
     beat: Family,
@@ -212,6 +220,7 @@ impl Swarm {
         Swarm {
             hearing: vec![deaf; listeners],
             said: BTreeMap::new(),
+            cookies: BTreeMap::new(),
             options,
             roster,
             clients: vec![unborn; clients as usize],
@@ -273,11 +282,11 @@ impl Swarm {
                 // Asking again and again needs no answer, and survives loss and eviction; sticky
                 // rejoin and numbered heartbeats allow it once a life.
                 let once = self.options.join_explicitly || self.options.numbered;
-                let reliable = group.acks.down() && (steps == 1 || !once);
-                if reliable {
-                    out.send(at, id, Act::JoinReliable, &self.up);
-                } else if join {
-                    out.send(at, id, Act::Join, &self.up);
+                let reliable = group.acks.down();
+                let asks = reliable && (steps == 1 || !once);
+                if join || asks || self.options.prove_address {
+                    let cookie = self.cookies.get(&id).copied();
+                    out.send(at, id, Act::Join { reliable, cookie }, &self.up);
                 } else if self.options.clients_beat || !connected {
                     out.send(at, id, Act::Heartbeat(number), &self.up);
                 }
@@ -317,6 +326,12 @@ impl Swarm {
         }
         match heard {
             Heard::Heartbeat(number) => self.hear_heartbeat(now, id, number, out),
+            Heard::Cookie(cookie) => {
+                self.cookies.insert(id, cookie);
+                let reliable = self.options.groups[self.roster.group_of(id)].acks.down();
+                let act = Act::Join { reliable, cookie: Some(cookie) };
+                out.send(now, id, act, &self.up);
+            }
             Heard::Message(number) => out.send(now, id, Act::Ack(number), &self.up),
             Heard::Ack(number) => {
                 let said = self.said.get_mut(&id);

@@ -237,6 +237,29 @@ fn reliable_chat_is_acked_and_says_what_was_not_delivered() {
 }
 
 #[test]
+fn with_cookies_a_spoofed_join_gets_at_most_three_times_its_bytes() {
+    let (mut server, address) = serve(&["--admission", "cookie", "--max-rate", "1"]);
+    let client = client(address);
+    client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    // What an enemy sends in somebody else's name, and what that one would get.
+    for spoofed in [&b"^hb^"[..], b"hello", b"^join^", b"^join 123456789^", b"quit", b"^msg 1^x"] {
+        client.send(spoofed).unwrap();
+        let mut buffer = [0; 2048];
+        let answer = client.recv(&mut buffer).unwrap_or(0);
+        assert!(answer <= 3 * spoofed.len(), "{answer} bytes for {}", spoofed.len());
+    }
+    server.types("clients");
+    wait_for(&server.output, "0 clients");
+    let mut ann = start(&["chat", &address.to_string(), "--join", "--heartbeat", "100ms"]);
+    wait_for(&ann.errors, "the server let us in");
+    for line in ["one", "two", "three", "four"] {
+        ann.types(line);
+    }
+    wait_for(&ann.output, "one. from");
+    wait_for(&server.errors, "refused: too-fast");
+}
+
+#[test]
 fn chat_notices_a_server_that_was_never_there() {
     let nowhere = crate::support::free_address().to_string();
     let chat = start(&["chat", &nowhere, "--heartbeat", "100ms"]);

@@ -1,0 +1,200 @@
+//! Who is let in: anybody, or who has proved its address; and how much anybody may ask of the
+//! server. The proof is a stateless cookie: a keyed hash of the address and a slot of time (as the
+//! SYN cookies of TCP, and the Retry tokens of QUIC, RFC 9000, 8.1). Before the proof the server
+//! keeps nothing and sends no more than three times the bytes that it received.
+
+use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
+use skipbeat_core::{Seed, Span, Time};
+
+use crate::PeerId;
+
+/// A cookie is good for the slot of time in which it was made and the next.
+const SLOT: Span = Span::from_secs(60);
+/// The bits of a cookie: as many as fit into three times the bytes of `^join^`. A guess is right
+/// once in 3.4·10¹⁰, and each costs a datagram.
+const BITS: u64 = (1 << 36) - 1;
+
+/// Who may become a member.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admission {
+    /// Anybody, by any sign of life, as in the tutorial.
+    #[default]
+    Open,
+    /// Who says the cookie that was sent to its address. A client's heartbeats are then
+    /// `^join COOKIE^`.
+    Cookie,
+}
+
+/// How much may be asked of the server; what is above is refused and counted.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Members at a time.
+    pub members: Option<u32>,
+    /// Texts of each member.
+    pub per_client: Option<Rate>,
+    /// Texts of all members together.
+    pub total: Option<Rate>,
+}
+
+/// A token bucket: `burst` at once, `rate` per second in the long run.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "RateTable")]
+pub struct Rate {
+    /// Texts per second in the long run, above zero.
+    pub rate: f64,
+    /// Texts at once, at least one.
+    pub burst: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RateTable {
+    rate: f64,
+    burst: u32,
+}
+
+impl TryFrom<RateTable> for Rate {
+    type Error = &'static str;
+
+    fn try_from(RateTable { rate, burst }: RateTable) -> Result<Self, &'static str> {
+        if !(rate > 0.0 && rate <= 1e9) || burst == 0 {
+            return Err("expected a rate above 0 and a burst of at least 1");
+        }
+        Ok(Rate { rate, burst })
+    }
+}
+
+/// Makes and knows cookies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cookies {
+    keys: (u64, u64),
+}
+
+impl Cookies {
+    /// Cookies under a secret: whoever knows the seed can make them.
+    pub(crate) fn new(secret: Seed) -> Self {
+        let stream = secret.family("server.cookie").stream(0);
+        Cookies { keys: (stream.bits(0), stream.bits(1)) }
+    }
+
+    /// The cookie of an address now.
+    pub(crate) fn make(&self, now: Time, address: SocketAddr) -> u64 {
+        self.of_slot(now.nanos() / SLOT.nanos(), address)
+    }
+
+    /// Whether a cookie is one that the address got not long ago.
+    pub(crate) fn knows(&self, now: Time, address: SocketAddr, cookie: u64) -> bool {
+        let slot = now.nanos() / SLOT.nanos();
+        cookie == self.of_slot(slot, address)
+            || slot > 0 && cookie == self.of_slot(slot - 1, address)
+    }
+
+    fn of_slot(&self, slot: u64, address: SocketAddr) -> u64 {
+        let mut hasher = SipHasher24::new_with_keys(self.keys.0, self.keys.1);
+        slot.hash(&mut hasher);
+        // The same bytes on every platform.
+        match address {
+            SocketAddr::V4(v4) => hasher.write(&v4.ip().octets()),
+            SocketAddr::V6(v6) => hasher.write(&v6.ip().octets()),
+        }
+        hasher.write(&address.port().to_le_bytes());
+        hasher.finish() & BITS
+    }
+}
+
+/// What is left in a bucket, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    tokens: f64,
+    at: Time,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Time, rate: Rate) -> bool {
+        let earned = now.since(self.at).seconds() * rate.rate;
+        self.tokens = (self.tokens + earned).min(f64::from(rate.burst));
+        self.at = now;
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
+/// Who has said how much lately.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    of_peers: Vec<Option<Bucket>>,
+    of_all: Option<Bucket>,
+}
+
+/// Why a text is too much.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum TooMuch {
+    OfPeer,
+    OfAll,
+}
+
+impl Meter {
+    /// A text of a member: whether it is within the limits.
+    pub(crate) fn text(&mut self, now: Time, peer: PeerId, limits: &Limits) -> Result<(), TooMuch> {
+        let full = |rate: Rate| Bucket { tokens: f64::from(rate.burst), at: now };
+        if let Some(rate) = limits.per_client {
+            let index = peer as usize;
+            if index >= self.of_peers.len() {
+                self.of_peers.resize(index + 1, None);
+            }
+            let bucket = self.of_peers[index].get_or_insert(full(rate));
+            if !bucket.take(now, rate) {
+                return Err(TooMuch::OfPeer);
+            }
+        }
+        match limits.total {
+            Some(rate) if !self.of_all.get_or_insert(full(rate)).take(now, rate) => {
+                Err(TooMuch::OfAll)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_good_for_its_address_and_not_for_long() {
+        let cookies = Cookies::new(Seed(1));
+        let at = |seconds| Time::ZERO + Span::from_secs(seconds);
+        let address = |port| SocketAddr::from(([10, 0, 0, 1], port));
+        let cookie = cookies.make(at(59), address(7));
+        assert!(cookie <= BITS);
+        assert!(
+            cookies.knows(at(59), address(7), cookie) && cookies.knows(at(119), address(7), cookie)
+        );
+        assert!(!cookies.knows(at(120), address(7), cookie), "two slots later it is not");
+        assert!(!cookies.knows(at(59), address(8), cookie), "nor for another address");
+        assert!(!Cookies::new(Seed(2)).knows(at(59), address(7), cookie), "nor under another key");
+    }
+
+    #[test]
+    fn a_bucket_allows_its_burst_and_then_its_rate() {
+        let limits = Limits { per_client: Some(Rate { rate: 2.0, burst: 3 }), ..Limits::default() };
+        let mut meter = Meter::default();
+        let mut allowed = 0;
+        for tenth in 0..100 {
+            let now = Time::ZERO + Span::from_millis(100 * tenth);
+            allowed += u32::from(meter.text(now, 0, &limits).is_ok());
+        }
+        // Three at once and two a second for 9.9 s.
+        assert_eq!(allowed, 3 + 19);
+        assert_eq!(meter.text(Time::ZERO, 1, &limits), Ok(()), "another peer has its own");
+    }
+}
