@@ -139,8 +139,8 @@ metrics! {
         |b| Some(b.down.retransmitted as f64);
     given_up: "messages given up without an ack, up and down to each member",
         |b| Some((b.up.given_up + b.down.given_up) as f64);
-    datagrams_per_delivery: "datagrams sent, both directions, per delivery",
-        |b| ratio(b.up.offered + b.down.offered, b.deliveries.delivered);
+    datagrams_per_delivery: "datagrams of both directions in the window, of any kind, per delivery",
+        |b| ratio(b.up.offered_in_window + b.down.offered_in_window, b.deliveries.delivered);
     leaves: "leaves in the window", |b| Some(b.detection.leaves as f64);
     eviction_latency_samples: "crashes behind eviction_latency",
         |b| Some(b.seen()?.latency.len() as f64);

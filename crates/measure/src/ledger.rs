@@ -11,6 +11,8 @@ use crate::DeliveryTally;
 pub struct DatagramTally {
     /// Datagrams that entered the links.
     pub offered: u64,
+    /// Of those, the ones that entered in the measured time.
+    pub offered_in_window: u64,
     /// Copies that the links made.
     pub duplicated: u64,
     /// What the links lost, by [`Cause`].
@@ -33,8 +35,9 @@ pub struct DatagramTally {
 
 impl DatagramTally {
     #[inline]
-    pub(crate) fn offer(&mut self, now: Time, verdict: &Verdict) {
+    pub(crate) fn offer(&mut self, now: Time, within: bool, verdict: &Verdict) {
         self.offered += 1;
+        self.offered_in_window += u64::from(within);
         match verdict.arrival {
             Ok(arrival) => self.delay_ns += u128::from(arrival.since(now).nanos()),
             Err(cause) => self.lost[cause as usize] += 1,
@@ -51,6 +54,7 @@ impl DatagramTally {
     /// Adds another group's.
     pub fn add(&mut self, other: &DatagramTally) {
         self.offered += other.offered;
+        self.offered_in_window += other.offered_in_window;
         self.duplicated += other.duplicated;
         for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
             *mine += theirs;

@@ -302,7 +302,7 @@ impl Recorder {
     ) {
         let group = self.roster.group_of(client);
         let way = &mut self.ways[direction as usize];
-        way.datagrams[group].offer(at, verdict);
+        way.datagrams[group].offer(at, self.window.contains(at), verdict);
         way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
         let second = self.timeline.at(at);
         let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
