@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use crate::ScenarioError;
 use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
+use crate::preset::{Defaults, Preset};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +26,8 @@ pub(crate) struct Document {
     mode: Mode,
     #[serde(default)]
     seed: Option<u64>,
+    #[serde(default)]
+    preset: Preset,
     #[serde(default)]
     warmup: Span,
     duration: Spanned<Span>,
@@ -85,8 +88,7 @@ impl TryFrom<u64> for BufferSize {
 struct GroupTable {
     name: Spanned<String>,
     clients: u32,
-    #[serde(default)]
-    heartbeat: Heartbeat,
+    heartbeat: Option<Heartbeat>,
     chat: Option<Chat>,
     #[serde(default)]
     churn: Churn,
@@ -139,7 +141,8 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         return Err(report.at(duration, message));
     }
     check_name(&document.name, "results go to a folder of that name", report)?;
-    let groups = groups(document.group, report)?;
+    let defaults = document.preset.defaults();
+    let groups = groups(document.group, &defaults, report)?;
     let events = events(document.event, &groups, run, report)?;
     Ok(Plan {
         name: document.name.into_inner(),
@@ -149,7 +152,7 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         warmup: document.warmup,
         duration: document.duration.into_inner(),
         drain,
-        server: server(document.server, report)?,
+        server: server(document.server, &defaults, report)?,
         swarm: SwarmPlan {
             sockets: document.swarm.sockets.unwrap_or(Sockets::Auto),
             receive_buffer: document.swarm.receive_buffer.map(|size| size.0),
@@ -177,7 +180,11 @@ fn check_name(
     Ok(())
 }
 
-fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, ScenarioError> {
+fn server(
+    table: ServerTable,
+    defaults: &Defaults,
+    report: &Reporter<'_>,
+) -> Result<ServerPlan, ScenarioError> {
     let ordinary = Options::default();
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let target = match (table.target, table.command) {
@@ -212,11 +219,11 @@ fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, Scena
     Ok(ServerPlan {
         target,
         options: Options {
-            heartbeat: table.heartbeat.unwrap_or(ordinary.heartbeat),
+            heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
             heartbeat_every: (table.heartbeat_every)
-                .map_or(ordinary.heartbeat_every, Spanned::into_inner),
-            detector: table.detector.unwrap_or_default(),
-            timeout: table.timeout.map_or(ordinary.timeout, Spanned::into_inner),
+                .map_or(defaults.heartbeat.every, Spanned::into_inner),
+            detector: table.detector.unwrap_or(defaults.detector),
+            timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
             sweep: table.sweep.unwrap_or(ordinary.sweep),
             rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
             admission: table.admission,
@@ -230,6 +237,7 @@ fn server(table: ServerTable, report: &Reporter<'_>) -> Result<ServerPlan, Scena
 
 fn groups(
     tables: Vec<Spanned<GroupTable>>,
+    defaults: &Defaults,
     report: &Reporter<'_>,
 ) -> Result<Vec<Group>, ScenarioError> {
     if tables.is_empty() {
@@ -257,7 +265,7 @@ fn groups(
             name: table.name.into_inner(),
             behaviour: GroupOptions {
                 clients: table.clients,
-                heartbeat: table.heartbeat,
+                heartbeat: table.heartbeat.unwrap_or(defaults.heartbeat),
                 chat: table.chat,
                 churn: table.churn,
                 acks: table.acks,

@@ -5,6 +5,7 @@
 mod document;
 mod error;
 mod plan;
+mod preset;
 mod set;
 
 pub use error::ScenarioError;

@@ -165,6 +165,26 @@ fn a_mistake_in_the_file_is_shown_in_the_file_even_with_settings() {
 }
 
 #[test]
+fn a_preset_gives_defaults_that_keys_change() {
+    let plan = set("preset=akka").unwrap();
+    let akka = plan.server.options.detector;
+    assert!(
+        matches!(akka, skipbeat_server::DetectorOptions::Phi(phi) if phi.pause.seconds() == 3.0)
+    );
+    assert_eq!(plan.groups[0].behaviour.heartbeat.every.seconds(), 1.0);
+    let changed = ["preset=mqtt", "server.timeout=70s"].map(|s| s.parse().unwrap());
+    let plan = Plan::parse("t.toml", GOOD, &changed).unwrap();
+    assert_eq!(plan.server.options.timeout.seconds(), 70.0);
+    assert_eq!(plan.groups[0].behaviour.heartbeat.every.seconds(), 60.0);
+    assert_eq!(set("preset=tutorial").unwrap(), Plan::parse("t.toml", GOOD, &[]).unwrap());
+    assert!(
+        set("preset=foo")
+            .unwrap_err()
+            .contains("unknown variant `foo`, expected one of `tutorial`")
+    );
+}
+
+#[test]
 fn the_hash_depends_on_everything_but_the_seed_and_the_layout() {
     let base = set("name=t").unwrap().hash();
     assert_eq!(base, set("seed=99").unwrap().hash());
