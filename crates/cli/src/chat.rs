@@ -1,6 +1,6 @@
 //! `skipbeat chat`: a client for people. Lines go out, messages come in while you type.
 
-use std::io::{self, ErrorKind, Write, stderr};
+use std::io::{self, ErrorKind, IsTerminal, Write, stderr};
 use std::net::UdpSocket;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
@@ -149,7 +149,7 @@ impl Client {
         let Some(acks) = &mut self.acks else { return self.send(Up::Chat(text)) };
         let number = acks.next_number;
         acks.next_number = number.wrapping_add(1);
-        if let Some(lost) = acks.outbox.send(now, number, text.to_vec()) {
+        for lost in acks.outbox.send(now, number, text.to_vec()) {
             not_delivered(&lost);
         }
         self.send(Up::Message { number, text })
@@ -255,9 +255,13 @@ impl Client {
     }
 }
 
-/// Shows what somebody said.
+/// Shows what somebody said; on a terminal without the control characters in it.
 fn show(text: &[u8]) -> io::Result<()> {
     let mut line = text.to_vec();
+    if io::stdout().is_terminal() {
+        let controls = line.iter_mut().filter(|byte| byte.is_ascii_control() && **byte != b'\t');
+        controls.for_each(|byte| *byte = b'?');
+    }
     line.push(b'\n');
     anstream::stdout().write_all(&line)
 }

@@ -33,7 +33,7 @@ pub(crate) struct ServeOptions {
     pub(crate) listen: SocketAddr,
 
     /// A member that is silent for longer is evicted
-    #[arg(long, value_name = "SPAN", default_value = "10s")]
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = above_zero)]
     pub(crate) timeout: Span,
 
     /// When to look for silent members: deadline (at once), lazy (while broadcasting), or a period
@@ -45,7 +45,7 @@ pub(crate) struct ServeOptions {
     pub(crate) heartbeat: Heartbeat,
 
     /// How often the server beats to each member, where it does
-    #[arg(long, value_name = "SPAN", default_value = "5s")]
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
     pub(crate) heartbeat_every: Span,
 
     /// How silence is judged: timeout, missed, phi, chen, bertier, or a table as in a scenario
@@ -95,6 +95,11 @@ pub(crate) struct ServeOptions {
     pub(crate) quiet: bool,
 }
 
+fn above_zero(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|e: skipbeat_core::TimeError| e.to_string())?;
+    if span.is_zero() { Err("expected a span above zero".to_owned()) } else { Ok(span) }
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && *rate <= 1e9);
     rate.ok_or_else(|| "expected a number above 0 and up to 1e9".to_owned())
@@ -107,7 +112,7 @@ pub(crate) struct ChatOptions {
     pub(crate) server: SocketAddr,
 
     /// How often to beat
-    #[arg(long, value_name = "SPAN", default_value = "5s")]
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
     pub(crate) heartbeat: Span,
 
     /// Join explicitly: for servers that demand proof of the address, or whose rejoin is sticky

@@ -90,7 +90,9 @@ fn finish(
     interrupted: bool,
 ) -> anyhow::Result<Exit> {
     let path = folder.path().to_owned();
-    let unwritten = folder.write(plan, &done.results, &done.host, BUILD, interrupted);
+    let failure = done.failure.as_ref().map(|failure| format!("{failure:#}"));
+    let failure = failure.as_deref();
+    let unwritten = folder.write(plan, &done.results, &done.host, BUILD, interrupted, failure);
     let failed = done.failure.is_some() || !unwritten.is_empty();
     let exit = if failed {
         Exit::Failed
@@ -101,13 +103,12 @@ fn finish(
     } else {
         Exit::Inconclusive
     };
-    let failure = done.failure.as_ref().map(|failure| format!("{failure:#}"));
     let text = match options.format {
         Format::Json => {
-            format!("{:#}\n", json_summary(plan, &done.results, failure.as_deref(), exit as u8))
+            format!("{:#}\n", json_summary(plan, &done.results, failure, exit as u8))
         }
         Format::Text => {
-            let summary = text_summary(plan, &done.results, failure.as_deref());
+            let summary = text_summary(plan, &done.results, failure);
             let ended = done.results.end.seconds();
             let early =
                 if interrupted { format!("interrupted at {ended:.1} s\n") } else { String::new() };

@@ -39,6 +39,9 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
             total: options.max_total_rate.map(|rate| Rate { rate, burst: rate.ceil() as u32 }),
         },
     };
+    if let Some(contradiction) = core.contradiction() {
+        anyhow::bail!(contradiction);
+    }
     let interrupt = Interrupt::listen()?;
     let server = Arc::new(LiveServer::start(options.listen, core, secret())?);
     if let Some(address) = options.metrics {

@@ -438,6 +438,10 @@ async fn serve(
                 break;
             }
             out.now = out.clock.now();
+            if !dead && out.now >= crash_at {
+                dead = true;
+                out.events.push(ServerEvent::Crashed { at: crash_at });
+            }
             for datagram in batch.iter() {
                 let peer = out.peer(datagram.from);
                 out.counts.received[peer as usize] += 1;

@@ -8,4 +8,4 @@ mod window;
 
 pub use outbox::{Outbox, Overdue};
 pub use rto::Rto;
-pub use window::Window;
+pub use window::{WINDOW, Window};

@@ -5,10 +5,8 @@ use std::collections::VecDeque;
 
 use skipbeat_core::Time;
 
-use crate::Rto;
+use crate::{Rto, WINDOW};
 
-/// How many wait at most; one more gives the oldest up.
-const ROOM: usize = 256;
 /// How often something is sent before it is given up.
 const TRIES: u32 = 8;
 
@@ -44,17 +42,19 @@ impl<T> Default for Outbox<T> {
 }
 
 impl<T: Clone> Outbox<T> {
-    /// Something is sent for the first time. Where there is no room the oldest is given up, which
-    /// is returned.
-    pub fn send(&mut self, now: Time, number: u32, item: T) -> Option<T> {
-        let oldest = if self.waiting.len() == ROOM {
-            self.waiting.pop_front().map(|w| w.item)
-        } else {
-            None
-        };
+    /// Something is sent for the first time. What would be below the other side's window then is
+    /// given up and returned, so that no more than [`WINDOW`] wait.
+    pub fn send(&mut self, now: Time, number: u32, item: T) -> Vec<T> {
+        let mut lost = Vec::new();
+        while let Some(oldest) = self.waiting.front() {
+            if number.wrapping_sub(oldest.number) < WINDOW {
+                break;
+            }
+            lost.extend(self.waiting.pop_front().map(|waiting| waiting.item));
+        }
         let due = now + self.rto.wait(1);
         self.waiting.push_back(Waiting { number, item, sent: now, due, tries: 1 });
-        oldest
+        lost
     }
 
     /// An ack came; gives what it is for, if that waits.
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_not_acked_is_sent_again_with_backoff_and_given_up() {
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.send(Time::ZERO, 7, "hi"), None);
+        assert!(outbox.send(Time::ZERO, 7, "hi").is_empty());
         let mut waits = Vec::new();
         let mut last = Time::ZERO;
         let given_up = loop {
@@ -129,8 +129,7 @@ mod tests {
     #[test]
     fn without_room_the_oldest_is_given_up() {
         let mut outbox = Outbox::default();
-        let lost: Vec<u32> =
-            (0..ROOM as u32 + 3).filter_map(|n| outbox.send(Time::ZERO, n, n)).collect();
+        let lost: Vec<u32> = (0..WINDOW + 3).flat_map(|n| outbox.send(Time::ZERO, n, n)).collect();
         assert_eq!(lost, [0, 1, 2]);
     }
 }

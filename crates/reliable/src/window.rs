@@ -1,46 +1,79 @@
-//! What of a numbered stream was seen before: the highest number and the 64 below it, as the
-//! anti-replay window of IPsec (RFC 4303, 3.4.3).
+//! What of a numbered stream was seen before: the highest number and the [`WINDOW`] below it, as
+//! the anti-replay window of IPsec (RFC 4303, 3.4.3).
+
+/// How far below the highest number a number can still be told to be new. An outbox keeps nothing
+/// that is older.
+pub const WINDOW: u32 = 1024;
+
+const WORDS: usize = WINDOW as usize / 64;
 
 /// The window of one peer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// One above the highest number seen.
     next: u64,
-    /// Bit i: `next - 1 - i` was seen.
-    seen: u64,
+    /// Whether a number was seen, at the number modulo [`WINDOW`].
+    seen: [u64; WORDS],
 }
 
 impl Window {
     /// Takes a number; says whether it is new. What is below the window counts as seen.
     pub fn take(&mut self, number: u32) -> bool {
         let number = u64::from(number);
-        if number >= self.next {
-            let ahead = (number - self.next + 1).min(64) as u32;
-            self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
-            self.next = number + 1;
-            return true;
+        if number + u64::from(WINDOW) < self.next {
+            return false;
         }
-        let back = (self.next - 1 - number).min(64) as u32;
-        let bit = 1u64.checked_shl(back).unwrap_or(0);
-        let new = bit != 0 && self.seen & bit == 0;
-        self.seen |= bit;
+        // What the window moves over has not been seen.
+        for skipped in self.next..=number.min(self.next + u64::from(WINDOW) - 1) {
+            let (word, bit) = place(skipped);
+            self.seen[word] &= !bit;
+        }
+        if number >= self.next + u64::from(WINDOW) {
+            self.seen = [0; WORDS];
+        }
+        self.next = self.next.max(number + 1);
+        let (word, bit) = place(number);
+        let new = self.seen[word] & bit == 0;
+        self.seen[word] |= bit;
         new
     }
+}
+
+fn place(number: u64) -> (usize, u64) {
+    let at = number % u64::from(WINDOW);
+    ((at / 64) as usize, 1 << (at % 64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn each_number_is_new_once() {
         let mut window = Window::default();
-        let news: Vec<bool> = [0, 0, 2, 1, 1, 2, 66, 2, 3, 3, 500, 66, 437, 436]
-            .into_iter()
-            .map(|number| window.take(number))
-            .collect();
+        let numbers = [0, 0, 2, 1, 1, 2, 66, 2, 3, 3, 1024, 0, 1, 1023, 1025, 5000, 3976, 3975];
+        let news: Vec<bool> = numbers.into_iter().map(|number| window.take(number)).collect();
         let t = true;
-        assert_eq!(news, [t, !t, t, t, !t, !t, t, !t, t, !t, t, !t, t, !t]);
+        assert_eq!(
+            news,
+            [t, !t, t, t, !t, !t, t, !t, t, !t, t, !t, !t, t, t, t, !t, !t],
+            "3976 + 1024 is the highest but one: below the window"
+        );
+        assert_eq!((window.take(3977), window.take(3977)), (true, false));
         assert_eq!((window.take(u32::MAX), window.take(u32::MAX)), (true, false));
+    }
+
+    /// Against a set that forgets nothing, with numbers that jump about within the window.
+    #[test]
+    fn a_window_agrees_with_a_set() {
+        let (mut window, mut all) = (Window::default(), BTreeSet::new());
+        let mut number = 0u32;
+        for step in 0..20_000u32 {
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let highest = all.last().copied().unwrap_or(0u32);
+            let next = highest.saturating_sub(900) + number % (901 + step % 7);
+            assert_eq!(window.take(next), all.insert(next), "step {step}, number {next}");
+        }
     }
 }

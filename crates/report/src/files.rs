@@ -89,6 +89,7 @@ impl ResultFolder {
         host: &impl Serialize,
         build: Build,
         interrupted: bool,
+        failure: Option<&str>,
     ) -> Vec<FileError> {
         let write = |name: &str, file: &File| -> io::Result<()> {
             // What is no regular file has no length to set.
@@ -103,7 +104,7 @@ impl ResultFolder {
                 "evictions.csv" => tables::evictions(plan, results, &mut out)?,
                 "ledger.csv" => tables::ledger(plan, results, &mut out)?,
                 "latency.hlog" => histograms(results, &mut out)?,
-                "run.json" => pretty(&run(plan, results, build, interrupted), &mut out)?,
+                "run.json" => pretty(&run(plan, results, build, interrupted, failure), &mut out)?,
                 "host.json" => pretty(host, &mut out)?,
                 _ => unreachable!("every file has its writer"),
             }
@@ -122,7 +123,13 @@ fn pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Everything needed to run it again, and to see whether it came out the same.
-fn run(plan: &Plan, results: &Results, build: Build, interrupted: bool) -> serde_json::Value {
+fn run(
+    plan: &Plan,
+    results: &Results,
+    build: Build,
+    interrupted: bool,
+    failure: Option<&str>,
+) -> serde_json::Value {
     let clipped: u64 = results.paths.iter().flatten().map(|path| path.extents_clipped).sum();
     json!({
         "version": RUN_JSON_VERSION,
@@ -135,6 +142,7 @@ fn run(plan: &Plan, results: &Results, build: Build, interrupted: bool) -> serde
         "events": results.events,
         "ended_at_s": results.end.seconds(),
         "interrupted": interrupted,
+        "failure": failure,
         "observed_every_nth_client": results.observed_every,
         "reorder_extents_that_are_lower_bounds": clipped,
         "refused": results.refusals,

@@ -216,20 +216,24 @@ fn server(
     if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
         return Err(report.at(every, "expected a period above zero"));
     }
+    let options = Options {
+        heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
+        heartbeat_every: (table.heartbeat_every)
+            .map_or(defaults.heartbeat.every, Spanned::into_inner),
+        detector: table.detector.unwrap_or(defaults.detector),
+        timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
+        sweep: table.sweep.unwrap_or(ordinary.sweep),
+        rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
+        admission: table.admission,
+        limits: table.limits,
+        max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
+    };
+    if let Some(contradiction) = options.contradiction() {
+        return Err(ScenarioError::whole(report.name, contradiction));
+    }
     Ok(ServerPlan {
         target,
-        options: Options {
-            heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
-            heartbeat_every: (table.heartbeat_every)
-                .map_or(defaults.heartbeat.every, Spanned::into_inner),
-            detector: table.detector.unwrap_or(defaults.detector),
-            timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
-            sweep: table.sweep.unwrap_or(ordinary.sweep),
-            rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
-            admission: table.admission,
-            limits: table.limits,
-            max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
-        },
+        options,
         receive_buffer: table.receive_buffer.map(|size| size.0),
         crash_at: table.crash_at,
     })

@@ -234,9 +234,7 @@ impl Plan {
             groups: self.groups.iter().map(|group| group.behaviour.clone()).collect(),
             events: self.events.clone(),
             run: self.run_id(),
-            // A server that is not ours would take `^join^` for a text.
-            join_explicitly: self.server.options.rejoin == Rejoin::Sticky
-                && matches!(self.server.target, Target::BuiltIn { .. }),
+            join_explicitly: self.server.options.rejoin == Rejoin::Sticky,
             prove_address: self.server.options.admission == Admission::Cookie,
             numbered: self.server.options.detector.wants_numbers(),
             clients_beat: self.server.options.heartbeat != Heartbeat::Server,

@@ -63,8 +63,8 @@ impl Acks {
         peer: PeerId,
         number: u32,
         text: Arc<[u8]>,
-    ) -> (Option<Arc<[u8]>>, Option<Time>) {
-        let Some(reader) = self.readers.get_mut(&peer) else { return (None, None) };
+    ) -> (Vec<Arc<[u8]>>, Option<Time>) {
+        let Some(reader) = self.readers.get_mut(&peer) else { return (Vec::new(), None) };
         let lost = reader.outbox.send(now, number, text);
         (lost, reader.arm())
     }

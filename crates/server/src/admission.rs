@@ -116,15 +116,12 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn take(&mut self, now: Time, rate: Rate) -> bool {
+    /// Whether there is enough for one more.
+    fn has(&mut self, now: Time, rate: Rate) -> bool {
         let earned = now.since(self.at).seconds() * rate.rate;
         self.tokens = (self.tokens + earned).min(f64::from(rate.burst));
         self.at = now;
-        let enough = self.tokens >= 1.0;
-        if enough {
-            self.tokens -= 1.0;
-        }
-        enough
+        self.tokens >= 1.0
     }
 }
 
@@ -146,22 +143,24 @@ impl Meter {
     /// A text of a member: whether it is within the limits.
     pub(crate) fn text(&mut self, now: Time, peer: PeerId, limits: &Limits) -> Result<(), TooMuch> {
         let full = |rate: Rate| Bucket { tokens: f64::from(rate.burst), at: now };
-        if let Some(rate) = limits.per_client {
-            let index = peer as usize;
-            if index >= self.of_peers.len() {
-                self.of_peers.resize(index + 1, None);
-            }
-            let bucket = self.of_peers[index].get_or_insert(full(rate));
-            if !bucket.take(now, rate) {
-                return Err(TooMuch::OfPeer);
-            }
+        let index = peer as usize;
+        if limits.per_client.is_some() && index >= self.of_peers.len() {
+            self.of_peers.resize(index + 1, None);
         }
-        match limits.total {
-            Some(rate) if !self.of_all.get_or_insert(full(rate)).take(now, rate) => {
-                Err(TooMuch::OfAll)
-            }
-            _ => Ok(()),
+        let mut own =
+            limits.per_client.map(|rate| (rate, self.of_peers[index].get_or_insert(full(rate))));
+        let mut all = limits.total.map(|rate| (rate, self.of_all.get_or_insert(full(rate))));
+        // Nobody pays for what is refused.
+        if own.as_mut().is_some_and(|(rate, bucket)| !bucket.has(now, *rate)) {
+            return Err(TooMuch::OfPeer);
         }
+        if all.as_mut().is_some_and(|(rate, bucket)| !bucket.has(now, *rate)) {
+            return Err(TooMuch::OfAll);
+        }
+        for (_, bucket) in own.into_iter().chain(all) {
+            bucket.tokens -= 1.0;
+        }
+        Ok(())
     }
 }
 

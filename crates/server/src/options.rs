@@ -30,6 +30,15 @@ pub struct Options {
 }
 
 impl Options {
+    /// Why these options do not fit together, if they don't.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let unnumbered = self.heartbeat == Heartbeat::Server || self.admission == Admission::Cookie;
+        (self.detector.wants_numbers() && unnumbered).then_some(
+            "the detectors chen and bertier need numbered heartbeats of clients: not with \
+             heartbeat = \"server\", nor with admission = \"cookie\"",
+        )
+    }
+
     /// How long a crashed member is expected to be silent, at the most, until it is suspected.
     pub fn longest_silence(&self) -> Span {
         match self.detector {

@@ -88,7 +88,7 @@ pub enum RefusalCause {
 }
 
 impl RefusalCause {
-    /// The name in `ledger.csv`.
+    /// The name in `run.json`, the log and the metrics.
     pub const fn name(self) -> &'static str {
         match self {
             RefusalCause::TooLong => "too-long",
@@ -193,11 +193,13 @@ impl Server {
             // An ack shows life, but does not join: it may answer a heartbeat of a membership
             // that is over.
             Up::Ack(number) if self.members.contains(peer) => {
-                if let Some(text) = self.acks.ack(now, peer, number) {
+                let text = self.acks.ack(now, peer, number);
+                // Where only the server beats, the answers are the heartbeats.
+                let beat = self.options.heartbeat == Heartbeat::Server && text.is_none();
+                if let Some(text) = text {
                     out.settled(peer, &text, Settled::Acked);
                 }
-                let beat = self.options.heartbeat == Heartbeat::Server;
-                let sign = if beat { Sign::Heartbeat(Some(number)) } else { Sign::Other };
+                let sign = if beat { Sign::Heartbeat(None) } else { Sign::Other };
                 self.refresh(now, peer, sign, out);
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
@@ -289,7 +291,7 @@ impl Server {
             if let Some(at) = timer {
                 self.timers.look_after_acks(at, peer);
             }
-            if let Some(lost) = lost {
+            for lost in lost {
                 out.settled(peer, &lost, Settled::GivenUp);
             }
             write_message(number, &text, &mut self.numbered);
@@ -362,7 +364,8 @@ impl Server {
         if !was_member {
             self.acks.forget_sequence(peer);
         }
-        if self.refresh(now, peer, Sign::Other, out) {
+        // A member says it again and again: these are its heartbeats.
+        if self.refresh(now, peer, Sign::Heartbeat(None), out) {
             if reliable {
                 self.acks.want(peer);
             }

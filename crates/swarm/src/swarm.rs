@@ -284,10 +284,11 @@ impl Swarm {
                 let once = self.options.join_explicitly || self.options.numbered;
                 let reliable = group.acks.down();
                 let asks = reliable && (steps == 1 || !once);
-                if join || asks || self.options.prove_address {
+                let beats = self.options.clients_beat || !connected;
+                if beats && (join || asks || self.options.prove_address) {
                     let cookie = self.cookies.get(&id).copied();
                     out.send(at, id, Act::Join { reliable, cookie }, &self.up);
-                } else if self.options.clients_beat || !connected {
+                } else if beats {
                     out.send(at, id, Act::Heartbeat(number), &self.up);
                 }
             }
@@ -355,7 +356,7 @@ impl Swarm {
         let said = self.said.entry(id).or_default();
         let lost = said.outbox.send(at, tag.message.seq, (tag, size));
         out.send(at, id, Act::Message { tag, size, again: false }, &self.up);
-        if let Some((tag, _)) = lost {
+        for (tag, _) in lost {
             out.settled(at, id, tag.message, Settled::GivenUp);
         }
         self.arm_resend(id, epoch);
