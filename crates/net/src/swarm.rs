@@ -41,57 +41,16 @@ struct Flying {
 /// What a datagram on a link carries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Load {
-    /// What a client says, but texts.
-    Heartbeat(Option<u32>),
-    Ack(u32),
-    Join {
-        reliable: bool,
-        cookie: Option<u64>,
-    },
-    Quit,
-    /// A client's text, numbered where it wants an ack.
-    Chat {
-        seq: u32,
-        planned: Time,
-        size: u32,
-        numbered: bool,
-        message: Option<MessageSlot>,
-    },
+    /// What a client says.
+    FromClient { act: Act, message: Option<MessageSlot> },
     /// What the server says, as far as clients have to heed it.
-    FromServer {
-        heard: Option<Heard>,
-        message: Option<MessageSlot>,
-    },
+    FromServer { heard: Option<Heard>, message: Option<MessageSlot> },
 }
 
 impl Load {
     fn message(self) -> Option<MessageSlot> {
-        match self {
-            Load::Chat { message, .. } | Load::FromServer { message, .. } => message,
-            Load::Heartbeat(_) | Load::Ack(_) | Load::Join { .. } | Load::Quit => None,
-        }
-    }
-
-    /// What a client says, as the swarm said it.
-    fn act(self, run: u32, sender: ClientId) -> Option<Act> {
-        match self {
-            Load::Heartbeat(number) => Some(Act::Heartbeat(number)),
-            Load::Ack(number) => Some(Act::Ack(number)),
-            Load::Join { reliable, cookie } => Some(Act::Join { reliable, cookie }),
-            Load::Quit => Some(Act::Quit),
-            Load::Chat { seq, planned, size, numbered, .. } => {
-                let message = MessageId { sender, seq };
-                let (tag, size) = (Tag { run, message, planned }, size as usize);
-                // On the wire a text is the same when it goes again.
-                let again = false;
-                Some(if numbered {
-                    Act::Message { tag, size, again }
-                } else {
-                    Act::Chat { tag, size }
-                })
-            }
-            Load::FromServer { .. } => None,
-        }
+        let (Load::FromClient { message, .. } | Load::FromServer { message, .. }) = self;
+        message
     }
 }
 
@@ -202,7 +161,7 @@ impl Tunnel {
         while let Some((at, flying)) = self.flying_up.pop_until(until) {
             let Flying { client, index, copy, load, .. } = flying;
             let (direction, message) = (Direction::Up, load.message());
-            let Some(act) = load.act(self.run, client) else { continue };
+            let Load::FromClient { act, .. } = load else { continue };
             act.write(scratch);
             transport.send(client, scratch);
             self.handed[self.roster.group_of(client)] += 1;
@@ -331,24 +290,12 @@ impl Effects for Tunnel {
         act.write(&mut self.scratch);
         let (direction, bytes) = (Direction::Up, self.scratch.len());
         self.record(planned, Event::Offered { direction, client, bytes, verdict, message });
-        let load = match act {
-            Act::Heartbeat(number) => Load::Heartbeat(number),
-            Act::Ack(number) => Load::Ack(number),
-            Act::Join { reliable, cookie } => Load::Join { reliable, cookie },
-            Act::Quit => {
-                if let Some(outside) = self.outside.as_mut().filter(|_| verdict.arrival.is_ok()) {
-                    outside.quits(planned, client);
-                }
-                Load::Quit
-            }
-            Act::Chat { tag, size } | Act::Message { tag, size, .. } => Load::Chat {
-                seq: tag.message.seq,
-                planned: tag.planned,
-                size: size as u32,
-                numbered: matches!(act, Act::Message { .. }),
-                message,
-            },
-        };
+        if let (Act::Quit, true, Some(outside)) =
+            (act, verdict.arrival.is_ok(), self.outside.as_mut())
+        {
+            outside.quits(planned, client);
+        }
+        let load = Load::FromClient { act, message };
         self.launch(direction, client, verdict, load);
     }
 

@@ -8,7 +8,7 @@ use skipbeat_core::{MessageId, Time};
 const MARK: &[u8] = b"~sb";
 
 /// Which message a text is, and when it was due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Tag {
     /// The run's number, which its seed gives: datagrams of a run of another seed are not taken for
     /// this one's.

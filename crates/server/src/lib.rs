@@ -16,7 +16,7 @@ mod admission;
 mod detector;
 mod options;
 mod server;
-mod sweep;
+mod timers;
 
 pub use admission::{Admission, Limits, Rate};
 pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};

@@ -12,7 +12,7 @@ use skipbeat_reliable::Overdue;
 use crate::acks::Acks;
 use crate::admission::{Admission, Cookies, Meter, TooMuch};
 use crate::detector::{Detector, Sign, build};
-use crate::sweep::{Due, Timers};
+use crate::timers::{Due, Timers};
 use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
 
 /// Where the effects of the server go.

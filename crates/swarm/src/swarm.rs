@@ -24,7 +24,7 @@ pub trait Effects {
 }
 
 /// What a client sends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Act {
     /// A heartbeat, numbered where the server's detector wants it.
     Heartbeat(Option<u32>),

@@ -45,7 +45,7 @@ pub(crate) trait Detector: Debug + Send {
 pub(crate) fn build(options: DetectorOptions, timeout: Span) -> Box<dyn Detector> {
     match options {
         DetectorOptions::Timeout => Box::new(timeout::Timeout(timeout)),
-        DetectorOptions::Missed { misses, every } => Box::new(missed::Missed::new(misses, every)),
+        DetectorOptions::Missed { misses, every } => Box::new(missed::missed(misses, every)),
         DetectorOptions::Phi(options) => Box::new(phi::PhiAccrual::new(options)),
         DetectorOptions::Chen(options) => Box::new(chen::Chen::new(options)),
         DetectorOptions::Bertier(options) => Box::new(bertier::Bertier::new(options)),
