@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use skipbeat_core::{Span, Time};
 use skipbeat_net::Clock;
-use skipbeat_protocol::{Down, Up};
+use skipbeat_protocol::{Down, Join, Packet, Up};
 use skipbeat_reliable::{Outbox, Overdue, Window};
 
 use crate::exit::Exit;
@@ -56,6 +56,8 @@ pub(crate) fn chat(options: &ChatOptions) -> anyhow::Result<Exit> {
         server: Server::There,
         acks: options.reliable.then(Acks::default),
         cookie: None,
+        session: options.session,
+        token: None,
         joins: options.join,
         out: Vec::new(),
     };
@@ -104,6 +106,9 @@ struct Client {
     acks: Option<Acks>,
     /// What proves our address to a server that demands it.
     cookie: Option<u64>,
+    /// Whether a session is wanted, and its token while there is one.
+    session: bool,
+    token: Option<u64>,
     /// Whether heartbeats are explicit joins.
     joins: bool,
     out: Vec<u8>,
@@ -135,12 +140,15 @@ impl Client {
 
     /// A heartbeat, which asks for what this client wants and proves what it must.
     fn beat(&self) -> Up<'static> {
-        let (reliable, cookie) = (self.acks.is_some(), self.cookie);
-        if self.joins || reliable || cookie.is_some() {
-            Up::Join { reliable, cookie }
-        } else {
-            Up::Heartbeat(None)
-        }
+        let asks = self.joins || self.acks.is_some() || self.session || self.cookie.is_some();
+        // Whoever has a session is told when it is over.
+        if asks && self.token.is_none() { self.join() } else { Up::Heartbeat(None) }
+    }
+
+    /// An explicit join with all that is wanted and known.
+    fn join(&self) -> Up<'static> {
+        let (reliable, session, cookie) = (self.acks.is_some(), self.session, self.cookie);
+        Up::Join(Join { reliable, session, cookie })
     }
 
     /// Says a text, once or until it is acked.
@@ -186,9 +194,15 @@ impl Client {
                     }
                     Down::Cookie(cookie) => {
                         self.cookie = Some(cookie);
+                        self.send(self.join())?;
+                    }
+                    Down::Welcome(token) => self.enter(token),
+                    Down::Expired if self.token.take().is_none() => {}
+                    Down::Expired => {
+                        notice("the server has forgotten us; joining again");
+                        self.begin_anew();
                         self.send(self.beat())?;
                     }
-                    Down::Welcome => notice("the server let us in"),
                     Down::Message { number, rest } => {
                         self.find();
                         self.send(Up::Ack(number))?;
@@ -228,20 +242,33 @@ impl Client {
         }
     }
 
+    /// The server let us in, perhaps with a session.
+    fn enter(&mut self, token: Option<u64>) {
+        self.find();
+        if token.is_none() || self.token != token {
+            notice("the server let us in");
+        }
+        self.token = token;
+    }
+
     fn find(&mut self) {
         if self.server == Server::Gone {
             self.server = Server::There;
-            // A server that started again counts from the beginning.
-            if let Some(acks) = &mut self.acks {
-                acks.heard = Window::default();
-            }
+            self.begin_anew();
             notice("the server is back");
+        }
+    }
+
+    /// A server that started again counts from the beginning.
+    fn begin_anew(&mut self) {
+        if let Some(acks) = &mut self.acks {
+            acks.heard = Window::default();
         }
     }
 
     fn send(&mut self, up: Up<'_>) -> io::Result<()> {
         let mut out = std::mem::take(&mut self.out);
-        up.write(&mut out);
+        Packet { session: self.token, up }.write(&mut out);
         // The first try may only fetch the error of an earlier datagram.
         let sent = self.socket.send(&out).or_else(|_| self.socket.send(&out));
         self.out = out;

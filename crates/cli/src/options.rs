@@ -123,6 +123,11 @@ pub(crate) struct ChatOptions {
     #[arg(long)]
     pub(crate) reliable: bool,
 
+    /// Ask for a session: membership that outlives a change of our address, and that nobody else
+    /// can end
+    #[arg(long)]
+    pub(crate) session: bool,
+
     /// A server that beats and is silent for longer is taken for gone
     #[arg(long, value_name = "SPAN", default_value = "10s")]
     pub(crate) timeout: Span,

@@ -14,11 +14,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn figures(stats: &Stats) -> Vec<(String, u64, &'static str)> {
     let mut figures = vec![
         ("members".to_owned(), stats.members.into(), "gauge"),
-        ("peers_total".to_owned(), stats.peers, "counter"),
+        ("peers".to_owned(), stats.peers, "gauge"),
         ("joins_total".to_owned(), stats.joins, "counter"),
         ("quits_total".to_owned(), stats.quits, "counter"),
         ("evictions_total".to_owned(), stats.evictions, "counter"),
         ("broadcasts_total".to_owned(), stats.broadcasts, "counter"),
+        ("moved_total".to_owned(), stats.moved, "counter"),
         ("texts_repeated_total".to_owned(), stats.repeated, "counter"),
         ("texts_acked_total".to_owned(), stats.acked, "counter"),
         ("texts_given_up_total".to_owned(), stats.given_up, "counter"),

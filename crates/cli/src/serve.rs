@@ -153,6 +153,7 @@ fn line(at: Time, address: SocketAddr, note: Note) -> String {
         Note::Joined => "joined".to_owned(),
         Note::Quit => "left".to_owned(),
         Note::Evicted { silence } => format!("evicted after {} of silence", short(silence)),
+        Note::Moved => "is here now: it showed the token of its session".to_owned(),
         Note::Repeated => "said something again that was told already".to_owned(),
         Note::Refused(cause) => format!("refused: {}", cause.name()),
     };

@@ -84,6 +84,16 @@ impl ClientSet {
     }
 }
 
+impl FromIterator<ClientId> for ClientSet {
+    fn from_iter<I: IntoIterator<Item = ClientId>>(clients: I) -> Self {
+        let mut set = ClientSet::new();
+        for client in clients {
+            set.insert(client);
+        }
+        set
+    }
+}
+
 /// Sets are equal where their members are, whatever room they have.
 impl PartialEq for ClientSet {
     fn eq(&self, other: &Self) -> bool {

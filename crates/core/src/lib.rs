@@ -16,7 +16,7 @@ pub use address::AddressPlan;
 pub use calendar::Calendar;
 pub use clients::ClientSet;
 pub use forms::ScalarOrTable;
-pub use identity::{ClientId, Direction, Life, MessageId};
+pub use identity::{ClientId, Direction, Life, MessageId, Place};
 pub use probability::Probability;
 pub use random::{Draws, Family, Seed, Stream, mix, unit};
 pub use roster::Roster;

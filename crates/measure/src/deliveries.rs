@@ -27,7 +27,7 @@ pub struct DeliveryTally {
     pub refused: u64,
     /// The server had it, but the client was no member then.
     pub not_member: u64,
-    /// The link towards the client lost it.
+    /// The link towards the client lost it, or it went to an address that the client had left.
     pub lost_down: u64,
     /// Under way when the run ended.
     pub in_flight: u64,
@@ -256,21 +256,23 @@ impl Deliveries {
         }
     }
 
-    /// The server sends it to its members.
+    /// The server sends it to its members, in `pending` datagrams that no link has seen yet; none
+    /// where all of them have been on the links.
     pub(crate) fn broadcast(
         &mut self,
         slot: MessageSlot,
         members: &ClientSet,
-        complete: bool,
+        pending: Option<u32>,
         roster: &Roster,
     ) {
         let Some(message) = &mut self.messages[slot.0 as usize] else { return };
         message.broadcast = true;
-        if complete {
-            message.up_pending = 0;
-        } else {
-            message.up_pending = message.up_pending.saturating_sub(1);
-            message.down_pending += u64::from(members.len());
+        match pending {
+            None => message.up_pending = 0,
+            Some(datagrams) => {
+                message.up_pending = message.up_pending.saturating_sub(1);
+                message.down_pending += u64::from(datagrams);
+            }
         }
         let bitmap = self.bitmap(slot.0, Bits::Members);
         for (mine, theirs) in bitmap.iter_mut().zip(members.words()) {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use skipbeat_core::{ClientId, ClientSet, Life, Roster, Span, Time};
+use skipbeat_core::{ClientId, ClientSet, Life, Place, Roster, Span, Time};
 
 use crate::{Distribution, Window};
 
@@ -18,6 +18,8 @@ pub enum EvictionCause {
     Leave,
     /// It was alive: a mistake.
     False,
+    /// It was no client: an address that one had left, or that was forged, or a hostile one's.
+    Ghost,
 }
 
 impl EvictionCause {
@@ -27,6 +29,7 @@ impl EvictionCause {
             EvictionCause::Crash => "crash",
             EvictionCause::Leave => "leave",
             EvictionCause::False => "false",
+            EvictionCause::Ghost => "ghost",
         }
     }
 }
@@ -40,7 +43,7 @@ pub struct Eviction {
     pub client: ClientId,
     /// Why.
     pub cause: EvictionCause,
-    /// When it crashed or left, if it did.
+    /// When it crashed or left, if it did; of a ghost, when it became one.
     pub died: Option<Time>,
     /// How long the server had not heard of it, where that is known.
     pub silence: Option<Span>,
@@ -75,6 +78,17 @@ pub(crate) struct DetectionTally {
     pub(crate) server_latency: Distribution,
     /// Clients that took a live server for gone, in the window.
     pub(crate) server_mistakes: u64,
+    /// Live clients that a `quit` put out which was not of their present life, in the window.
+    pub(crate) expelled: u64,
+    /// Changes of address in the window.
+    pub(crate) rebinds: u64,
+    /// Change of address in the window → a member at the new address.
+    pub(crate) recoveries: Distribution,
+    ghosts: u32,
+    /// Integral of the number of ghosts.
+    pub(crate) ghost_time: f64,
+    /// Became a ghost, in the window → no member any more.
+    pub(crate) ghost_durations: Distribution,
 }
 
 impl DetectionTally {
@@ -91,6 +105,11 @@ impl DetectionTally {
         self.censored += other.censored;
         self.server_latency.add(&other.server_latency);
         self.server_mistakes += other.server_mistakes;
+        self.expelled += other.expelled;
+        self.rebinds += other.rebinds;
+        self.recoveries.add(&other.recoveries);
+        self.ghost_time += other.ghost_time;
+        self.ghost_durations.add(&other.ghost_durations);
     }
 }
 
@@ -137,6 +156,10 @@ pub(crate) struct Detection {
     detected: BTreeMap<ClientId, Span>,
     settled: Vec<Settled>,
     server_crashed: Option<Time>,
+    /// Clients whose address has changed and that are no members at the new one yet.
+    rebound: BTreeMap<ClientId, Time>,
+    /// Members that are no clients, by their address: since when.
+    ghosts: BTreeMap<Place, Time>,
     pub(crate) tallies: Vec<DetectionTally>,
     pub(crate) evictions: Vec<Eviction>,
 }
@@ -153,6 +176,8 @@ impl Detection {
             detected: BTreeMap::new(),
             settled: Vec::new(),
             server_crashed: None,
+            rebound: BTreeMap::new(),
+            ghosts: BTreeMap::new(),
             tallies: vec![DetectionTally::default(); roster.groups()],
             evictions: Vec::new(),
         }
@@ -176,6 +201,7 @@ impl Detection {
                 client.end = life;
                 // A mistake that the client did not live to see corrected has no duration.
                 self.mistaken.remove(&id);
+                self.rebound.remove(&id);
                 tally.crashes += u64::from(within && life == Life::Crashed);
                 tally.leaves += u64::from(within && life == Life::Left);
             }
@@ -196,9 +222,98 @@ impl Detection {
         {
             self.tallies[group].mistake_durations.record(at.since(since));
         }
+        if let Some(since) = self.rebound.remove(&id)
+            && self.window.contains(since)
+        {
+            self.tallies[group].recoveries.record(at.since(since));
+        }
     }
 
-    pub(crate) fn left(&mut self, at: Time, id: ClientId, group: usize) {
+    /// The server heeds a `quit` in the name of a client.
+    pub(crate) fn quit(&mut self, at: Time, id: ClientId, group: usize) {
+        let alive = self.clients[id as usize].life_at(at) == Life::Up;
+        let within = self.window.contains(at);
+        self.tallies[group].expelled += u64::from(alive && within && self.members.contains(id));
+        self.left(at, id, group);
+    }
+
+    /// The address of a client changes: its membership stays behind as a ghost.
+    pub(crate) fn rebound(&mut self, at: Time, id: ClientId, group: usize, left: Place) {
+        self.tallies[group].rebinds += u64::from(self.window.contains(at));
+        self.rebound.entry(id).or_insert(at);
+        if self.members.contains(id) {
+            self.left(at, id, group);
+            self.ghost_joined(at, left, group);
+        }
+    }
+
+    /// The server has found a member at another address; `current` says whether it is there.
+    pub(crate) fn moved(
+        &mut self,
+        at: Time,
+        id: ClientId,
+        group: usize,
+        [left, to]: [Place; 2],
+        current: bool,
+    ) {
+        let Some(since) = self.take_ghost(at, left, group) else { return };
+        if current {
+            self.joined(at, id, group);
+        } else {
+            self.ghost_joined(at, to, group);
+            self.ghosts.insert(to, since);
+        }
+    }
+
+    /// A ghost is a member from now on.
+    pub(crate) fn ghost_joined(&mut self, at: Time, place: Place, group: usize) {
+        if self.ghosts.insert(place, at).is_none() {
+            self.count_ghosts(at, group, 1);
+        }
+    }
+
+    /// A ghost is none any more; it was evicted where the silence is known.
+    pub(crate) fn ghost_gone(
+        &mut self,
+        at: Time,
+        id: ClientId,
+        group: usize,
+        place: Place,
+        silence: Option<Span>,
+    ) {
+        let Some(since) = self.take_ghost(at, place, group) else { return };
+        let tally = &mut self.tallies[group];
+        if self.window.contains(since) {
+            tally.ghost_durations.record(at.since(since));
+        }
+        if silence.is_some() {
+            tally.evictions += u64::from(self.window.contains(at));
+            self.evictions.push(Eviction {
+                at,
+                client: id,
+                cause: EvictionCause::Ghost,
+                died: Some(since),
+                silence,
+                uncertainty: Span::ZERO,
+            });
+        }
+    }
+
+    fn take_ghost(&mut self, at: Time, place: Place, group: usize) -> Option<Time> {
+        let since = self.ghosts.remove(&place)?;
+        self.count_ghosts(at, group, -1);
+        Some(since)
+    }
+
+    /// The number of ghosts changes; the change counts for the rest of the window.
+    fn count_ghosts(&mut self, at: Time, group: usize, change: i32) {
+        let rest = self.window.to.since(at.clip(self.window.from, self.window.to)).seconds();
+        let tally = &mut self.tallies[group];
+        tally.ghosts = tally.ghosts.saturating_add_signed(change);
+        tally.ghost_time += f64::from(change) * rest;
+    }
+
+    fn left(&mut self, at: Time, id: ClientId, group: usize) {
         if self.members.remove(id) {
             let up = self.clients[id as usize].life == Life::Up;
             self.count(at, group, up, true, up, false);
@@ -283,6 +398,7 @@ impl Detection {
             tally.live_time -= f64::from(tally.live) * rest;
             tally.member_time -= f64::from(tally.live_members) * rest;
             tally.stale_time -= f64::from(tally.stale) * rest;
+            tally.ghost_time -= f64::from(tally.ghosts) * rest;
         }
     }
 

@@ -1,6 +1,6 @@
 //! The one event stream. Both worlds speak it; every reader reads it.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Span};
+use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Place, Span};
 use skipbeat_link::Verdict;
 
 use crate::MessageSlot;
@@ -50,6 +50,50 @@ pub enum Event<'a> {
         /// The message in it, where it has one that is accounted for.
         message: Option<MessageSlot>,
     },
+    /// The server sends a datagram to an address that no client has (any more): one that a client
+    /// has left, or one that was forged.
+    Misaddressed {
+        /// Who had the address, or forged it.
+        client: ClientId,
+        /// Its length in bytes.
+        bytes: usize,
+        /// The message in it, where it has one that is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// The address of a client changes.
+    Rebound {
+        /// Which client.
+        client: ClientId,
+        /// The place that it leaves.
+        left: Place,
+    },
+    /// The server found a member at another address, by its session.
+    Moved {
+        /// Which client.
+        client: ClientId,
+        /// Where the server thought it was.
+        left: Place,
+        /// Where it is now, in the server's eyes.
+        to: Place,
+        /// Whether it really is there.
+        current: bool,
+    },
+    /// The server took in a ghost: a member at an address that no honest client has.
+    GhostJoined {
+        /// Who had the address, or forged it, or is hostile there.
+        client: ClientId,
+        /// The address.
+        place: Place,
+    },
+    /// A ghost is a member no more.
+    GhostGone {
+        /// Who had the address, or forged it, or is hostile there.
+        client: ClientId,
+        /// The address.
+        place: Place,
+        /// How long the server had not heard of it, if it was evicted.
+        silence: Option<Span>,
+    },
     /// The server took a client in.
     Joined {
         /// Which client.
@@ -74,8 +118,10 @@ pub enum Event<'a> {
     Broadcast {
         /// Which message, where it is accounted for.
         message: Option<MessageSlot>,
-        /// To whom.
+        /// To whom: clients that are members, at whatever address.
         members: &'a ClientSet,
+        /// In how many datagrams.
+        datagrams: u32,
         /// Whether all of it has been on the links already: so where it is seen from outside.
         complete: bool,
     },

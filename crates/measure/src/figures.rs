@@ -15,10 +15,17 @@ pub(crate) struct Basis<'a> {
     pub(crate) detection: &'a DetectionTally,
     /// Whether who is a member is known; without it nothing of detection is.
     pub(crate) membership_seen: bool,
+    /// Whether the server told of it itself.
+    pub(crate) membership_told: bool,
     /// Whether the server beats, so that clients can tell whether it lives.
     pub(crate) server_beats: bool,
     pub(crate) up: &'a DatagramTally,
     pub(crate) down: &'a DatagramTally,
+    /// Of hostile groups: bytes that they sent, and bytes that were sent to them and to addresses
+    /// that they forged.
+    pub(crate) attack: Option<[u64; 2]>,
+    /// Of the whole run: the most members at a time.
+    pub(crate) members_max: Option<u64>,
     pub(crate) up_path: &'a PathTally,
     pub(crate) down_path: &'a PathTally,
     pub(crate) latency: &'a Distribution,
@@ -37,6 +44,11 @@ impl Basis<'_> {
     /// What was seen of evictions, where they can be seen.
     fn seen(&self) -> Option<&DetectionTally> {
         self.membership_seen.then_some(self.detection)
+    }
+
+    /// What the built-in server told: from outside ghosts are not seen.
+    fn own(&self) -> Option<&DetectionTally> {
+        self.membership_told.then_some(self.detection)
     }
 }
 
@@ -119,9 +131,9 @@ metrics! {
     deliveries_per_s: "deliveries per second of the window",
         |b| per(b.deliveries.delivered as f64, b.window_s);
     up_loss_ratio: "share of the datagrams from clients that their links lost (RFC 7680)",
-        |b| ratio(b.up.all_lost(), b.up.offered);
+        |b| ratio(b.up.all_lost(), b.up.entered());
     down_loss_ratio: "share of the datagrams to clients that their links lost",
-        |b| ratio(b.down.all_lost(), b.down.offered);
+        |b| ratio(b.down.all_lost(), b.down.entered());
     up_reordered_ratio: "as reordered_ratio, on links from clients",
         |b| ratio(b.up_path.reordered, b.up_path.received);
     up_loss_run_mean: "as loss_run_mean, on links from clients",
@@ -158,6 +170,22 @@ metrics! {
     live_time_s: "client-seconds alive in the window", |b| Some(b.detection.live_time);
     stale_members_mean: "members that are dead, mean over the window",
         |b| per(b.seen()?.stale_time, b.window_s);
+    rebinds: "changes of address in the window", |b| Some(b.detection.rebinds as f64);
+    rebind_recovery_mean_s: "change of address → a member at the new one, mean",
+        |b| b.seen()?.recoveries.mean();
+    ghosts: "memberships in the window of no honest client: left behind, forged or hostile, \
+             until they ended", |b| Some(b.own()?.ghost_durations.len() as f64);
+    ghost_duration_mean_s: "how long they lasted, mean", |b| b.own()?.ghost_durations.mean();
+    ghosts_mean: "members of that kind, mean over the window",
+        |b| per(b.own()?.ghost_time, b.window_s);
+    members_max: "the most members at a time, of any kind",
+        |b| b.own().and(b.members_max).map(|n| n as f64);
+    expelled: "live clients put out in the window by a `quit` that was not of their present life",
+        |b| Some(b.own()?.expelled as f64);
+    misaddressed: "datagrams to addresses that no client has (any more)",
+        |b| Some(b.down.misaddressed as f64);
+    amplification: "bytes sent to hostile clients and addresses that they forged, per byte of theirs",
+        |b| ratio(b.attack?[1], b.attack?[0]);
 }
 
 /// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.

@@ -9,12 +9,17 @@ use crate::DeliveryTally;
 /// What the links of one direction of one group did.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct DatagramTally {
-    /// Datagrams that entered the links.
+    /// Datagrams that were to enter the links.
     pub offered: u64,
     /// Of those, the ones that entered in the measured time.
     pub offered_in_window: u64,
+    /// Bytes of those that were offered.
+    pub bytes: u64,
     /// Copies that the links made.
     pub duplicated: u64,
+    /// Datagrams of those offered that entered no link: no client has the address that they went
+    /// to (any more).
+    pub misaddressed: u64,
     /// What the links lost, by [`Cause`].
     pub lost: [u64; Cause::ALL.len()],
     /// What the reorder stage chose.
@@ -35,8 +40,9 @@ pub struct DatagramTally {
 
 impl DatagramTally {
     #[inline]
-    pub(crate) fn offer(&mut self, now: Time, within: bool, verdict: &Verdict) {
+    pub(crate) fn offer(&mut self, now: Time, within: bool, bytes: usize, verdict: &Verdict) {
         self.offered += 1;
+        self.bytes += bytes as u64;
         self.offered_in_window += u64::from(within);
         match verdict.arrival {
             Ok(arrival) => self.delay_ns += u128::from(arrival.since(now).nanos()),
@@ -44,6 +50,11 @@ impl DatagramTally {
         }
         self.duplicated += u64::from(verdict.copy.is_some());
         self.held += u64::from(verdict.held);
+    }
+
+    /// Datagrams that entered a link.
+    pub fn entered(&self) -> u64 {
+        self.offered - self.misaddressed
     }
 
     /// Everything that the links lost.
@@ -55,7 +66,9 @@ impl DatagramTally {
     pub fn add(&mut self, other: &DatagramTally) {
         self.offered += other.offered;
         self.offered_in_window += other.offered_in_window;
+        self.bytes += other.bytes;
         self.duplicated += other.duplicated;
+        self.misaddressed += other.misaddressed;
         for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
             *mine += theirs;
         }
@@ -148,6 +161,9 @@ pub(crate) fn datagram_rows(
     let sent = before.map_or(links.offered, |c| c.entered.iter().sum());
     let mut rows = vec![row("in:sent", sent), row("in:duplicated", links.duplicated)];
     rows.extend(Cause::ALL.map(|c| row(&format!("out:{}", c.name()), links.lost[c as usize])));
+    if direction == Direction::Down {
+        rows.push(row("out:misaddressed", links.misaddressed));
+    }
     rows.push(row("out:in-flight", links.in_flight));
     if let Some(carriage) = carriage {
         rows.push(row("out:not-sent", carriage.not_sent));
@@ -167,7 +183,7 @@ pub(crate) fn datagram_rows(
     }
     // Neither part may hide the other.
     let by_links = links.offered as i64 + links.duplicated as i64
-        - (links.all_lost() + links.in_flight + links.arrived) as i64;
+        - (links.all_lost() + links.misaddressed + links.in_flight + links.arrived) as i64;
     let by_sockets = carriage.map_or(0, Carriage::unexplained);
     let count = by_links.abs() + by_sockets.abs();
     rows.push(LedgerRow { count, ..row("out:unexplained", 0) });

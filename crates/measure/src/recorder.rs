@@ -65,6 +65,11 @@ pub struct Recorder {
     latency_real: Vec<Distribution>,
     jitters: Jitters,
     timeline: Timeline,
+    /// Members of any kind, now and at the most.
+    members: u64,
+    members_max: u64,
+    /// Which groups are hostile.
+    hostile: Vec<bool>,
     refusals: BTreeMap<&'static str, u64>,
     flying_down: Vec<(MessageSlot, ClientId)>,
     digest: u64,
@@ -196,8 +201,8 @@ pub struct Results {
 }
 
 impl Recorder {
-    /// A recorder that has seen nothing.
-    pub fn new(roster: Roster, window: Window) -> Self {
+    /// A recorder that has seen nothing; `hostile` says of each group whether its clients are.
+    pub fn new(roster: Roster, window: Window, hostile: Vec<bool>) -> Self {
         let groups = roster.groups();
         let clients = roster.clients();
         Recorder {
@@ -208,6 +213,9 @@ impl Recorder {
             latency_real: vec![Distribution::default(); groups],
             jitters: Jitters::new(clients),
             timeline: Timeline::default(),
+            members: 0,
+            members_max: 0,
+            hostile,
             refusals: BTreeMap::new(),
             flying_down: Vec::new(),
             digest: 0,
@@ -230,36 +238,16 @@ impl Recorder {
             Event::Offered { direction, client, bytes, verdict, message } => {
                 self.offer(at, direction, client, bytes, &verdict, message);
             }
-            Event::Arrived { direction, client, index, copy, late, message } => {
-                let group = self.roster.group_of(client);
-                let way = &mut self.ways[direction as usize];
-                way.datagrams[group].arrived += 1;
-                if !copy {
-                    way.paths.arrive(client, index, &mut way.path_tallies[group]);
-                }
-                match direction {
-                    Direction::Up => {
-                        self.timeline.at(at).up_received += 1;
-                        if let Some(slot) = message.filter(|_| !copy) {
-                            self.deliveries.left_late(slot, late);
-                        }
-                    }
-                    Direction::Down => {
-                        self.timeline.at(at).down_received += 1;
-                        if let Some(slot) = message {
-                            self.deliver(at, slot, client, group);
-                        }
-                    }
-                }
-            }
+            Event::Arrived { .. } => self.arrive(at, &event),
             Event::Chat { message, up } => {
                 if self.window.contains(at) {
                     self.deliveries.sent[self.roster.group_of(message.sender)] += 1;
                     self.deliveries.open(message, at, up);
                 }
             }
-            Event::Broadcast { message: Some(slot), members, complete } => {
-                self.deliveries.broadcast(slot, members, complete, &self.roster);
+            Event::Broadcast { message: Some(slot), members, datagrams, complete } => {
+                let pending = if complete { None } else { Some(datagrams) };
+                self.deliveries.broadcast(slot, members, pending, &self.roster);
             }
             Event::Broadcast { message: None, .. } => {}
             Event::InFlight { direction, client, message } => {
@@ -277,6 +265,9 @@ impl Recorder {
                     self.deliveries.refused(slot, &self.roster);
                 }
             }
+            Event::Misaddressed { client, bytes, message } => {
+                self.misaddress(at, client, bytes, message);
+            }
             Event::Held { .. }
             | Event::Retransmitted { .. }
             | Event::Settled { .. }
@@ -286,6 +277,10 @@ impl Recorder {
             | Event::Quit { .. }
             | Event::ServerCrashed
             | Event::ServerSuspected { .. }
+            | Event::Rebound { .. }
+            | Event::Moved { .. }
+            | Event::GhostJoined { .. }
+            | Event::GhostGone { .. }
             | Event::Evicted { .. } => self.record_membership(at, event),
         }
     }
@@ -302,7 +297,7 @@ impl Recorder {
     ) {
         let group = self.roster.group_of(client);
         let way = &mut self.ways[direction as usize];
-        way.datagrams[group].offer(at, self.window.contains(at), verdict);
+        way.datagrams[group].offer(at, self.window.contains(at), bytes, verdict);
         way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
         let second = self.timeline.at(at);
         let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
@@ -321,6 +316,54 @@ impl Recorder {
                     self.deliveries.offered_down(slot, client, copies, &self.roster);
                 }
             }
+        }
+    }
+
+    #[inline]
+    fn arrive(&mut self, at: Time, event: &Event<'_>) {
+        let Event::Arrived { direction, client, index, copy, late, message } = *event else {
+            return;
+        };
+        let group = self.roster.group_of(client);
+        let way = &mut self.ways[direction as usize];
+        way.datagrams[group].arrived += 1;
+        if !copy {
+            way.paths.arrive(client, index, &mut way.path_tallies[group]);
+        }
+        match direction {
+            Direction::Up => {
+                self.timeline.at(at).up_received += 1;
+                if let Some(slot) = message.filter(|_| !copy) {
+                    self.deliveries.left_late(slot, late);
+                }
+            }
+            Direction::Down => {
+                self.timeline.at(at).down_received += 1;
+                if let Some(slot) = message {
+                    self.deliver(at, slot, client, group);
+                }
+            }
+        }
+    }
+
+    fn misaddress(
+        &mut self,
+        at: Time,
+        client: ClientId,
+        bytes: usize,
+        message: Option<MessageSlot>,
+    ) {
+        let within = self.window.contains(at);
+        let links = self.links_of(Direction::Down, client);
+        links.offered += 1;
+        links.offered_in_window += u64::from(within);
+        links.bytes += bytes as u64;
+        links.misaddressed += 1;
+        let second = self.timeline.at(at);
+        second.down_sent += 1;
+        second.down_bytes += bytes as u64;
+        if let Some(slot) = message {
+            self.deliveries.offered_down(slot, client, 0, &self.roster);
         }
     }
 
@@ -355,17 +398,34 @@ impl Recorder {
             }
             Event::Joined { client } => {
                 self.detection.joined(at, client, self.roster.group_of(client));
-                self.timeline.at(at).members += 1;
+                self.member_joined(at);
             }
             Event::Quit { client } => {
-                self.detection.left(at, client, self.roster.group_of(client));
-                self.timeline.at(at).members -= 1;
+                self.detection.quit(at, client, self.roster.group_of(client));
+                self.member_gone(at);
+            }
+            Event::Rebound { client, left } => {
+                self.detection.rebound(at, client, self.roster.group_of(client), left);
+            }
+            Event::Moved { client, left, to, current } => {
+                let group = self.roster.group_of(client);
+                self.detection.moved(at, client, group, [left, to], current);
+            }
+            Event::GhostJoined { client, place } => {
+                self.detection.ghost_joined(at, place, self.roster.group_of(client));
+                self.member_joined(at);
+            }
+            Event::GhostGone { client, place, silence } => {
+                let group = self.roster.group_of(client);
+                self.detection.ghost_gone(at, client, group, place, silence);
+                self.member_gone(at);
+                self.timeline.at(at).evictions += u64::from(silence.is_some());
             }
             Event::Evicted { client, silence, uncertainty } => {
                 let group = self.roster.group_of(client);
                 let mistake = self.detection.evicted(at, client, group, silence, uncertainty);
+                self.member_gone(at);
                 let second = self.timeline.at(at);
-                second.members -= 1;
                 second.evictions += 1;
                 second.false_evictions += u64::from(mistake);
             }
@@ -375,6 +435,17 @@ impl Recorder {
             }
             _ => unreachable!("other events have no say in membership"),
         }
+    }
+
+    fn member_joined(&mut self, at: Time) {
+        self.timeline.at(at).members += 1;
+        self.members += 1;
+        self.members_max = self.members_max.max(self.members);
+    }
+
+    fn member_gone(&mut self, at: Time) {
+        self.timeline.at(at).members -= 1;
+        self.members = self.members.saturating_sub(1);
     }
 
     #[inline]
@@ -415,6 +486,11 @@ impl Recorder {
                 (19 + direction as u64, client, acked.into())
             }
             Event::Repeated { client, .. } => (21, client, 0),
+            Event::Misaddressed { client, .. } => (22, client, 0),
+            Event::Rebound { client, left } => (23, client, left.into()),
+            Event::Moved { client, to, .. } => (24, client, to.into()),
+            Event::GhostJoined { client, place } => (25, client, place.into()),
+            Event::GhostGone { client, place, .. } => (26, client, place.into()),
             Event::ServerCrashed => (14, 0, 0),
             Event::ServerSuspected { client } => (15, client, 0),
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
@@ -524,6 +600,14 @@ impl Recorder {
         tally
     }
 
+    /// Bytes that the hostile ones of these groups sent, and that were sent to them and to the
+    /// addresses that they forged.
+    fn attack(&self, groups: &[usize]) -> Option<[u64; 2]> {
+        let hostile: Vec<usize> = groups.iter().copied().filter(|g| self.hostile[*g]).collect();
+        let bytes = |direction| self.link_tally(direction, &hostile).bytes;
+        (!hostile.is_empty()).then(|| Direction::BOTH.map(bytes))
+    }
+
     fn figures(
         &self,
         groups: &[usize],
@@ -544,6 +628,8 @@ impl Recorder {
             detection: &self.detection_tally(groups),
             up: &self.link_tally(Direction::Up, groups),
             down: &self.link_tally(Direction::Down, groups),
+            attack: self.attack(groups),
+            members_max: whole.then_some(self.members_max),
             up_path: &self.path_tally(Direction::Up, groups),
             down_path: &self.path_tally(Direction::Down, groups),
             latency: &sum(&self.latency, groups),
@@ -557,6 +643,7 @@ impl Recorder {
             },
             unexplained,
             membership_seen: world.membership_seen,
+            membership_told: !world.foreign,
             server_beats: world.server_beats,
             run_s: world.end.seconds(),
             window_s: self.window.to.min(world.end).since(self.window.from).seconds(),

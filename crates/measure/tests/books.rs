@@ -11,7 +11,7 @@ fn at(seconds: f64) -> Time {
 
 fn recorder() -> Recorder {
     let window = Window { from: at(10.0), to: at(100.0), detection: Span::from_secs(10) };
-    Recorder::new(Roster::new([3]), window)
+    Recorder::new(Roster::new([3]), window, vec![false])
 }
 
 fn finish(recorder: Recorder, end: f64) -> Results {

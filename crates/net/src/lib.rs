@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod live;
 mod outside;
+mod peers;
 mod run;
 mod server;
 mod swarm;

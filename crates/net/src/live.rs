@@ -41,7 +41,7 @@ impl LiveServer {
     /// What happened to peers since the last call, in order.
     pub fn news(&self) -> Vec<(Time, SocketAddr, Note)> {
         let notes = self.running.events().into_iter().filter_map(|event| match event {
-            ServerEvent::Note { at, address, note, .. } => Some((at, address, note)),
+            ServerEvent::Note { at, peer, note, .. } => Some((at, peer, note)),
             _ => None,
         });
         notes.collect()

@@ -57,6 +57,12 @@ impl Outside {
         self.quit_at[client as usize] = at;
     }
 
+    /// A client changes its address; says whether it was a member. Whether it still is at the old
+    /// one can't be seen.
+    pub(crate) fn loses(&mut self, client: ClientId) -> bool {
+        self.members.remove(client)
+    }
+
     /// A datagram with a message came from the server, before any link towards the client.
     pub(crate) fn got(&mut self, now: Time, client: ClientId, message: MessageId) {
         let known = self.open.iter_mut().rev().find(|broadcast| broadcast.message == message);

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use skipbeat_core::{Roster, Span, Time};
-use skipbeat_measure::{Carriage, Doubt, Recorder, Results, Window, World};
+use skipbeat_core::{Span, Time};
+use skipbeat_measure::{Carriage, Doubt, Results, World};
 use skipbeat_scenario::{Plan, Target};
 use skipbeat_swarm::Swarm;
 
 use crate::clock::Clock;
 use crate::host::{self, HostReport};
 use crate::server::{BoundServer, RunningServer, ServerCounts, Tell};
-use crate::swarm::{Tunnel, close, listen, play};
+use crate::swarm::{Carrier, close, listen, play};
 use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
 use crate::transport::Transport;
@@ -55,41 +55,35 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, 
 async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, NetError> {
     let udp_before = udp_counters();
     let (mut tested, mut transport, clock) = begin(plan, go_on).await?;
-    let window = Window {
-        from: plan.measured_from(),
-        to: plan.measured_to(),
-        detection: plan.detection_horizon(),
-    };
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
-    let mut tunnel = Tunnel::new(plan, Recorder::new(plan.roster(), window), foreign);
+    let mut carrier = Carrier::new(plan, foreign);
     let cpu_before = thread_cpu();
 
     let server = tested.built_in();
-    let failure = play(&mut swarm, &mut tunnel, &mut transport, server, clock, go_on).await.err();
+    let failure = play(&mut swarm, &mut carrier, &mut transport, server, clock, go_on).await.err();
     if failure.is_some() {
-        tunnel.end = clock.now();
+        carrier.tunnel.end = clock.now();
     }
     let failure = failure.map(NetError::Socket);
-    let counts = tested.end(plan, &mut tunnel, &mut transport, clock).await;
-    let closed = close(&mut tunnel, &mut transport, tested.built_in(), clock);
+    let counts = tested.end(plan, &mut carrier, &mut transport, clock).await;
+    let closed = close(&mut carrier, &mut transport, tested.built_in(), clock);
     let failure = failure.or(counts.failure).or(closed.err().map(NetError::Socket));
 
     let wall_s = clock.now().seconds();
     let cpu = thread_cpu().saturating_sub(cpu_before);
     let dropped = transport.dropped().ok();
     let server_counts = counts.server.as_ref();
-    let carriage =
-        carriage(&tunnel, &transport, server_counts, counts.dropped, dropped, &plan.roster());
+    let carriage = carriage(&carrier, &transport, server_counts, counts.dropped, dropped);
     let from = plan.measured_from();
-    let membership_seen = tunnel.outside.as_ref().is_none_or(|outside| outside.knows_since(from));
-    let mut results = tunnel.recorder.finish(World {
-        end: tunnel.end,
+    let membership_seen = carrier.outside.as_ref().is_none_or(|outside| outside.knows_since(from));
+    let mut results = carrier.tunnel.recorder.finish(World {
+        end: carrier.tunnel.end,
         carriage: Some(carriage),
         foreign,
         membership_seen,
         server_beats: plan.server.options.heartbeat.by_server(),
-        lateness: Some(tunnel.lateness),
+        lateness: Some(carrier.lateness),
         lateness_limit: plan.swarm.lateness_limit,
     });
     results.doubts.extend(counts.ended);
@@ -121,18 +115,21 @@ async fn begin(
     plan: &Plan,
     go_on: &mut dyn FnMut(Time) -> bool,
 ) -> Result<(Tested, Transport, Clock), NetError> {
+    let forged = plan.groups.iter().map(|group| group.behaviour.forged_addresses());
     let clients = plan.roster().clients();
+    let places = clients + forged.sum::<u32>();
     let longest = plan.groups.iter().filter_map(|group| Some(group.behaviour.chat?.size)).max();
     let room = longest.unwrap_or(0) + ROOM_FOR_ENDING;
     let open = |target: SocketAddr| {
         let swarm = &plan.swarm;
-        Transport::open(target, clients, swarm.sockets, swarm.receive_buffer, room)
+        Transport::open(target, places, swarm.sockets, swarm.receive_buffer, room)
     };
     match &plan.server.target {
         Target::BuiltIn { listen } => {
             let bound = BoundServer::bind(*listen, plan.server.receive_buffer)?;
             let transport = open(bound.address())?;
-            let addresses = transport.addresses().map_err(NetError::Socket)?;
+            let addresses: Result<_, _> = (0..clients).map(|n| transport.address(n)).collect();
+            let addresses = addresses.map_err(NetError::Socket)?;
             let clock = Clock::start();
             let crash_at = plan.server.crash_at;
             let server = bound.start(
@@ -184,13 +181,13 @@ impl Tested {
     async fn end(
         &mut self,
         plan: &Plan,
-        tunnel: &mut Tunnel,
+        carrier: &mut Carrier,
         transport: &mut Transport,
         clock: Clock,
     ) -> ServerEnd {
         let mut end = ServerEnd::default();
         if let Tested::BuiltIn(server) = self {
-            let handed: u64 = tunnel.handed.iter().sum();
+            let handed: u64 = carrier.handed.iter().sum();
             match server.stop(handed.saturating_sub(transport.not_sent())) {
                 Ok(counts) => {
                     end.dropped = counts.dropped;
@@ -200,7 +197,7 @@ impl Tested {
             }
             return end;
         }
-        let heard = listen(tunnel, transport, None, clock, LAST_ANSWERS).await;
+        let heard = listen(carrier, transport, None, clock, LAST_ANSWERS).await;
         end.failure = heard.err().map(NetError::Socket);
         let drops = match &plan.server.target {
             Target::Address { address } | Target::Command { address, .. } => drops_of(*address),
@@ -232,21 +229,33 @@ fn drops_of(address: SocketAddr) -> Option<u64> {
 
 /// What the sockets and the kernel did with the datagrams, up and down.
 fn carriage(
-    tunnel: &Tunnel,
+    carrier: &Carrier,
     transport: &Transport,
     server: Option<&ServerCounts>,
     dropped_up: Option<u64>,
     dropped_down: Option<u64>,
-    roster: &Roster,
 ) -> [Carriage; 2] {
-    let by_group = |counts: &[u64]| ServerCounts::by_group(counts, roster);
+    // The server knows addresses; whose they are is known here.
+    let group = |address: SocketAddr| {
+        let owner = carrier.tunnel.places.owner(transport.place(address)?)?;
+        Some(carrier.tunnel.roster.group_of(owner))
+    };
+    let by_group = |counts: &[u64], addresses: &[SocketAddr]| {
+        let mut sums = vec![0; carrier.handed.len()];
+        let mut strangers = 0;
+        for (count, address) in counts.iter().zip(addresses) {
+            *group(*address).map_or(&mut strangers, |group| &mut sums[group]) += count;
+        }
+        (sums, strangers)
+    };
+    let read = server.map(|counts| by_group(&counts.received, &counts.addresses));
     let mut up = Carriage {
-        entered: tunnel.handed.clone(),
+        entered: carrier.handed.clone(),
         not_sent: transport.not_sent(),
         dropped: dropped_up,
-        left: server.map(|counts| by_group(&counts.received)),
+        left: read.as_ref().map(|(by_group, _)| by_group.clone()),
     };
-    let strangers = server.map_or(0, |counts| counts.of_strangers(roster));
+    let strangers = read.map_or(0, |(_, strangers)| strangers);
     if strangers > 0 && up.unexplained() < 0 {
         // The socket counts what it drops of strangers too: that much is theirs.
         up.dropped =
@@ -255,14 +264,14 @@ fn carriage(
     // What a foreign server sent is known only by what reached our socket, read or dropped. The
     // dropped have no group: they stand behind the groups.
     let entered = match server {
-        Some(counts) => by_group(&counts.sent),
-        None => tunnel.received.iter().copied().chain(dropped_down).collect(),
+        Some(counts) => by_group(&counts.sent, &counts.addresses).0,
+        None => carrier.received.iter().copied().chain(dropped_down).collect(),
     };
     let down = Carriage {
         entered,
         not_sent: server.map_or(0, |counts| counts.not_sent),
         dropped: dropped_down,
-        left: Some(tunnel.received.clone()),
+        left: Some(carrier.received.clone()),
     };
     [up, down]
 }

@@ -1,7 +1,7 @@
 //! The built-in server on real sockets: a thread of its own drains the socket in batches, hands
 //! them to the core and flushes what the core wants sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::NetError;
 use crate::clock::Clock;
+use crate::peers::Peers;
 use crate::sys::{Alarm, ReceiveBatch, SendQueue, dropped, set_receive_buffer, thread_cpu};
 
 /// How often the thread looks whether it is to stop, when nothing else wakes it.
@@ -28,48 +29,36 @@ const LAST_DATAGRAMS: Span = Span::from_millis(100);
 /// Batches that are drained before what they caused is sent.
 const BATCHES_AT_ONCE: usize = 16;
 
-/// What the server tells the one who measures, in order and before it sends anything.
+/// What the server tells the one who measures, in order and before it sends anything. Peers are
+/// named by their address: who is where is known to the swarm.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
     Note {
         at: Time,
-        peer: PeerId,
-        address: SocketAddr,
+        peer: SocketAddr,
+        /// Where a peer was that has moved.
+        left: SocketAddr,
         note: Note,
         tag: Option<Tag>,
     },
     Broadcast {
         at: Time,
         tag: Option<Tag>,
+        /// The members that have the address they had when the server started.
         members: ClientSet,
+        /// The addresses of the others.
+        others: Vec<SocketAddr>,
     },
     /// A numbered text goes to a member for the first time.
-    Held {
-        at: Time,
-        tag: Option<Tag>,
-    },
+    Held { at: Time, tag: Option<Tag> },
     /// One goes again.
-    Retransmitted {
-        at: Time,
-        peer: PeerId,
-    },
+    Retransmitted { at: Time, peer: SocketAddr },
     /// One is not waited for any more.
-    Settled {
-        at: Time,
-        peer: PeerId,
-        tag: Option<Tag>,
-        acked: bool,
-    },
+    Settled { at: Time, peer: SocketAddr, tag: Option<Tag>, acked: bool },
     /// It fell silent for good, as the scenario wants.
-    Crashed {
-        at: Time,
-    },
+    Crashed { at: Time },
     /// A datagram came after that.
-    Unread {
-        at: Time,
-        peer: PeerId,
-        tag: Option<Tag>,
-    },
+    Unread { at: Time, peer: SocketAddr, tag: Option<Tag> },
 }
 
 /// How much the server tells.
@@ -109,7 +98,7 @@ pub struct Member {
 pub struct Stats {
     /// Members now.
     pub members: u32,
-    /// Addresses that were ever heard of.
+    /// Addresses of which something is known: members, and who was one not long ago.
     pub peers: u64,
     /// Peers that became members.
     pub joins: u64,
@@ -121,6 +110,8 @@ pub struct Stats {
     pub refused: BTreeMap<&'static str, u64>,
     /// Texts sent to all members.
     pub broadcasts: u64,
+    /// Members that were found at another address.
+    pub moved: u64,
     /// Numbered texts that came again.
     pub repeated: u64,
     /// Numbered texts to members that were acked.
@@ -140,6 +131,8 @@ pub struct Stats {
 /// What the server counted.
 #[derive(Debug, Default)]
 pub(crate) struct ServerCounts {
+    /// The address of each peer.
+    pub(crate) addresses: Vec<SocketAddr>,
     /// Datagrams read from the socket, by peer.
     pub(crate) received: Vec<u64>,
     /// Datagrams handed to the socket, by peer.
@@ -261,13 +254,14 @@ impl RunningServer {
 struct Out {
     now: Time,
     clock: Clock,
-    peers: HashMap<SocketAddr, PeerId>,
-    addresses: Vec<SocketAddr>,
+    peers: Peers,
     queue: SendQueue,
     events: Vec<ServerEvent>,
     counts: ServerCounts,
     /// The text that the core is looking at, where it has a tag.
     tag: Option<Tag>,
+    /// The address that the last member left which has moved.
+    left: SocketAddr,
     /// The server's own address.
     own: SocketAddr,
     tell: Tell,
@@ -276,35 +270,53 @@ struct Out {
 
 impl Out {
     fn new(clock: Clock, own: SocketAddr, addresses: Vec<SocketAddr>, tell: Tell) -> Self {
-        let peers = addresses.iter().zip(0..).map(|(address, peer)| (*address, peer)).collect();
-        let counters = vec![0; addresses.len()];
         Out {
             now: Time::ZERO,
             clock,
-            peers,
+            peers: Peers::new(addresses),
             queue: SendQueue::default(),
             events: Vec::new(),
-            counts: ServerCounts {
-                received: counters.clone(),
-                sent: counters,
-                ..ServerCounts::default()
-            },
-            addresses,
+            counts: ServerCounts::default(),
             tag: None,
+            left: own,
             own,
             tell,
             stats: Stats::default(),
         }
     }
 
-    /// The dense id of an address; a new one gets the next.
-    fn peer(&mut self, address: SocketAddr) -> PeerId {
-        *self.peers.entry(address).or_insert_with(|| {
-            self.addresses.push(address);
-            self.counts.received.push(0);
-            self.counts.sent.push(0);
-            self.addresses.len() as PeerId - 1
-        })
+    /// A datagram came: hands it to the core, or only tells of it where that is dead.
+    fn receive(&mut self, from: SocketAddr, payload: &[u8], server: &mut Server, dead: bool) {
+        let (peer, new) = self.peers.of(from);
+        bump(&mut self.counts.received, peer);
+        self.tag = Tag::find(payload);
+        let (at, tag) = (self.now, self.tag);
+        if dead {
+            self.events.push(ServerEvent::Unread { at, peer: from, tag });
+            return;
+        }
+        server.handle_datagram(at, peer, from, payload, self);
+        // A run has its books by address; who only serves forgets who has left no trace.
+        if new
+            && self.tell == Tell::Notes
+            && !server.keeps(peer)
+            && self.peers.address(peer) == from
+        {
+            self.peers.forget(peer);
+            server.forget(peer);
+        }
+    }
+
+    /// A peer is no member any more, or has the address that one has left.
+    fn left_behind(&mut self, peer: PeerId) {
+        if self.tell == Tell::Notes {
+            self.peers.leaves(peer);
+        }
+    }
+
+    fn push(&mut self, to: PeerId, payload: (usize, usize)) {
+        self.queue.push(self.peers.address(to), None, payload);
+        bump(&mut self.counts.sent, to);
     }
 
     /// Tells first and sends then, so that whoever hears a datagram can know of it.
@@ -329,12 +341,14 @@ impl Effects for Out {
             match sending {
                 Sending::Once => {}
                 Sending::First => self.events.push(ServerEvent::Held { at, tag }),
-                Sending::Again => self.events.push(ServerEvent::Retransmitted { at, peer: to }),
+                Sending::Again => {
+                    let peer = self.peers.address(to);
+                    self.events.push(ServerEvent::Retransmitted { at, peer });
+                }
             }
         }
         let payload = self.queue.payload(payload);
-        self.queue.push(self.addresses[to as usize], None, payload);
-        self.counts.sent[to as usize] += 1;
+        self.push(to, payload);
     }
 
     fn settled(&mut self, peer: PeerId, text: &[u8], end: Settled) {
@@ -344,6 +358,7 @@ impl Effects for Out {
         }) += 1;
         if self.tell == Tell::Everything {
             let (at, tag, acked) = (self.now, Tag::find(text), end == Settled::Acked);
+            let peer = self.peers.address(peer);
             self.events.push(ServerEvent::Settled { at, peer, tag, acked });
         }
     }
@@ -352,13 +367,19 @@ impl Effects for Out {
         self.stats.broadcasts += 1;
         if self.tell == Tell::Everything {
             let (at, tag) = (self.now, Tag::find(payload));
-            self.events.push(ServerEvent::Broadcast { at, tag, members: members.clone() });
+            let (members, others) = self.peers.split(members);
+            self.events.push(ServerEvent::Broadcast { at, tag, members, others });
         }
         let payload = self.queue.payload(payload);
         for peer in to.iter() {
-            self.queue.push(self.addresses[peer as usize], None, payload);
-            self.counts.sent[peer as usize] += 1;
+            self.push(peer, payload);
         }
+    }
+
+    fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
+        self.left = self.peers.address(member);
+        self.peers.exchange(member, elsewhere);
+        self.left_behind(elsewhere);
     }
 
     fn note(&mut self, peer: PeerId, note: Note) {
@@ -366,12 +387,26 @@ impl Effects for Out {
             Note::Joined => self.stats.joins += 1,
             Note::Quit => self.stats.quits += 1,
             Note::Evicted { .. } => self.stats.evictions += 1,
+            Note::Moved => self.stats.moved += 1,
             Note::Repeated => self.stats.repeated += 1,
             Note::Refused(cause) => *self.stats.refused.entry(cause.name()).or_default() += 1,
         }
-        let address = self.addresses[peer as usize];
-        self.events.push(ServerEvent::Note { at: self.now, peer, address, note, tag: self.tag });
+        if matches!(note, Note::Quit | Note::Evicted { .. }) {
+            self.left_behind(peer);
+        }
+        let (at, left, tag) = (self.now, self.left, self.tag);
+        let peer = self.peers.address(peer);
+        self.events.push(ServerEvent::Note { at, peer, left, note, tag });
     }
+}
+
+/// Counts one more of a peer.
+fn bump(counts: &mut Vec<u64>, peer: PeerId) {
+    let index = peer as usize;
+    if index >= counts.len() {
+        counts.resize(index + 1, 0);
+    }
+    counts[index] += 1;
 }
 
 /// What a server's thread has to heed beside its socket.
@@ -394,7 +429,7 @@ fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket
             let now = out.clock.now();
             let member = |peer: PeerId| {
                 Some(Member {
-                    address: out.addresses[peer as usize],
+                    address: out.peers.address(peer),
                     silence: now.since(server.last_seen(peer)?),
                     allowed: server.deadline(peer)?.since(now),
                 })
@@ -405,7 +440,7 @@ fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket
         Command::Stats(answer) => {
             let _ = answer.send(Stats {
                 members: server.members().len(),
-                peers: out.addresses.len() as u64,
+                peers: out.peers.len() as u64,
                 received: out.counts.received.iter().sum(),
                 sent: out.counts.sent.iter().sum(),
                 not_sent: out.queue.refused,
@@ -443,15 +478,7 @@ async fn serve(
                 out.events.push(ServerEvent::Crashed { at: crash_at });
             }
             for datagram in batch.iter() {
-                let peer = out.peer(datagram.from);
-                out.counts.received[peer as usize] += 1;
-                out.tag = Tag::find(datagram.payload);
-                let (now, tag) = (out.now, out.tag);
-                if dead {
-                    out.events.push(ServerEvent::Unread { at: now, peer, tag });
-                } else {
-                    server.handle_datagram(now, peer, datagram.from, datagram.payload, &mut out);
-                }
+                out.receive(datagram.from, datagram.payload, &mut server, dead);
             }
         }
         out.now = out.clock.now();
@@ -465,6 +492,9 @@ async fn serve(
         }
         while let Ok(command) = asked.try_recv() {
             obey(command, &mut server, &mut out, socket);
+        }
+        if out.tell == Tell::Notes {
+            out.peers.forget_former(&mut server);
         }
         out.flush(socket, shared).await?;
         if stopping && empty {
@@ -489,22 +519,7 @@ async fn serve(
         not_sent: out.queue.refused,
         dropped: dropped(socket).ok(),
         cpu: thread_cpu(),
+        addresses: out.peers.into_addresses(),
         ..out.counts
     })
-}
-
-impl ServerCounts {
-    /// Datagrams read from peers that are no clients of the run.
-    pub(crate) fn of_strangers(&self, roster: &skipbeat_core::Roster) -> u64 {
-        self.received.iter().skip(roster.clients() as usize).sum()
-    }
-
-    /// Sums counters of clients by group; strangers are left out.
-    pub(crate) fn by_group(counts: &[u64], roster: &skipbeat_core::Roster) -> Vec<u64> {
-        let range = |group| {
-            let range = roster.range(group);
-            range.start as usize..range.end as usize
-        };
-        (0..roster.groups()).map(|group| counts[range(group)].iter().sum()).collect()
-    }
 }

@@ -4,16 +4,16 @@
 //! everything.
 
 use std::io;
+use std::net::SocketAddr;
 
-use skipbeat_core::{
-    Calendar, ClientId, ClientSet, Direction, Life, MessageId, Roster, Span, Time,
-};
-use skipbeat_link::{Links, Verdict};
-use skipbeat_measure::{Distribution, Event, MessageSlot, Recorder};
-use skipbeat_protocol::{Down, Tag};
+use skipbeat_core::{Calendar, ClientId, Direction, Place, Span, Time};
+use skipbeat_link::Verdict;
+use skipbeat_measure::{Distribution, Event, MessageSlot};
+use skipbeat_protocol::Down;
 use skipbeat_scenario::Plan;
-use skipbeat_server::{Admission, Note, Sweep};
-use skipbeat_swarm::{Acks, Act, Effects, Heard, Opinion, Settled, Swarm};
+use skipbeat_server::{Admission, Sweep};
+use skipbeat_swarm::{Acks, Act, Datagram, Heard, Swarm};
+use skipbeat_tunnel::{Carry, FromSwarm, Sent, Tunnel, heed};
 
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
@@ -30,121 +30,80 @@ const BATCHES_AT_ONCE: usize = 16;
 
 /// A datagram on a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Flying {
-    direction: Direction,
+struct Flying<L> {
     client: ClientId,
     index: u32,
     copy: bool,
-    load: Load,
+    message: Option<MessageSlot>,
+    load: L,
 }
 
-/// What a datagram on a link carries.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Load {
-    /// What a client says.
-    FromClient { act: Act, message: Option<MessageSlot> },
-    /// What the server says, as far as clients have to heed it.
-    FromServer { heard: Option<Heard>, message: Option<MessageSlot> },
-}
+/// What a client says, and from which place it seems to come.
+type Up = (Datagram, Place);
+/// What the server says, as far as clients have to heed it.
+type DownLoad = Option<Heard>;
 
-impl Load {
-    fn message(self) -> Option<MessageSlot> {
-        let (Load::FromClient { message, .. } | Load::FromServer { message, .. }) = self;
-        message
-    }
-}
-
-/// Everything between the swarm machine and the sockets.
-pub(crate) struct Tunnel {
-    pub(crate) recorder: Recorder,
+/// Carries datagrams between the swarm machine and the sockets.
+pub(crate) struct Carrier {
+    pub(crate) tunnel: Tunnel,
     pub(crate) lateness: Distribution,
     pub(crate) outside: Option<Outside>,
     /// Datagrams read from our sockets, by group.
     pub(crate) received: Vec<u64>,
     /// Datagrams handed to our sockets, by group.
     pub(crate) handed: Vec<u64>,
-    roster: Roster,
-    run: u32,
-    /// What is later than this is heard as if it came at the end.
-    pub(crate) end: Time,
     pub(crate) now: Time,
-    up: Links,
-    down: Links,
     /// On links to the server; they leave for the kernel on time.
-    flying_up: Calendar<Flying>,
+    flying_up: Calendar<Flying<Up>>,
     /// On links to clients; whoever looks finds out when they arrived.
-    flying_down: Calendar<Flying>,
+    flying_down: Calendar<Flying<DownLoad>>,
     /// Whether clients answer the server, so that what it says must reach them in time.
     answers: bool,
-    scratch: Vec<u8>,
+    /// The places to which clients have moved since they were last told to the transport.
+    taken: Vec<Place>,
 }
 
-impl Tunnel {
-    pub(crate) fn new(plan: &Plan, recorder: Recorder, foreign: bool) -> Self {
-        let roster = plan.roster();
-        let clients = roster.clients();
-        let up = plan.groups.iter().map(|group| group.up).collect();
-        let down = plan.groups.iter().map(|group| group.down).collect();
-        Tunnel {
-            recorder,
+impl Carrier {
+    pub(crate) fn new(plan: &Plan, foreign: bool) -> Self {
+        let tunnel = Tunnel::new(plan);
+        let clients = tunnel.roster.clients();
+        let groups = plan.groups.len();
+        let lazy = plan.server.options.sweep == Sweep::Lazy;
+        Carrier {
             lateness: Distribution::default(),
-            outside: foreign
-                .then(|| Outside::new(clients, plan.server.options.sweep == Sweep::Lazy)),
-            received: vec![0; roster.groups()],
-            handed: vec![0; roster.groups()],
-            run: plan.run_id(),
-            end: plan.end(),
+            outside: foreign.then(|| Outside::new(clients, lazy)),
+            received: vec![0; groups],
+            handed: vec![0; groups],
             now: Time::ZERO,
-            up: Links::new(plan.seed(), Direction::Up, up, clients),
-            down: Links::new(plan.seed(), Direction::Down, down, clients),
             flying_up: Calendar::new(),
             flying_down: Calendar::new(),
             answers: plan.server.options.heartbeat.by_server()
                 || plan.server.options.admission == Admission::Cookie
-                || plan.groups.iter().any(|group| group.behaviour.acks != Acks::None),
-            scratch: Vec::new(),
-            roster,
-        }
-    }
-
-    fn record(&mut self, at: Time, event: Event<'_>) {
-        self.recorder.record(at.min(self.end), event);
-    }
-
-    fn launch(&mut self, direction: Direction, client: ClientId, verdict: Verdict, load: Load) {
-        let Ok(at) = verdict.arrival else { return };
-        let calendar = match direction {
-            Direction::Up => &mut self.flying_up,
-            Direction::Down => &mut self.flying_down,
-        };
-        let flying = Flying { direction, client, index: verdict.index, copy: false, load };
-        calendar.push(at, flying);
-        if let Some(at) = verdict.copy {
-            calendar.push(at, Flying { copy: true, ..flying });
+                || plan
+                    .groups
+                    .iter()
+                    .any(|g| g.behaviour.acks != Acks::None || g.behaviour.session),
+            taken: Vec::new(),
+            tunnel,
         }
     }
 
     /// A datagram of the server reached our socket.
-    fn receive(&mut self, client: ClientId, payload: &[u8]) {
-        let group = self.roster.group_of(client);
-        self.received[group] += 1;
-        let tag = Tag::find(payload).filter(|tag| tag.run == self.run);
-        let message = tag.and_then(|tag| self.recorder.find(tag.message));
+    fn receive(&mut self, place: Place, payload: &[u8]) {
+        let Some(owner) = self.tunnel.places.owner(place) else { return };
+        self.received[self.tunnel.roster.group_of(owner)] += 1;
+        let tag = self.tunnel.tag(payload);
+        let message = self.tunnel.message(tag);
+        let Some((client, verdict)) =
+            self.tunnel.send_down(self.now, place, payload.len(), message)
+        else {
+            return;
+        };
         if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
             outside.got(self.now, client, tag.message);
         }
-        let (now, direction, bytes) = (self.now, Direction::Down, payload.len());
-        let verdict = self.down.judge(now, group, client);
-        self.record(now, Event::Offered { direction, client, bytes, verdict, message });
-        let heard = match Down::parse(payload) {
-            Down::Heartbeat(number) => Some(Heard::Heartbeat(number)),
-            Down::Message { number, .. } => Some(Heard::Message(number)),
-            Down::Ack(number) => Some(Heard::Ack(number)),
-            Down::Cookie(cookie) => Some(Heard::Cookie(cookie)),
-            Down::Welcome | Down::Bye | Down::Chat { .. } | Down::Foreign(_) => None,
-        };
-        let load = Load::FromServer { heard, message };
-        self.launch(direction, client, verdict, load);
+        let load = heed(Down::parse(payload));
+        launch(&mut self.flying_down, client, verdict, message, load);
     }
 
     /// Takes off the links what has arrived: downwards it goes to clients, who may answer, and
@@ -155,105 +114,97 @@ impl Tunnel {
         swarm: &mut Swarm,
         transport: &mut Transport,
         scratch: &mut Vec<u8>,
-    ) {
+    ) -> io::Result<()> {
         let until = self.now.min(last);
         self.land_down(until, swarm);
+        for place in std::mem::take(&mut self.taken) {
+            transport.take_place(place)?;
+        }
         while let Some((at, flying)) = self.flying_up.pop_until(until) {
-            let Flying { client, index, copy, load, .. } = flying;
-            let (direction, message) = (Direction::Up, load.message());
-            let Load::FromClient { act, .. } = load else { continue };
-            act.write(scratch);
-            transport.send(client, scratch);
-            self.handed[self.roster.group_of(client)] += 1;
-            let late = self.now.since(at);
+            let Flying { client, index, copy, message, load: (datagram, from) } = flying;
+            datagram.write(scratch);
+            transport.send(from, scratch);
+            self.handed[self.tunnel.roster.group_of(client)] += 1;
+            let (direction, late) = (Direction::Up, self.now.since(at));
             self.lateness.record(late);
             let event = Event::Arrived { direction, client, index, copy, late, message };
-            self.record(at, event);
+            self.tunnel.record(at, event);
         }
+        Ok(())
     }
 
     fn land_down(&mut self, until: Time, swarm: &mut Swarm) {
         while let Some((at, flying)) = self.flying_down.pop_until(until) {
-            let Flying { client, index, copy, load, .. } = flying;
-            let (direction, message) = (Direction::Down, load.message());
-            let Load::FromServer { heard, .. } = load else { continue };
-            let late = Span::ZERO;
+            let Flying { client, index, copy, message, load: heard } = flying;
+            let (direction, late) = (Direction::Down, Span::ZERO);
             let event = Event::Arrived { direction, client, index, copy, late, message };
-            self.record(at, event);
+            self.tunnel.record(at, event);
             if let Some(heard) = heard {
-                swarm.hear(at, client, heard, self);
+                swarm.hear(at, client, heard, &mut FromSwarm(self));
             }
         }
     }
 
-    /// Hears what the built-in server tells.
-    fn hear(&mut self, server: &RunningServer) {
+    /// Hears what the built-in server tells. Of strangers nothing is recorded.
+    fn hear(&mut self, server: &RunningServer, transport: &Transport) {
+        let tunnel = &mut self.tunnel;
+        let place = |peer: SocketAddr| transport.place(peer);
         for event in server.events() {
             match event {
-                ServerEvent::Broadcast { at, tag, members } => {
-                    let message = self.message(tag);
-                    self.record(
-                        at,
-                        Event::Broadcast { message, members: &members, complete: false },
-                    );
+                ServerEvent::Broadcast { at, tag, mut members, others } => {
+                    let message = tunnel.message(tag);
+                    for place in others.into_iter().filter_map(place) {
+                        members.insert(place);
+                    }
+                    tunnel.broadcast(at, message, &members);
                 }
                 ServerEvent::Held { at, tag } => {
-                    let message = self.message(tag);
-                    self.record(at, Event::Held { message });
+                    let message = tunnel.message(tag);
+                    tunnel.record(at, Event::Held { message });
                 }
-                ServerEvent::Retransmitted { peer, .. } | ServerEvent::Settled { peer, .. }
-                    if peer >= self.roster.clients() => {}
-                ServerEvent::Retransmitted { at, peer: client } => {
-                    let direction = Direction::Down;
-                    self.record(at, Event::Retransmitted { direction, client });
+                ServerEvent::Retransmitted { at, peer } => {
+                    if let Some(place) = place(peer) {
+                        tunnel.retransmitted(at, place);
+                    }
                 }
-                ServerEvent::Settled { at, peer: client, tag, acked } => {
-                    let (direction, message) = (Direction::Down, self.message(tag));
-                    self.record(at, Event::Settled { direction, client, acked, message });
+                ServerEvent::Settled { at, peer, tag, acked } => {
+                    if let Some(place) = place(peer) {
+                        tunnel.settled(at, place, tunnel.message(tag), acked);
+                    }
                 }
-                ServerEvent::Crashed { at } => self.record(at, Event::ServerCrashed),
-                ServerEvent::Unread { peer, .. } if peer >= self.roster.clients() => {}
-                ServerEvent::Unread { at, peer: client, tag } => {
-                    let (cause, message) = ("server-down", self.message(tag));
-                    self.record(at, Event::Refused { client, cause, message });
+                ServerEvent::Crashed { at } => tunnel.record(at, Event::ServerCrashed),
+                ServerEvent::Unread { at, peer, tag } => {
+                    if let Some(place) = place(peer) {
+                        tunnel.unread(at, place, tunnel.message(tag));
+                    }
                 }
-                ServerEvent::Note { peer, .. } if peer >= self.roster.clients() => {}
-                ServerEvent::Note { at, peer: client, note, tag, .. } => {
-                    let event = match note {
-                        Note::Joined => Event::Joined { client },
-                        Note::Quit => Event::Quit { client },
-                        Note::Evicted { silence } => {
-                            let (silence, uncertainty) = (Some(silence), Span::ZERO);
-                            Event::Evicted { client, silence, uncertainty }
-                        }
-                        Note::Repeated => Event::Repeated { client, message: self.message(tag) },
-                        Note::Refused(cause) => {
-                            let message = self.message(tag);
-                            Event::Refused { client, cause: cause.name(), message }
-                        }
-                    };
-                    self.record(at, event);
+                ServerEvent::Note { at, peer, left, note, tag } => {
+                    if let Some(at_place) = place(peer) {
+                        let left = place(left).unwrap_or(at_place);
+                        tunnel.note(at, at_place, note, left, tunnel.message(tag));
+                    }
                 }
             }
         }
-    }
-
-    fn message(&self, tag: Option<Tag>) -> Option<MessageSlot> {
-        tag.filter(|tag| tag.run == self.run).and_then(|tag| self.recorder.find(tag.message))
     }
 
     /// Concludes from what clients got who the members of a foreign server are.
     fn conclude(&mut self, until: Time) {
         let Some(mut outside) = self.outside.take() else { return };
+        let tunnel = &mut self.tunnel;
         outside.settle(until, |conclusion| match conclusion {
-            Conclusion::Joined { at, client } => self.record(at, Event::Joined { client }),
-            Conclusion::Quit { at, client } => self.record(at, Event::Quit { client }),
+            Conclusion::Joined { at, client } => tunnel.record(at, Event::Joined { client }),
+            Conclusion::Quit { at, client } => tunnel.record(at, Event::Quit { client }),
             Conclusion::Evicted { at, client, uncertainty } => {
-                self.record(at, Event::Evicted { client, silence: None, uncertainty });
+                tunnel.record(at, Event::Evicted { client, silence: None, uncertainty });
             }
             Conclusion::Broadcast { at, message, members } => {
-                let message = self.recorder.find(message);
-                self.record(at, Event::Broadcast { message, members: &members, complete: true });
+                let message = tunnel.recorder.find(message);
+                let (datagrams, complete) = (members.len(), true);
+                tunnel.record(
+                    at,
+                    Event::Broadcast { message, members: &members, datagrams, complete },
+                );
             }
         });
         self.outside = Some(outside);
@@ -261,58 +212,56 @@ impl Tunnel {
 
     /// Tells what is still on the links.
     fn leave_in_flight(&mut self) {
-        let up = std::mem::take(&mut self.flying_up);
-        let down = std::mem::take(&mut self.flying_down);
-        for (_, Flying { direction, client, load, .. }) in up.iter().chain(down.iter()) {
-            let message = load.message();
-            self.record(self.end, Event::InFlight { direction, client, message });
+        let end = self.tunnel.end;
+        for (_, Flying { client, message, .. }) in self.flying_up.iter() {
+            let direction = Direction::Up;
+            self.tunnel.record(end, Event::InFlight { direction, client, message });
+        }
+        for (_, Flying { client, message, .. }) in self.flying_down.iter() {
+            let direction = Direction::Down;
+            self.tunnel.record(end, Event::InFlight { direction, client, message });
         }
     }
 }
 
-impl Effects for Tunnel {
-    fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet) {
-        let mut message = None;
-        if let Act::Chat { tag, .. } | Act::Message { tag, .. } = act {
-            if let Act::Message { again: true, .. } = act {
-                let direction = Direction::Up;
-                self.record(planned, Event::Retransmitted { direction, client });
-            } else {
-                self.record(planned, Event::Chat { message: tag.message, up });
-            }
-            message = self.recorder.find(tag.message);
-            if let Act::Message { again: false, .. } = act {
-                self.record(planned, Event::Held { message });
-            }
-        }
-        // The link works by planned times, so that its verdicts are those of the simulator.
-        let verdict = self.up.judge(planned, self.roster.group_of(client), client);
-        act.write(&mut self.scratch);
-        let (direction, bytes) = (Direction::Up, self.scratch.len());
-        self.record(planned, Event::Offered { direction, client, bytes, verdict, message });
-        if let (Act::Quit, true, Some(outside)) =
-            (act, verdict.arrival.is_ok(), self.outside.as_mut())
+/// Puts what a link lets through into the calendar.
+fn launch<L: Copy + Ord>(
+    calendar: &mut Calendar<Flying<L>>,
+    client: ClientId,
+    verdict: Verdict,
+    message: Option<MessageSlot>,
+    load: L,
+) {
+    let Ok(at) = verdict.arrival else { return };
+    let flying = Flying { client, index: verdict.index, copy: false, message, load };
+    calendar.push(at, flying);
+    if let Some(at) = verdict.copy {
+        calendar.push(at, Flying { copy: true, ..flying });
+    }
+}
+
+impl Carry for Carrier {
+    fn tunnel(&mut self) -> &mut Tunnel {
+        &mut self.tunnel
+    }
+
+    fn launch(&mut self, sent: &Sent) {
+        let Sent { client, datagram, message, from, verdict } = *sent;
+        if let (Act::Quit, Ok(at), Some(outside)) =
+            (datagram.act, verdict.arrival, self.outside.as_mut())
         {
-            outside.quits(planned, client);
+            outside.quits(at, client);
         }
-        let load = Load::FromClient { act, message };
-        self.launch(direction, client, verdict, load);
+        launch(&mut self.flying_up, client, verdict, message, (datagram, from));
     }
 
-    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled) {
-        let message = self.recorder.find(message);
-        let (direction, acked) = (Direction::Up, end == Settled::Acked);
-        self.record(at, Event::Settled { direction, client, acked, message });
-    }
-
-    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
-        if opinion == Opinion::Gone {
-            self.record(at, Event::ServerSuspected { client });
+    fn moved(&mut self, client: ClientId, left: Place, to: Place) {
+        self.taken.push(to);
+        // From outside a membership that is left behind can't be seen any more.
+        if self.outside.as_mut().is_some_and(|outside| outside.loses(client)) {
+            let (now, place) = (self.now, left);
+            self.tunnel.record(now, Event::GhostGone { client, place, silence: None });
         }
-    }
-
-    fn life(&mut self, at: Time, client: ClientId, life: Life) {
-        self.record(at, Event::Life { client, life });
     }
 }
 
@@ -320,7 +269,7 @@ impl Effects for Tunnel {
 /// that it came to, also where it failed.
 pub(crate) async fn play(
     swarm: &mut Swarm,
-    tunnel: &mut Tunnel,
+    carrier: &mut Carrier,
     transport: &mut Transport,
     server: Option<&RunningServer>,
     clock: Clock,
@@ -329,36 +278,36 @@ pub(crate) async fn play(
     let alarm = Alarm::new()?;
     let mut scratch = Vec::new();
     let mut next_look = Time::ZERO;
-    swarm.start(tunnel);
+    swarm.start(&mut FromSwarm(carrier));
     loop {
-        let empty = drain(tunnel, transport, server, clock, BATCHES_AT_ONCE)?;
+        let empty = drain(carrier, transport, server, clock, BATCHES_AT_ONCE)?;
         // What was planned before the end happens, however late it is; the end itself is out.
-        let last = tunnel.end - Span::from_nanos(1);
-        tunnel.now = clock.now();
-        swarm.advance(tunnel.now.min(last), tunnel);
-        tunnel.land(last, swarm, transport, &mut scratch);
+        let last = carrier.tunnel.end - Span::from_nanos(1);
+        carrier.now = clock.now();
+        swarm.advance(carrier.now.min(last), &mut FromSwarm(carrier));
+        carrier.land(last, swarm, transport, &mut scratch)?;
         transport.flush().await?;
-        tunnel.conclude(tunnel.now);
-        if tunnel.now > last {
+        carrier.conclude(carrier.now);
+        if carrier.now > last {
             return Ok(());
         }
-        if tunnel.now >= next_look {
-            next_look = tunnel.now + LOOK;
+        if carrier.now >= next_look {
+            next_look = carrier.now + LOOK;
             if server.is_some_and(RunningServer::is_finished) {
-                tunnel.end = tunnel.now;
+                carrier.tunnel.end = carrier.now;
                 return Err(io::Error::other("the thread of the built-in server ended"));
             }
-            if !go_on(tunnel.now) {
-                tunnel.end = tunnel.now;
+            if !go_on(carrier.now) {
+                carrier.tunnel.end = carrier.now;
                 return Ok(());
             }
         }
         if !empty {
             continue;
         }
-        let down = tunnel.flying_down.next_at().filter(|_| tunnel.answers);
-        let due = [swarm.next_deadline(), tunnel.flying_up.next_at(), down].into_iter().flatten();
-        let due = due.fold(next_look.min(tunnel.end), Time::min);
+        let down = carrier.flying_down.next_at().filter(|_| carrier.answers);
+        let due = [swarm.next_deadline(), carrier.flying_up.next_at(), down].into_iter().flatten();
+        let due = due.fold(next_look.min(carrier.tunnel.end), Time::min);
         let wait = due.since(clock.now());
         if !wait.is_zero() {
             tokio::select! {
@@ -371,7 +320,7 @@ pub(crate) async fn play(
 
 /// Reads up to so many batches; says whether the sockets are empty.
 fn drain(
-    tunnel: &mut Tunnel,
+    carrier: &mut Carrier,
     transport: &mut Transport,
     server: Option<&RunningServer>,
     clock: Clock,
@@ -380,12 +329,12 @@ fn drain(
     for _ in 0..batches {
         let more = transport.fill()?;
         // What is read after the end is on a link when the run ends.
-        tunnel.now = clock.now().min(tunnel.end);
+        carrier.now = clock.now().min(carrier.tunnel.end);
         // Whatever was read, the server told of before it sent it.
         if let Some(server) = server {
-            tunnel.hear(server);
+            carrier.hear(server, transport);
         }
-        transport.each(|client, payload| tunnel.receive(client, payload));
+        transport.each(|place, payload| carrier.receive(place, payload));
         if !more {
             return Ok(true);
         }
@@ -395,7 +344,7 @@ fn drain(
 
 /// Reads what comes in for a while.
 pub(crate) async fn listen(
-    tunnel: &mut Tunnel,
+    carrier: &mut Carrier,
     transport: &mut Transport,
     server: Option<&RunningServer>,
     clock: Clock,
@@ -404,7 +353,7 @@ pub(crate) async fn listen(
     let until = clock.now() + span;
     let alarm = Alarm::new()?;
     loop {
-        while !drain(tunnel, transport, server, clock, BATCHES_AT_ONCE)? {}
+        while !drain(carrier, transport, server, clock, BATCHES_AT_ONCE)? {}
         let left = until.since(clock.now());
         if left.is_zero() {
             return Ok(());
@@ -418,13 +367,13 @@ pub(crate) async fn listen(
 
 /// After the server has ended: reads what is left and closes the books.
 pub(crate) fn close(
-    tunnel: &mut Tunnel,
+    carrier: &mut Carrier,
     transport: &mut Transport,
     server: Option<&RunningServer>,
     clock: Clock,
 ) -> io::Result<()> {
-    while !drain(tunnel, transport, server, clock, BATCHES_AT_ONCE)? {}
-    tunnel.conclude(Time::NEVER);
-    tunnel.leave_in_flight();
+    while !drain(carrier, transport, server, clock, BATCHES_AT_ONCE)? {}
+    carrier.conclude(Time::NEVER);
+    carrier.leave_in_flight();
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! How the clients of a swarm reach the server: one socket that speaks for thousands of loopback
 //! addresses, or a socket each.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use skipbeat_core::{AddressPlan, ClientId};
+use skipbeat_core::{AddressPlan, Place};
 use skipbeat_scenario::Sockets;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -27,30 +28,33 @@ pub(crate) struct SharedSocket {
     socket: UdpSocket,
     target: SocketAddr,
     plan: AddressPlan,
-    clients: u32,
     batch: ReceiveBatch,
     queue: SendQueue,
     receive_buffer: usize,
 }
 
-/// A connected socket for every client.
+/// A connected socket for every place.
 pub(crate) struct SocketEach {
+    target: SocketAddr,
+    /// What was asked for each socket's receive buffer.
+    asked: Option<usize>,
     sockets: Vec<std::net::UdpSocket>,
+    places: HashMap<SocketAddr, Place>,
     poller: Poller,
     buffer: Vec<u8>,
     /// The last batch: whose and how long, and the bytes one after the other.
-    received: Vec<(ClientId, usize)>,
+    received: Vec<(Place, usize)>,
     bytes: Vec<u8>,
-    waiting: Vec<(ClientId, Vec<u8>)>,
+    waiting: Vec<(Place, Vec<u8>)>,
     refused: u64,
     receive_buffer: usize,
 }
 
 impl Transport {
-    /// Opens the sockets; must be called within a tokio runtime.
+    /// Opens the sockets for the first places; must be called within a tokio runtime.
     pub(crate) fn open(
         target: SocketAddr,
-        clients: u32,
+        places: u32,
         how: Sockets,
         receive_buffer: Option<usize>,
         room: usize,
@@ -59,23 +63,44 @@ impl Transport {
         match how {
             Sockets::Shared if !loopback => Err(NetError::NotLoopback { target }),
             Sockets::Auto | Sockets::Shared if loopback => {
-                SharedSocket::open(target, clients, receive_buffer, room)
-                    .map(Transport::Shared)
-                    .map_err(|source| NetError::Bind {
+                SharedSocket::open(target, receive_buffer, room).map(Transport::Shared).map_err(
+                    |source| NetError::Bind {
                         what: "the swarm",
                         address: SocketAddr::from(([0, 0, 0, 0], 0)),
                         source,
-                    })
+                    },
+                )
             }
-            _ => SocketEach::open(target, clients, receive_buffer, room).map(Transport::PerClient),
+            _ => SocketEach::open(target, places, receive_buffer, room).map(Transport::PerClient),
         }
     }
 
-    /// The addresses of the clients in order.
-    pub(crate) fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// The address of a place.
+    pub(crate) fn address(&self, place: Place) -> io::Result<SocketAddr> {
         match self {
-            Transport::Shared(s) => Ok((0..s.clients).map(|n| s.plan.address(n)).collect()),
-            Transport::PerClient(s) => s.sockets.iter().map(|socket| socket.local_addr()).collect(),
+            Transport::Shared(shared) => Ok(shared.plan.address(place)),
+            Transport::PerClient(sockets) => sockets.sockets[place as usize].local_addr(),
+        }
+    }
+
+    /// The place at an address.
+    pub(crate) fn place(&self, address: SocketAddr) -> Option<Place> {
+        match (self, address) {
+            (Transport::Shared(shared), SocketAddr::V4(v4)) if v4.port() == shared.plan.port => {
+                AddressPlan::place(*v4.ip())
+            }
+            (Transport::Shared(_), _) => None,
+            (Transport::PerClient(sockets), _) => sockets.places.get(&address).copied(),
+        }
+    }
+
+    /// Somebody moves to a place, the next one that was never taken or one that was.
+    pub(crate) fn take_place(&mut self, place: Place) -> io::Result<()> {
+        match self {
+            Transport::PerClient(sockets) if place as usize >= sockets.sockets.len() => {
+                sockets.add(place).map(drop)
+            }
+            _ => Ok(()),
         }
     }
 
@@ -87,8 +112,8 @@ impl Transport {
         }
     }
 
-    /// The datagrams of the last batch, each with the client it is for.
-    pub(crate) fn each(&self, each: impl FnMut(ClientId, &[u8])) {
+    /// The datagrams of the last batch, each with the place it is for.
+    pub(crate) fn each(&self, each: impl FnMut(Place, &[u8])) {
         match self {
             Transport::Shared(shared) => shared.each(each),
             Transport::PerClient(sockets) => sockets.each(each),
@@ -96,13 +121,13 @@ impl Transport {
     }
 
     /// Adds a datagram to those that wait to be sent.
-    pub(crate) fn send(&mut self, client: ClientId, payload: &[u8]) {
+    pub(crate) fn send(&mut self, from: Place, payload: &[u8]) {
         match self {
             Transport::Shared(SharedSocket { queue, target, .. }) => {
                 let payload = queue.payload(payload);
-                queue.push(*target, Some(AddressPlan::ip(client)), payload);
+                queue.push(*target, Some(AddressPlan::ip(from)), payload);
             }
-            Transport::PerClient(sockets) => sockets.waiting.push((client, payload.to_vec())),
+            Transport::PerClient(sockets) => sockets.waiting.push((from, payload.to_vec())),
         }
     }
 
@@ -158,12 +183,7 @@ impl Transport {
 }
 
 impl SharedSocket {
-    fn open(
-        target: SocketAddr,
-        clients: u32,
-        receive_buffer: Option<usize>,
-        room: usize,
-    ) -> io::Result<Self> {
+    fn open(target: SocketAddr, receive_buffer: Option<usize>, room: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         want_local_address(&socket)?;
@@ -175,7 +195,6 @@ impl SharedSocket {
             socket,
             target,
             plan,
-            clients,
             batch: ReceiveBatch::new(room),
             queue: SendQueue::default(),
             receive_buffer,
@@ -194,11 +213,10 @@ impl SharedSocket {
         }
     }
 
-    fn each(&self, mut each: impl FnMut(ClientId, &[u8])) {
+    fn each(&self, mut each: impl FnMut(Place, &[u8])) {
         for datagram in self.batch.iter() {
-            let client = datagram.to.and_then(AddressPlan::client);
-            if let Some(client) = client.filter(|client| *client < self.clients) {
-                each(client, datagram.payload);
+            if let Some(place) = datagram.to.and_then(AddressPlan::place) {
+                each(place, datagram.payload);
             }
         }
     }
@@ -207,41 +225,48 @@ impl SharedSocket {
 impl SocketEach {
     fn open(
         target: SocketAddr,
-        clients: u32,
-        receive_buffer: Option<usize>,
+        places: u32,
+        asked: Option<usize>,
         room: usize,
     ) -> Result<Self, NetError> {
-        let poller = Poller::new().map_err(NetError::Socket)?;
-        let mut granted = 0;
-        let mut open = |client: u32| {
-            let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-            let socket = Socket::from(std::net::UdpSocket::bind(any)?);
-            socket.set_nonblocking(true)?;
-            granted = match receive_buffer {
-                Some(_) => set_receive_buffer(&socket, receive_buffer)?,
-                None => socket.recv_buffer_size()?,
-            };
-            socket.connect(&target.into())?;
-            poller.watch(&socket, client)?;
-            Ok(socket.into())
-        };
-        let sockets: Result<Vec<std::net::UdpSocket>, (u32, io::Error)> =
-            (0..clients).map(|client| open(client).map_err(|source| (client, source))).collect();
-        let sockets = sockets.map_err(|(open, source)| NetError::SocketPerClient {
-            open,
-            clients,
-            source,
-        })?;
-        Ok(SocketEach {
-            sockets,
-            poller,
+        let mut each = SocketEach {
+            target,
+            asked,
+            sockets: Vec::new(),
+            places: HashMap::new(),
+            poller: Poller::new().map_err(NetError::Socket)?,
             buffer: vec![0; room],
             received: Vec::new(),
             bytes: Vec::new(),
             waiting: Vec::new(),
             refused: 0,
-            receive_buffer: granted,
-        })
+            receive_buffer: 0,
+        };
+        for place in 0..places {
+            each.receive_buffer = each.add(place).map_err(|source| NetError::SocketPerClient {
+                open: place,
+                clients: places,
+                source,
+            })?;
+        }
+        Ok(each)
+    }
+
+    /// Opens the socket of the next place; gives its receive buffer in bytes.
+    fn add(&mut self, place: Place) -> io::Result<usize> {
+        let any = if self.target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = Socket::from(std::net::UdpSocket::bind(any)?);
+        socket.set_nonblocking(true)?;
+        let granted = match self.asked {
+            Some(_) => set_receive_buffer(&socket, self.asked)?,
+            None => socket.recv_buffer_size()?,
+        };
+        socket.connect(&self.target.into())?;
+        self.poller.watch(&socket, place)?;
+        let socket = std::net::UdpSocket::from(socket);
+        self.places.insert(socket.local_addr()?, place);
+        self.sockets.push(socket);
+        Ok(granted)
     }
 
     fn fill(&mut self) -> io::Result<bool> {
@@ -265,7 +290,7 @@ impl SocketEach {
         Ok(!ready.is_empty())
     }
 
-    fn each(&self, mut each: impl FnMut(ClientId, &[u8])) {
+    fn each(&self, mut each: impl FnMut(Place, &[u8])) {
         let mut rest = &self.bytes[..];
         for (client, length) in &self.received {
             let (payload, after) = rest.split_at(*length);

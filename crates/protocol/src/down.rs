@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use crate::up::{numbered, read_cookie, split_message, write_numbered};
+use crate::up::{numbered, read_cookie, read_token, split_message, write_numbered};
 
 /// The server stops.
 pub const BYE: &[u8] = b"bye";
 
 /// The client is admitted.
 pub const WELCOME: &[u8] = b"^welcome^";
+
+/// There is no such session (any more): the client has to join again.
+pub const EXPIRED: &[u8] = b"^expired^";
 
 const FROM: &[u8] = b". from ";
 
@@ -38,8 +41,11 @@ pub enum Down<'a> {
     },
     /// `^cookie HEX^`: what a client has to say to prove its address.
     Cookie(u64),
-    /// `^welcome^`: the proof was right, the client is a member.
-    Welcome,
+    /// `^welcome^`: the proof was right, the client is a member; `^welcome TOKEN^`: it has a
+    /// session of this token.
+    Welcome(Option<u64>),
+    /// `^expired^`: there is no such session (any more).
+    Expired,
     /// Something else, from a server that is not ours.
     Foreign(&'a [u8]),
 }
@@ -56,8 +62,14 @@ impl<'a> Down<'a> {
         if let Some(number) = numbered(datagram.trim_ascii(), b"^ack ") {
             return Down::Ack(number);
         }
-        if datagram.trim_ascii() == WELCOME {
-            return Down::Welcome;
+        match datagram.trim_ascii() {
+            WELCOME => return Down::Welcome(None),
+            EXPIRED => return Down::Expired,
+            _ => {}
+        }
+        let token = datagram.trim_ascii().strip_prefix(b"^welcome ");
+        if let Some(token) = token.and_then(|t| read_token(t.strip_suffix(b"^")?)) {
+            return Down::Welcome(Some(token));
         }
         let cookie = datagram.trim_ascii().strip_prefix(b"^cookie ");
         if let Some(cookie) = cookie.and_then(|c| read_cookie(c.strip_suffix(b"^")?)) {
@@ -95,6 +107,12 @@ pub fn write_heartbeat(number: u32, out: &mut Vec<u8>) {
 pub fn write_cookie(cookie: u64, out: &mut Vec<u8>) {
     out.clear();
     write!(out, "^cookie {:09x}^", cookie & 0xf_ffff_ffff).expect("a Vec takes every write");
+}
+
+/// Puts `^welcome TOKEN^` into `out`, which is emptied first.
+pub fn write_welcome(token: u64, out: &mut Vec<u8>) {
+    out.clear();
+    write!(out, "^welcome {token:016x}^").expect("a Vec takes every write");
 }
 
 /// Puts `^ack N^` into `out`, which is emptied first.
@@ -142,6 +160,9 @@ mod tests {
             prop_assert_eq!(Down::parse(&bytes), Down::Ack(number));
             write_cookie(u64::from(number) << 4, &mut bytes);
             prop_assert_eq!(Down::parse(&bytes), Down::Cookie(u64::from(number) << 4));
+            write_welcome(u64::from(number) << 30, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Welcome(Some(u64::from(number) << 30)));
+            write_cookie(u64::from(number) << 4, &mut bytes);
             // A stranger's `^join^` earns no more than three times its bytes.
             prop_assert!(bytes.len() <= 3 * crate::JOIN.len());
             write_message(number, b"a^b. from me", &mut bytes);

@@ -9,10 +9,11 @@ mod tag;
 mod up;
 
 pub use down::{
-    BYE, Down, WELCOME, write_ack, write_chat, write_cookie, write_heartbeat, write_message,
+    BYE, Down, EXPIRED, WELCOME, write_ack, write_chat, write_cookie, write_heartbeat,
+    write_message, write_welcome,
 };
 pub use tag::Tag;
-pub use up::{HEARTBEAT, JOIN, QUIT, Refusal, Up};
+pub use up::{HEARTBEAT, JOIN, Join, Packet, QUIT, Refusal, Up};
 
 /// The longest datagram a client may send by default, in bytes: the tutorial's number.
 pub const MAX_DATAGRAM: usize = 1024;

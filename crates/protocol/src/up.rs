@@ -17,15 +17,8 @@ pub enum Up<'a> {
     Heartbeat(Option<u32>),
     /// `quit`: leaves; surrounding white space does not matter.
     Quit,
-    /// `^join^`: joins explicitly, the only way back in where rejoining is sticky. With
-    /// `reliable` it asks for numbered texts, which it will ack; with a cookie it proves its
-    /// address: `^join reliable^`, `^join COOKIE^`, `^join reliable COOKIE^`.
-    Join {
-        /// Whether numbered texts are wanted.
-        reliable: bool,
-        /// The cookie that the server gave, 36 bits as nine hexadecimal digits.
-        cookie: Option<u64>,
-    },
+    /// `^join^`: joins explicitly, the only way back in where rejoining is sticky.
+    Join(Join),
     /// `^ack N^`: the answer to the server's `^hb N^` or `^msg N^`.
     Ack(u32),
     /// `^msg N^TEXT`: a text that wants an ack.
@@ -39,6 +32,64 @@ pub enum Up<'a> {
     Chat(&'a [u8]),
 }
 
+/// What an explicit join asks for: `^join reliable session COOKIE^`, each word where it is meant.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Join {
+    /// `reliable`: numbered texts, which the client will ack.
+    pub reliable: bool,
+    /// `session`: a token that makes the membership independent of the client's address.
+    pub session: bool,
+    /// The cookie that the server gave, 36 bits as nine hexadecimal digits: it proves the address.
+    pub cookie: Option<u64>,
+}
+
+/// A datagram as it stands on the wire: what a client says, and the token of its session where it
+/// has one, `^session TOKEN^` in front of the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet<'a> {
+    /// The token that the server gave, 64 bits as sixteen hexadecimal digits.
+    pub session: Option<u64>,
+    /// What is said.
+    pub up: Up<'a>,
+}
+
+const SESSION: &[u8] = b"^session ";
+
+impl<'a> Packet<'a> {
+    /// Reads a datagram of at most `max` bytes.
+    ///
+    /// # Errors
+    /// Where it is longer.
+    pub fn parse(datagram: &'a [u8], max: usize) -> Result<Self, Refusal> {
+        if datagram.len() > max {
+            return Err(Refusal::TooLong);
+        }
+        let wrapped = datagram.strip_prefix(SESSION).and_then(|rest| {
+            let (token, rest) = rest.split_at_checked(TOKEN_DIGITS)?;
+            Some((read_token(token)?, rest.strip_prefix(b"^")?))
+        });
+        Ok(match wrapped {
+            Some((token, rest)) => Packet { session: Some(token), up: Up::read(rest) },
+            None => Packet { session: None, up: Up::read(datagram) },
+        })
+    }
+
+    /// Puts the bytes of this datagram into `out`, which is emptied first.
+    pub fn write(self, out: &mut Vec<u8>) {
+        out.clear();
+        if let Some(token) = self.session {
+            write!(out, "^session {token:016x}^").expect("a Vec takes every write");
+        }
+        self.up.append(out);
+    }
+}
+
+impl<'a> From<Up<'a>> for Packet<'a> {
+    fn from(up: Up<'a>) -> Self {
+        Packet { session: None, up }
+    }
+}
+
 /// Why a datagram is not read. The server's state is unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, thiserror::Error)]
 pub enum Refusal {
@@ -49,14 +100,11 @@ pub enum Refusal {
 
 impl<'a> Up<'a> {
     /// `^join^`.
-    pub const JOIN: Up<'static> = Up::Join { reliable: false, cookie: None };
+    pub const JOIN: Up<'static> = Up::Join(Join { reliable: false, session: false, cookie: None });
 
-    /// Reads a datagram of at most `max` bytes.
-    pub fn parse(datagram: &'a [u8], max: usize) -> Result<Self, Refusal> {
-        if datagram.len() > max {
-            return Err(Refusal::TooLong);
-        }
-        Ok(match datagram.trim_ascii() {
+    /// What stands behind the token of a session, or without one. Every text says something.
+    fn read(datagram: &'a [u8]) -> Self {
+        match datagram.trim_ascii() {
             HEARTBEAT => Up::Heartbeat(None),
             QUIT => Up::Quit,
             JOIN => Up::JOIN,
@@ -70,12 +118,10 @@ impl<'a> Up<'a> {
                 let read = beat.or_else(ack).or_else(message).or_else(|| read_join(command));
                 read.unwrap_or(Up::Chat(datagram))
             }
-        })
+        }
     }
 
-    /// Puts the bytes of this datagram into `out`, which is emptied first.
-    pub fn write(self, out: &mut Vec<u8>) {
-        out.clear();
+    fn append(self, out: &mut Vec<u8>) {
         match self {
             Up::Heartbeat(None) => out.extend_from_slice(HEARTBEAT),
             Up::Heartbeat(Some(number)) => write_numbered("hb", number, out),
@@ -85,7 +131,7 @@ impl<'a> Up<'a> {
                 out.extend_from_slice(text);
             }
             Up::Quit => out.extend_from_slice(QUIT),
-            Up::Join { reliable, cookie } => write_join(reliable, cookie, out),
+            Up::Join(join) => write_join(join, out),
             Up::Chat(text) => out.extend_from_slice(text),
         }
     }
@@ -99,26 +145,40 @@ pub(crate) fn numbered(command: &[u8], start: &[u8]) -> Option<u32> {
 }
 
 fn read_join(command: &[u8]) -> Option<Up<'static>> {
-    let rest = command.strip_prefix(b"^join ")?.strip_suffix(b"^")?;
-    let (reliable, cookie) = match rest.strip_prefix(b"reliable") {
-        Some(b"") => return Some(Up::Join { reliable: true, cookie: None }),
-        Some(rest) => (true, rest.strip_prefix(b" ")?),
-        None => (false, rest),
-    };
-    Some(Up::Join { reliable, cookie: Some(read_cookie(cookie)?) })
+    let words = command.strip_prefix(b"^join ")?.strip_suffix(b"^")?;
+    let mut words = words.split(|byte| *byte == b' ').peekable();
+    let reliable = words.next_if(|word| *word == b"reliable").is_some();
+    let session = words.next_if(|word| *word == b"session").is_some();
+    let cookie = words.next().map(|word| read_cookie(word).ok_or(())).transpose().ok()?;
+    words.next().is_none().then_some(Up::Join(Join { reliable, session, cookie }))
 }
 
-fn write_join(reliable: bool, cookie: Option<u64>, out: &mut Vec<u8>) {
-    out.extend_from_slice(if reliable { b"^join reliable" } else { b"^join" });
+fn write_join(Join { reliable, session, cookie }: Join, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"^join");
+    for (word, said) in [(&b" reliable"[..], reliable), (b" session", session)] {
+        out.extend_from_slice(if said { word } else { b"" });
+    }
     if let Some(cookie) = cookie {
         write!(out, " {cookie:09x}").expect("a Vec takes every write");
     }
     out.push(b'^');
 }
 
+/// Digits of a session's token.
+const TOKEN_DIGITS: usize = 16;
+
+/// Sixteen hexadecimal digits.
+pub(crate) fn read_token(digits: &[u8]) -> Option<u64> {
+    read_hexadecimal(digits, TOKEN_DIGITS)
+}
+
 /// Nine hexadecimal digits.
 pub(crate) fn read_cookie(digits: &[u8]) -> Option<u64> {
-    let hexadecimal = digits.len() == 9 && digits.iter().all(u8::is_ascii_hexdigit);
+    read_hexadecimal(digits, 9)
+}
+
+fn read_hexadecimal(digits: &[u8], length: usize) -> Option<u64> {
+    let hexadecimal = digits.len() == length && digits.iter().all(u8::is_ascii_hexdigit);
     hexadecimal.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
 }
 
@@ -139,56 +199,72 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn read(datagram: &[u8], max: usize) -> Result<Up<'_>, Refusal> {
+        Packet::parse(datagram, max).map(|packet| packet.up)
+    }
+
     #[test]
     fn white_space_around_commands_does_not_matter() {
-        assert_eq!(Up::parse(b" ^hb^\r\n", 99), Ok(Up::Heartbeat(None)));
-        assert_eq!(Up::parse(b"quit\n", 99), Ok(Up::Quit));
-        assert_eq!(Up::parse(b"quit it\n", 99), Ok(Up::Chat(b"quit it\n")));
-        assert_eq!(Up::parse(b"", 99), Ok(Up::Chat(b"")));
+        assert_eq!(read(b" ^hb^\r\n", 99), Ok(Up::Heartbeat(None)));
+        assert_eq!(read(b"quit\n", 99), Ok(Up::Quit));
+        assert_eq!(read(b"quit it\n", 99), Ok(Up::Chat(b"quit it\n")));
+        assert_eq!(read(b"", 99), Ok(Up::Chat(b"")));
     }
 
     #[test]
     fn numbers_are_decimal_and_fit() {
-        assert_eq!(Up::parse(b"^hb 7^\n", 99), Ok(Up::Heartbeat(Some(7))));
-        assert_eq!(Up::parse(b"^ack 4294967295^", 99), Ok(Up::Ack(u32::MAX)));
+        assert_eq!(read(b"^hb 7^\n", 99), Ok(Up::Heartbeat(Some(7))));
+        assert_eq!(read(b"^ack 4294967295^", 99), Ok(Up::Ack(u32::MAX)));
         for text in [&b"^ack 4294967296^"[..], b"^ack +1^", b"^ack ^", b"^hb 1", b"^hb 1 2^"] {
-            assert_eq!(Up::parse(text, 99), Ok(Up::Chat(text)));
+            assert_eq!(read(text, 99), Ok(Up::Chat(text)));
         }
     }
 
     #[test]
     fn text_is_bytes_and_the_limit_is_sharp() {
-        assert_eq!(Up::parse(b"\xff\xfe\0", 3), Ok(Up::Chat(b"\xff\xfe\0")));
-        assert_eq!(Up::parse(b"four", 3), Err(Refusal::TooLong));
+        assert_eq!(read(b"\xff\xfe\0", 3), Ok(Up::Chat(b"\xff\xfe\0")));
+        assert_eq!(read(b"four", 3), Err(Refusal::TooLong));
+    }
+
+    #[test]
+    fn what_is_no_token_is_text() {
+        let wrapped = Packet { session: Some(0xab), up: Up::Quit };
+        assert_eq!(Packet::parse(b"^session 00000000000000ab^ quit\n", 99), Ok(wrapped));
+        for text in [&b"^session ab^quit"[..], b"^session 00000000000000ab quit", b"^session ^"] {
+            let chat = Packet { session: None, up: Up::Chat(text) };
+            assert_eq!(Packet::parse(text, 99), Ok(chat));
+        }
+        for text in [&b"^join session reliable^"[..], b"^join  session^", b"^join session 12^"] {
+            assert_eq!(read(text, 99), Ok(Up::Chat(text)), "the words have one order");
+        }
     }
 
     proptest! {
         #[test]
         fn writing_what_was_read_changes_no_meaning(bytes: Vec<u8>) {
-            let up = Up::parse(&bytes, usize::MAX).unwrap();
+            let packet = Packet::parse(&bytes, usize::MAX).unwrap();
             let mut written = Vec::new();
-            up.write(&mut written);
-            prop_assert_eq!(Up::parse(&written, usize::MAX), Ok(up));
+            packet.write(&mut written);
+            prop_assert_eq!(Packet::parse(&written, usize::MAX), Ok(packet));
         }
 
         #[test]
-        fn every_numbered_command_is_read_as_written(number: u32) {
+        fn every_command_is_read_as_written(number: u32, token: Option<u64>, words: [bool; 3]) {
             let text = b"x^ y";
             let message = Up::Message { number, text };
-            let join = |reliable, cookie| Up::Join { reliable, cookie };
-            let cookie = Some(u64::from(number) << 4 | 0xa);
+            let [reliable, session, proof] = words;
+            let cookie = proof.then_some(u64::from(number) << 4 | 0xa);
             for up in [
                 Up::Heartbeat(Some(number)),
                 Up::Ack(number),
                 message,
-                Up::JOIN,
-                join(true, None),
-                join(false, cookie),
-                join(true, cookie),
+                Up::Join(Join { reliable, session, cookie }),
+                Up::Quit,
             ] {
+                let packet = Packet { session: token, up };
                 let mut written = Vec::new();
-                up.write(&mut written);
-                prop_assert_eq!(Up::parse(&written, usize::MAX), Ok(up));
+                packet.write(&mut written);
+                prop_assert_eq!(Packet::parse(&written, usize::MAX), Ok(packet));
             }
         }
     }

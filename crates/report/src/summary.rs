@@ -79,10 +79,10 @@ fn asked_and_got(plan: &Plan, results: &Results) -> String {
 fn stages(options: &LinkOptions, links: &DatagramTally, path: &PathTally) -> Vec<[String; 3]> {
     let mut rows = Vec::new();
     let mut row = |what: &str, asked: String, got: String| rows.push([what.to_owned(), asked, got]);
-    let arrived = links.offered - links.all_lost();
+    let arrived = links.entered() - links.all_lost();
     let loss = options.loss.mean();
     if loss > 0.0 {
-        row("loss", percent(Some(loss)), percent(ratio(links.all_lost(), links.offered)));
+        row("loss", percent(Some(loss)), percent(ratio(links.all_lost(), links.entered())));
     }
     let held =
         options.reorder.map(|Reorder::Hold { probability, extra }| (probability.get(), extra));

@@ -9,7 +9,9 @@ use skipbeat_link::LinkOptions;
 use skipbeat_server::{
     Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
 };
-use skipbeat_swarm::{Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, TimedEvent};
+use skipbeat_swarm::{
+    Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
+};
 use toml::Spanned;
 
 use crate::ScenarioError;
@@ -95,6 +97,9 @@ struct GroupTable {
     #[serde(default)]
     acks: Acks,
     #[serde(default)]
+    session: bool,
+    hostile: Option<Spanned<Hostile>>,
+    #[serde(default)]
     up: LinkOptions,
     #[serde(default)]
     down: LinkOptions,
@@ -108,6 +113,7 @@ struct EventTable {
     crash: Option<Amount>,
     leave: Option<Amount>,
     join: Option<Amount>,
+    rebind: Option<Amount>,
 }
 
 /// Makes mistakes at places of one text.
@@ -260,20 +266,36 @@ fn groups(
             let message = format!("there is a group {:?} already", table.name.get_ref());
             return Err(report.at(&table.name, message));
         }
-        clients += u64::from(table.clients);
+        if let Some(hostile) = &table.hostile {
+            let honest = table.heartbeat.is_some()
+                || table.chat.is_some()
+                || table.churn != Churn::default()
+                || table.acks != Acks::None
+                || table.session;
+            if honest {
+                let message = "hostile clients do nothing else: no `heartbeat`, `chat`, `churn`, \
+                               `acks` or `session` beside it";
+                return Err(report.at(hostile, message));
+            }
+        }
+        let behaviour = GroupOptions {
+            clients: table.clients,
+            heartbeat: table.heartbeat.unwrap_or(defaults.heartbeat),
+            chat: table.chat,
+            churn: table.churn,
+            acks: table.acks,
+            session: table.session,
+            hostile: table.hostile.map(Spanned::into_inner),
+        };
+        clients += u64::from(table.clients) + u64::from(behaviour.forged_addresses());
         if clients > u64::from(Plan::MOST_CLIENTS) {
-            let message = format!("more than {} clients in all", Plan::MOST_CLIENTS);
+            let message =
+                format!("more than {} clients and forged addresses in all", Plan::MOST_CLIENTS);
             return Err(ScenarioError::at(report.name, report.text, Some(place), message));
         }
         groups.push(Group {
             name: table.name.into_inner(),
-            behaviour: GroupOptions {
-                clients: table.clients,
-                heartbeat: table.heartbeat.unwrap_or(defaults.heartbeat),
-                chat: table.chat,
-                churn: table.churn,
-                acks: table.acks,
-            },
+            behaviour,
             up: table.up,
             down: table.down,
         });
@@ -288,7 +310,7 @@ fn events(
     report: &Reporter<'_>,
 ) -> Result<Vec<TimedEvent>, ScenarioError> {
     let resolve = |table: Spanned<EventTable>| {
-        let EventTable { at, group, crash, leave, join } = table.get_ref();
+        let EventTable { at, group, crash, leave, join, rebind } = table.get_ref();
         let index = groups.iter().position(|known| known.name == *group.get_ref());
         let Some(index) = index else {
             let known: Vec<_> = groups.iter().map(|group| format!("{:?}", group.name)).collect();
@@ -300,11 +322,18 @@ fn events(
             let message = format!("the event is not before the end of the run at {run}");
             return Err(report.at(at, message));
         }
-        let (happening, amount) = match (crash, leave, join) {
-            (Some(amount), None, None) => (Happening::Crash, *amount),
-            (None, Some(amount), None) => (Happening::Leave, *amount),
-            (None, None, Some(amount)) => (Happening::Join, *amount),
-            _ => return Err(report.at(&table, "expected exactly one of `crash`, `leave`, `join`")),
+        if groups[index].behaviour.hostile.is_some() {
+            return Err(report.at(group, "nothing happens to hostile clients"));
+        }
+        let (happening, amount) = match (crash, leave, join, rebind) {
+            (Some(amount), None, None, None) => (Happening::Crash, *amount),
+            (None, Some(amount), None, None) => (Happening::Leave, *amount),
+            (None, None, Some(amount), None) => (Happening::Join, *amount),
+            (None, None, None, Some(amount)) => (Happening::Rebind, *amount),
+            _ => {
+                let message = "expected exactly one of `crash`, `leave`, `join`, `rebind`";
+                return Err(report.at(&table, message));
+            }
         };
         Ok(TimedEvent { at: *at.get_ref(), group: index, happening, amount })
     };

@@ -21,6 +21,7 @@ impl Effects for Expand {
     fn send(&mut self, to: PeerId, payload: &[u8], _: Sending) {
         self.0 += u64::from(to) + payload.len() as u64;
     }
+    fn exchange(&mut self, _: PeerId, _: PeerId) {}
     fn settled(&mut self, to: PeerId, _: &[u8], _: Settled) {
         self.0 += u64::from(to);
     }
@@ -97,7 +98,7 @@ fn detectors(c: &mut Criterion) {
             b.iter(|| {
                 let peer = beat % MEMBERS;
                 let up = Up::Heartbeat(Some(beat / MEMBERS));
-                server.handle(now, peer, address(peer), black_box(up), &mut out);
+                server.handle(now, peer, address(peer), black_box(up).into(), &mut out);
                 if server.next_deadline().is_some_and(|at| at <= now) {
                     server.advance(now, &mut out);
                 }
@@ -128,12 +129,18 @@ fn acks(c: &mut Criterion) {
                     Time::ZERO,
                     1,
                     address(1),
-                    Up::Chat(black_box(&[b'x'; 64])),
+                    Up::Chat(black_box(&[b'x'; 64])).into(),
                     &mut out,
                 );
                 if acked {
                     for peer in 0..MEMBERS {
-                        server.handle(Time::ZERO, peer, address(peer), Up::Ack(number), &mut out);
+                        server.handle(
+                            Time::ZERO,
+                            peer,
+                            address(peer),
+                            Up::Ack(number).into(),
+                            &mut out,
+                        );
                     }
                     number += 1;
                 }

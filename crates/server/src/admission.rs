@@ -140,6 +140,13 @@ pub(crate) enum TooMuch {
 }
 
 impl Meter {
+    /// A peer becomes another one.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        if let Some(bucket) = self.of_peers.get_mut(peer as usize) {
+            *bucket = None;
+        }
+    }
+
     /// A text of a member: whether it is within the limits.
     pub(crate) fn text(&mut self, now: Time, peer: PeerId, limits: &Limits) -> Result<(), TooMuch> {
         let full = |rate: Rate| Bucket { tokens: f64::from(rate.burst), at: now };

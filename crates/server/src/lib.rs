@@ -16,6 +16,7 @@ mod admission;
 mod detector;
 mod options;
 mod server;
+mod session;
 mod timers;
 
 pub use admission::{Admission, Limits, Rate};

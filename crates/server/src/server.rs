@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::{
-    BYE, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_heartbeat, write_message,
+    BYE, EXPIRED, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie,
+    write_heartbeat, write_message, write_welcome,
 };
 use skipbeat_reliable::Overdue;
 
 use crate::acks::Acks;
 use crate::admission::{Admission, Cookies, Meter, TooMuch};
 use crate::detector::{Detector, Sign, build};
+use crate::session::{Bearer, Sessions};
 use crate::timers::{Due, Timers};
 use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
 
@@ -24,6 +26,9 @@ pub trait Effects {
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet);
     /// A numbered text is not waited for any more.
     fn settled(&mut self, to: PeerId, text: &[u8], end: Settled);
+    /// A member shows its token from the address of `elsewhere`: the two peers change addresses,
+    /// and the member is at the new one from now on.
+    fn exchange(&mut self, member: PeerId, elsewhere: PeerId);
     /// Something happened to a peer.
     fn note(&mut self, peer: PeerId, note: Note);
 }
@@ -60,6 +65,8 @@ pub enum Note {
         /// How long it was silent.
         silence: Span,
     },
+    /// It is at another address now, and still a member.
+    Moved,
     /// A numbered text of it came again; it was acked again and went to nobody.
     Repeated,
     /// A datagram of it had no effect.
@@ -79,6 +86,10 @@ pub enum RefusalCause {
     AckOfStranger,
     /// It has not proved its address. Where it asked to join, it was told its cookie.
     NoProof,
+    /// Its sender has a session and did not show its token.
+    NoToken,
+    /// Its token belongs to no session (any more); its sender was told.
+    Expired,
     /// There are as many members as there may be.
     Full,
     /// Its sender says more than it may.
@@ -96,6 +107,8 @@ impl RefusalCause {
             RefusalCause::Evicted => "evicted",
             RefusalCause::AckOfStranger => "ack-of-stranger",
             RefusalCause::NoProof => "no-proof",
+            RefusalCause::NoToken => "no-token",
+            RefusalCause::Expired => "expired",
             RefusalCause::Full => "full",
             RefusalCause::TooFast => "too-fast",
             RefusalCause::Overload => "overload",
@@ -117,6 +130,7 @@ pub struct Server {
     detector: Box<dyn Detector>,
     timers: Timers,
     acks: Acks,
+    sessions: Sessions,
     cookies: Cookies,
     /// The peer whose proof is being looked at.
     admitted: Option<PeerId>,
@@ -127,7 +141,7 @@ pub struct Server {
 
 impl Server {
     /// A server without members. The seed draws the phases of sweeps and heartbeats and is the
-    /// secret of the cookies.
+    /// secret of the cookies and of the sessions' tokens.
     pub fn new(options: Options, seed: Seed) -> Self {
         Server {
             timers: Timers::new(&options, seed),
@@ -138,6 +152,7 @@ impl Server {
             last_seen: Vec::new(),
             numbers: Vec::new(),
             acks: Acks::default(),
+            sessions: Sessions::new(seed),
             cookies: Cookies::new(seed),
             admitted: None,
             meter: Meter::default(),
@@ -156,6 +171,20 @@ impl Server {
         self.members.contains(peer).then(|| self.last_seen[peer as usize])
     }
 
+    /// Whether anything is kept of a peer. A driver may give the id of any other to another address,
+    /// if it says so with [`Server::forget`].
+    pub fn keeps(&self, peer: PeerId) -> bool {
+        self.members.contains(peer) || self.banished.contains(peer)
+    }
+
+    /// The id of a peer that is no member will be that of another address.
+    pub fn forget(&mut self, peer: PeerId) {
+        debug_assert!(!self.members.contains(peer), "a member is not forgotten");
+        self.banished.remove(peer);
+        self.acks.forget_sequence(peer);
+        self.meter.forget(peer);
+    }
+
     /// The last moment at which a member is not suspected.
     pub fn deadline(&self, peer: PeerId) -> Option<Time> {
         let last_seen = self.last_seen(peer)?;
@@ -171,8 +200,8 @@ impl Server {
         datagram: &[u8],
         out: &mut impl Effects,
     ) {
-        match Up::parse(datagram, self.options.max_datagram) {
-            Ok(up) => self.handle(now, peer, from, up, out),
+        match Packet::parse(datagram, self.options.max_datagram) {
+            Ok(packet) => self.handle(now, peer, from, packet, out),
             Err(Refusal::TooLong) => out.note(peer, Note::Refused(RefusalCause::TooLong)),
         }
     }
@@ -183,10 +212,11 @@ impl Server {
         now: Time,
         peer: PeerId,
         from: SocketAddr,
-        up: Up<'_>,
+        packet: Packet<'_>,
         out: &mut impl Effects,
     ) {
-        match up {
+        let Some(peer) = self.identify(now, peer, from, &packet, out) else { return };
+        match packet.up {
             Up::Heartbeat(number) => {
                 self.refresh(now, peer, Sign::Heartbeat(number), out);
             }
@@ -203,10 +233,10 @@ impl Server {
                 self.refresh(now, peer, sign, out);
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
-            Up::Join { reliable, cookie } => self.join(now, peer, from, reliable, cookie, out),
+            Up::Join(join) => self.join(now, peer, from, join, out),
             Up::Quit if self.members.remove(peer) => {
                 out.note(peer, Note::Quit);
-                self.give_up(peer, out);
+                self.forget_membership(peer, out);
             }
             Up::Quit => out.note(peer, Note::Refused(RefusalCause::QuitOfStranger)),
             Up::Chat(text) => {
@@ -228,6 +258,54 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Who speaks: the peer itself, or by its token the member, which may have moved. Nobody where
+    /// a token is missing, or good for nothing, or the new address is not proved.
+    fn identify(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        from: SocketAddr,
+        packet: &Packet<'_>,
+        out: &mut impl Effects,
+    ) -> Option<PeerId> {
+        let Some(token) = packet.session else {
+            if !self.sessions.binds(peer) {
+                return Some(peer);
+            }
+            // Whoever is at the member's address now may begin a session of its own.
+            if let Up::Join(Join { session: true, .. }) = packet.up {
+                self.welcome(peer, out);
+            } else {
+                out.note(peer, Note::Refused(RefusalCause::NoToken));
+            }
+            return None;
+        };
+        let member = match self.sessions.bearer(now, peer, token) {
+            Bearer::Nobody => {
+                out.send(peer, EXPIRED, Sending::Once);
+                out.note(peer, Note::Refused(RefusalCause::Expired));
+                return None;
+            }
+            Bearer::Member(member) => member,
+            Bearer::Elsewhere(member) => {
+                // Else a member could have its texts sent to whom it likes (RFC 9000, 8.2).
+                let cookie = if let Up::Join(join) = packet.up { join.cookie } else { None };
+                if !self.proves(now, from, cookie) {
+                    self.demand_proof(now, peer, from, out);
+                    return None;
+                }
+                self.sessions.moved(now, token, peer);
+                out.exchange(member, peer);
+                out.note(member, Note::Moved);
+                member
+            }
+        };
+        if self.sessions.used(member, token) {
+            self.acks.forget_sequence(member);
+        }
+        Some(member)
     }
 
     /// When [`Server::advance`] has something to do. It may turn out to be nothing.
@@ -316,8 +394,9 @@ impl Server {
         }
     }
 
-    /// Nothing is waited for any more from a peer that is no member.
-    fn give_up(&mut self, peer: PeerId, out: &mut impl Effects) {
+    /// After a membership: its session ends, and nothing of it is waited for any more.
+    fn forget_membership(&mut self, peer: PeerId, out: &mut impl Effects) {
+        self.sessions.end(peer);
         for text in self.acks.leave(peer) {
             out.settled(peer, &text, Settled::GivenUp);
         }
@@ -346,20 +425,15 @@ impl Server {
         now: Time,
         peer: PeerId,
         from: SocketAddr,
-        reliable: bool,
-        cookie: Option<u64>,
+        Join { reliable, session, cookie }: Join,
         out: &mut impl Effects,
     ) {
         let was_member = self.members.contains(peer);
-        if self.options.admission == Admission::Cookie && !was_member {
-            if !cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie)) {
-                write_cookie(self.cookies.make(now, from), &mut self.text);
-                out.send(peer, &self.text, Sending::Once);
-                out.note(peer, Note::Refused(RefusalCause::NoProof));
-                return;
-            }
-            self.admitted = Some(peer);
+        if !was_member && !self.proves(now, from, cookie) {
+            self.demand_proof(now, peer, from, out);
+            return;
         }
+        self.admitted = Some(peer);
         self.banished.remove(peer);
         if !was_member {
             self.acks.forget_sequence(peer);
@@ -369,11 +443,32 @@ impl Server {
             if reliable {
                 self.acks.want(peer);
             }
-            if self.options.admission == Admission::Cookie && !was_member {
+            if session {
+                self.welcome(peer, out);
+            } else if self.options.admission == Admission::Cookie && !was_member {
                 out.send(peer, WELCOME, Sending::Once);
             }
         }
         self.admitted = None;
+    }
+
+    /// Whether an address is proved, as far as that is demanded.
+    fn proves(&self, now: Time, from: SocketAddr, cookie: Option<u64>) -> bool {
+        self.options.admission == Admission::Open
+            || cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie))
+    }
+
+    /// Tells an address its cookie.
+    fn demand_proof(&mut self, now: Time, peer: PeerId, from: SocketAddr, out: &mut impl Effects) {
+        write_cookie(self.cookies.make(now, from), &mut self.text);
+        out.send(peer, &self.text, Sending::Once);
+        out.note(peer, Note::Refused(RefusalCause::NoProof));
+    }
+
+    /// Offers a session to a member.
+    fn welcome(&mut self, peer: PeerId, out: &mut impl Effects) {
+        write_welcome(self.sessions.offer(peer), &mut self.text);
+        out.send(peer, &self.text, Sending::Once);
     }
 
     /// Whether a text of a member is within the limits.
@@ -449,6 +544,6 @@ impl Server {
         }
         let silence = now.since(self.last_seen[peer as usize]);
         out.note(peer, Note::Evicted { silence });
-        self.give_up(peer, out);
+        self.forget_membership(peer, out);
     }
 }

@@ -9,7 +9,7 @@ use skipbeat_server::{
 };
 
 /// What a grammar-aware enemy begins with.
-const SEEDS: [&[u8]; 12] = [
+const SEEDS: [&[u8]; 15] = [
     b"^hb^",
     b"^hb 4294967295^",
     b"^ack 0^",
@@ -18,6 +18,9 @@ const SEEDS: [&[u8]; 12] = [
     b"^msg 4294967295^",
     b"^join^",
     b"^join reliable^",
+    b"^join session^",
+    b"^session 0123456789abcdef^^hb^",
+    b"^session 0123456789abcdef^quit",
     b"quit",
     b"bye",
     b"\xff\xfe\x00^",
@@ -43,6 +46,10 @@ impl Effects for Count {
         self.heard_by_honest += u64::from(to.contains(HONEST));
     }
     fn settled(&mut self, _: PeerId, _: &[u8], _: Settled) {
+        self.events += 1;
+    }
+    fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
+        assert_ne!(member, elsewhere);
         self.events += 1;
     }
     fn note(&mut self, _: PeerId, _: Note) {

@@ -15,6 +15,7 @@ struct Log {
     broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
     sent: Vec<(PeerId, Vec<u8>)>,
     settled: Vec<(PeerId, Vec<u8>, Settled)>,
+    exchanged: Vec<(PeerId, PeerId)>,
 }
 
 impl Effects for Log {
@@ -26,6 +27,9 @@ impl Effects for Log {
     }
     fn broadcast(&mut self, payload: &[u8], _: &ClientSet, to: &ClientSet) {
         self.broadcasts.push((payload.to_vec(), to.iter().collect()));
+    }
+    fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
+        self.exchanged.push((member, elsewhere));
     }
     fn note(&mut self, peer: PeerId, note: Note) {
         self.notes.push((peer, note));

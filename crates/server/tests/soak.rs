@@ -21,12 +21,13 @@ impl Effects for Count {
     fn send(&mut self, _: PeerId, _: &[u8], _: Sending) {}
     fn settled(&mut self, _: PeerId, _: &[u8], _: Settled) {}
     fn broadcast(&mut self, _: &[u8], _: &ClientSet, _: &ClientSet) {}
+    fn exchange(&mut self, _: PeerId, _: PeerId) {}
     fn note(&mut self, _: PeerId, note: Note) {
         match note {
             Note::Joined => self.joined += 1,
             Note::Quit => self.quit += 1,
             Note::Evicted { .. } => self.evicted += 1,
-            Note::Repeated | Note::Refused(_) => {}
+            Note::Moved | Note::Repeated | Note::Refused(_) => {}
         }
     }
 }

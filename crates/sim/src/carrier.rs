@@ -1,15 +1,15 @@
-//! What carries datagrams in virtual time: the links, the calendar of arrivals, and the recorder
-//! that hears of everything.
+//! What carries datagrams in virtual time: the tunnel and the calendar of arrivals.
 
-use skipbeat_core::{
-    AddressPlan, Calendar, ClientId, ClientSet, Direction, Life, MessageId, Roster, Span, Time,
-};
-use skipbeat_link::{Links, Verdict};
+use std::collections::BTreeMap;
+
+use skipbeat_core::{AddressPlan, Calendar, ClientId, ClientSet, Direction, Place, Span, Time};
+use skipbeat_link::Verdict;
 use skipbeat_measure::{Event, MessageSlot, Recorder};
-use skipbeat_protocol::{DEFAULT_PORT, Down, HEARTBEAT, Tag, Up};
+use skipbeat_protocol::{DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
-use skipbeat_server::{self as server, Note, PeerId, Sending, Server};
-use skipbeat_swarm::{self as swarm, Act, Heard, Opinion, Swarm};
+use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
+use skipbeat_swarm::{Act, Datagram, Heard, Swarm};
+use skipbeat_tunnel::{Carry, FromSwarm, Sent, Tunnel, heed};
 
 /// A datagram that leaves a link. The order of the fields is the order of simultaneous arrivals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Arrival {
 /// What a datagram says.
 #[derive(Clone, Copy, Debug)]
 enum Says {
-    /// What a client says.
-    Up(Act),
+    /// What a client says, and from which place it seems to come.
+    Up(Datagram, Place),
     /// What the server says that clients have to heed.
     Down(Heard),
     /// A text of the server, which has no effect on clients.
@@ -67,12 +67,38 @@ impl Loads {
     }
 }
 
+/// Where the server's peers are: each at the place of its own number, but for those that have
+/// exchanged their places.
+#[derive(Debug, Default)]
+struct Seats {
+    places: BTreeMap<PeerId, Place>,
+    peers: BTreeMap<Place, PeerId>,
+}
+
+impl Seats {
+    #[inline]
+    fn place(&self, peer: PeerId) -> Place {
+        if self.places.is_empty() { peer } else { *self.places.get(&peer).unwrap_or(&peer) }
+    }
+
+    #[inline]
+    fn peer(&self, place: Place) -> PeerId {
+        if self.peers.is_empty() { place } else { *self.peers.get(&place).unwrap_or(&place) }
+    }
+
+    fn exchange(&mut self, a: PeerId, b: PeerId) {
+        let (at_a, at_b) = (self.place(a), self.place(b));
+        for (peer, place) in [(a, at_b), (b, at_a)] {
+            self.places.insert(peer, place);
+            self.peers.insert(place, peer);
+        }
+    }
+}
+
 pub(crate) struct Carrier {
-    recorder: Recorder,
-    roster: Roster,
+    tunnel: Tunnel,
     addresses: AddressPlan,
-    up: Links,
-    down: Links,
+    seats: Seats,
     arrivals: Calendar<Arrival>,
     loads: Loads,
     text: Vec<u8>,
@@ -80,25 +106,15 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    pub(crate) fn new(plan: &Plan, recorder: Recorder) -> Self {
-        let roster = plan.roster();
-        let links = |direction| {
-            let options = plan.groups.iter().map(|group| match direction {
-                Direction::Up => group.up,
-                Direction::Down => group.down,
-            });
-            Links::new(plan.seed(), direction, options.collect(), roster.clients())
-        };
+    pub(crate) fn new(plan: &Plan) -> Self {
         Carrier {
-            recorder,
+            tunnel: Tunnel::new(plan),
             addresses: AddressPlan { port: DEFAULT_PORT + 1 },
-            up: links(Direction::Up),
-            down: links(Direction::Down),
+            seats: Seats::default(),
             arrivals: Calendar::new(),
             loads: Loads::default(),
             text: Vec::new(),
             server_dead: false,
-            roster,
         }
     }
 
@@ -106,11 +122,6 @@ impl Carrier {
     #[inline]
     pub(crate) fn next_arrival(&mut self, limit: Time) -> Option<(Time, Arrival)> {
         self.arrivals.pop_until(limit)
-    }
-
-    /// The message in a text that the server tells.
-    fn message(&self, text: &[u8]) -> Option<MessageSlot> {
-        Tag::find(text).and_then(|tag| self.recorder.find(tag.message))
     }
 
     /// Whether the server has crashed.
@@ -121,7 +132,7 @@ impl Carrier {
     /// The server falls silent for good.
     pub(crate) fn kill_server(&mut self, now: Time) {
         self.server_dead = true;
-        self.recorder.record(now, Event::ServerCrashed);
+        self.tunnel.record(now, Event::ServerCrashed);
     }
 
     /// Hands an arrival to whom it is for.
@@ -136,27 +147,31 @@ impl Carrier {
         let Arrival { direction, client, index, copy, load: place } = arrival;
         let Load { says, message, .. } = self.loads.loads[place as usize];
         let event = Event::Arrived { direction, client, index, copy, late: Span::ZERO, message };
-        self.recorder.record(now, event);
+        self.tunnel.record(now, event);
         self.loads.release(place);
         match says {
             Says::Text => {}
             Says::Down(heard) => swarm.hear(now, client, heard, &mut FromSwarm(self)),
-            Says::Up(_) if self.server_dead => {
-                let cause = "server-down";
-                self.recorder.record(now, Event::Refused { client, cause, message });
-            }
-            Says::Up(act) => {
+            Says::Up(_, from) if self.server_dead => self.tunnel.unread(now, from, message),
+            Says::Up(datagram, place) => {
                 let mut text = std::mem::take(&mut self.text);
                 let mut out = FromServer { message, ..FromServer::new(self, now) };
-                let from = out.carrier.addresses.address(client);
-                match act {
-                    Act::Heartbeat(number) => {
-                        server.handle(now, client, from, Up::Heartbeat(number), &mut out);
+                let from = out.carrier.addresses.address(place);
+                let peer = out.carrier.seats.peer(place);
+                let short = match datagram {
+                    Datagram { session, act: Act::Heartbeat(number), .. } => {
+                        Some(Packet { session, up: Up::Heartbeat(number) })
                     }
-                    Act::Ack(number) => server.handle(now, client, from, Up::Ack(number), &mut out),
-                    Act::Join { .. } | Act::Quit | Act::Chat { .. } | Act::Message { .. } => {
-                        act.write(&mut text);
-                        server.handle_datagram(now, client, from, &text, &mut out);
+                    Datagram { session, act: Act::Ack(number), .. } => {
+                        Some(Packet { session, up: Up::Ack(number) })
+                    }
+                    _ => None,
+                };
+                match short {
+                    Some(packet) => server.handle(now, peer, from, packet, &mut out),
+                    None => {
+                        datagram.write(&mut text);
+                        server.handle_datagram(now, peer, from, &text, &mut out);
                     }
                 }
                 self.text = text;
@@ -182,75 +197,45 @@ impl Carrier {
         1 + u32::from(verdict.copy.is_some())
     }
 
-    /// The run is over: what is still on the links is told to the recorder.
+    /// Puts a datagram with a load of its own into the calendar, if its link lets it through.
+    #[inline]
+    fn carry(
+        &mut self,
+        direction: Direction,
+        client: ClientId,
+        verdict: &Verdict,
+        says: Says,
+        message: Option<MessageSlot>,
+    ) {
+        if verdict.arrival.is_ok() {
+            let uses = 1 + u32::from(verdict.copy.is_some());
+            let load = self.loads.add(Load { says, message, uses });
+            self.schedule(direction, client, verdict, load);
+        }
+    }
+
+    /// The run is over: what is still on the links is told to the books.
     pub(crate) fn finish(mut self, end: Time) -> Recorder {
         for (_, Arrival { direction, client, load, .. }) in self.arrivals.iter() {
             let message = self.loads.loads[load as usize].message;
-            self.recorder.record(end, Event::InFlight { direction, client, message });
+            self.tunnel.record(end, Event::InFlight { direction, client, message });
         }
-        self.recorder
+        self.tunnel.recorder
     }
 }
 
-/// What the swarm does, in the simulator.
-pub(crate) struct FromSwarm<'a>(pub(crate) &'a mut Carrier);
-
-impl skipbeat_swarm::Effects for FromSwarm<'_> {
-    fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet) {
-        let carrier = &mut *self.0;
-        let mut message = None;
-        if let Act::Chat { tag, .. } | Act::Message { tag, .. } = act {
-            if let Act::Message { again: true, .. } = act {
-                let direction = Direction::Up;
-                carrier.recorder.record(planned, Event::Retransmitted { direction, client });
-            } else {
-                carrier.recorder.record(planned, Event::Chat { message: tag.message, up });
-            }
-            message = carrier.recorder.find(tag.message);
-            if let Act::Message { again: false, .. } = act {
-                carrier.recorder.record(planned, Event::Held { message });
-            }
-        }
-        let bytes = length(act, &mut carrier.text);
-        let verdict = carrier.up.judge(planned, carrier.roster.group_of(client), client);
-        let direction = Direction::Up;
-        carrier
-            .recorder
-            .record(planned, Event::Offered { direction, client, bytes, verdict, message });
-        if verdict.arrival.is_ok() {
-            let uses = 1 + u32::from(verdict.copy.is_some());
-            let load = carrier.loads.add(Load { says: Says::Up(act), message, uses });
-            carrier.schedule(direction, client, &verdict, load);
-        }
+impl Carry for Carrier {
+    fn tunnel(&mut self) -> &mut Tunnel {
+        &mut self.tunnel
     }
 
-    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: swarm::Settled) {
-        let message = self.0.recorder.find(message);
-        let (direction, acked) = (Direction::Up, end == swarm::Settled::Acked);
-        self.0.recorder.record(at, Event::Settled { direction, client, acked, message });
+    #[inline]
+    fn launch(&mut self, sent: &Sent) {
+        let says = Says::Up(sent.datagram, sent.from);
+        self.carry(Direction::Up, sent.client, &sent.verdict, says, sent.message);
     }
 
-    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
-        if opinion == Opinion::Gone {
-            self.0.recorder.record(at, Event::ServerSuspected { client });
-        }
-    }
-
-    fn life(&mut self, at: Time, client: ClientId, life: Life) {
-        self.0.recorder.record(at, Event::Life { client, life });
-    }
-}
-
-/// Bytes of what a client says.
-fn length(act: Act, scratch: &mut Vec<u8>) -> usize {
-    match act {
-        Act::Heartbeat(None) => HEARTBEAT.len(),
-        Act::Chat { size, .. } => size,
-        act => {
-            act.write(scratch);
-            scratch.len()
-        }
-    }
+    fn moved(&mut self, _: ClientId, _: Place, _: Place) {}
 }
 
 /// What the server does, in the simulator.
@@ -259,80 +244,73 @@ pub(crate) struct FromServer<'a> {
     now: Time,
     /// The message that the server is looking at.
     message: Option<MessageSlot>,
+    /// The place that the last member left which has moved.
+    left: Place,
 }
 
 impl<'a> FromServer<'a> {
     pub(crate) fn new(carrier: &'a mut Carrier, now: Time) -> Self {
-        FromServer { carrier, now, message: None }
+        FromServer { carrier, now, message: None, left: 0 }
     }
 }
 
-impl skipbeat_server::Effects for FromServer<'_> {
-    fn send(&mut self, client: PeerId, payload: &[u8], sending: Sending) {
-        let FromServer { carrier, now, message } = self;
+impl Effects for FromServer<'_> {
+    fn send(&mut self, peer: PeerId, payload: &[u8], sending: Sending) {
+        let FromServer { carrier, now, message, .. } = self;
         let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
-        let (says, message) = match Down::parse(payload) {
-            Down::Heartbeat(number) => (Says::Down(Heard::Heartbeat(number)), None),
-            Down::Ack(number) => (Says::Down(Heard::Ack(number)), None),
-            Down::Message { number, rest } => {
-                let message = message.or_else(|| carrier.message(rest));
-                (Says::Down(Heard::Message(number)), message)
+        let place = carrier.seats.place(peer);
+        let down = Down::parse(payload);
+        let message = match down {
+            Down::Message { rest, .. } => {
+                message.or_else(|| carrier.tunnel.message(Tag::find(rest)))
             }
-            Down::Cookie(cookie) => (Says::Down(Heard::Cookie(cookie)), None),
-            Down::Welcome | Down::Bye | Down::Chat { .. } | Down::Foreign(_) => (Says::Text, None),
+            _ => None,
         };
         match sending {
             Sending::Once => {}
-            Sending::First => carrier.recorder.record(now, Event::Held { message }),
-            Sending::Again => {
-                carrier.recorder.record(now, Event::Retransmitted { direction, client });
-            }
+            Sending::First => carrier.tunnel.record(now, Event::Held { message }),
+            Sending::Again => carrier.tunnel.retransmitted(now, place),
         }
-        let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);
-        let event = Event::Offered { direction, client, bytes, verdict, message };
-        carrier.recorder.record(now, event);
-        if verdict.arrival.is_ok() {
-            let uses = 1 + u32::from(verdict.copy.is_some());
-            let load = carrier.loads.add(Load { says, message, uses });
-            carrier.schedule(direction, client, &verdict, load);
+        if let Some((client, verdict)) = carrier.tunnel.send_down(now, place, bytes, message) {
+            let says = heed(down).map_or(Says::Text, Says::Down);
+            carrier.carry(direction, client, &verdict, says, message);
         }
     }
 
-    fn settled(&mut self, client: PeerId, text: &[u8], end: server::Settled) {
-        let message = self.carrier.message(text);
-        let (direction, acked) = (Direction::Down, end == server::Settled::Acked);
-        let event = Event::Settled { direction, client, acked, message };
-        self.carrier.recorder.record(self.now, event);
+    fn settled(&mut self, peer: PeerId, text: &[u8], end: Settled) {
+        let Carrier { tunnel, seats, .. } = &mut *self.carrier;
+        let message = tunnel.message(Tag::find(text));
+        tunnel.settled(self.now, seats.place(peer), message, end == Settled::Acked);
     }
 
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
-        let FromServer { carrier, now, message } = self;
+        let FromServer { carrier, now, message, .. } = self;
         let (now, bytes, message, direction) = (*now, payload.len(), *message, Direction::Down);
-        carrier.recorder.record(now, Event::Broadcast { message, members, complete: false });
+        if carrier.seats.places.is_empty() {
+            carrier.tunnel.broadcast(now, message, members);
+        } else {
+            let places = members.iter().map(|peer| carrier.seats.place(peer)).collect();
+            carrier.tunnel.broadcast(now, message, &places);
+        }
         let load = carrier.loads.add(Load { says: Says::Text, message, uses: 1 });
         let mut uses = 0;
-        for client in to.iter() {
-            let verdict = carrier.down.judge(now, carrier.roster.group_of(client), client);
-            let event = Event::Offered { direction, client, bytes, verdict, message };
-            carrier.recorder.record(now, event);
-            uses += carrier.schedule(direction, client, &verdict, load);
+        for peer in to.iter() {
+            let place = carrier.seats.place(peer);
+            if let Some((client, verdict)) = carrier.tunnel.send_down(now, place, bytes, message) {
+                uses += carrier.schedule(direction, client, &verdict, load);
+            }
         }
         carrier.loads.loads[load as usize].uses += uses;
         carrier.loads.release(load);
     }
 
-    fn note(&mut self, client: PeerId, note: Note) {
-        let event = match note {
-            Note::Joined => Event::Joined { client },
-            Note::Quit => Event::Quit { client },
-            Note::Evicted { silence } => {
-                Event::Evicted { client, silence: Some(silence), uncertainty: Span::ZERO }
-            }
-            Note::Repeated => Event::Repeated { client, message: self.message },
-            Note::Refused(cause) => {
-                Event::Refused { client, cause: cause.name(), message: self.message }
-            }
-        };
-        self.carrier.recorder.record(self.now, event);
+    fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
+        self.left = self.carrier.seats.place(member);
+        self.carrier.seats.exchange(member, elsewhere);
+    }
+
+    fn note(&mut self, peer: PeerId, note: Note) {
+        let Carrier { tunnel, seats, .. } = &mut *self.carrier;
+        tunnel.note(self.now, seats.place(peer), note, self.left, self.message);
     }
 }

@@ -8,12 +8,13 @@
 mod carrier;
 
 use skipbeat_core::{Seed, Span, Time};
-use skipbeat_measure::{Recorder, Results, Window, World};
+use skipbeat_measure::{Results, World};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
 use skipbeat_swarm::Swarm;
+use skipbeat_tunnel::FromSwarm;
 
-use carrier::{Carrier, FromServer, FromSwarm};
+use carrier::{Carrier, FromServer};
 
 /// How often the caller is asked whether to go on, in steps of the main loop.
 const STEPS_BETWEEN_LOOKS: u32 = 1 << 12;
@@ -23,12 +24,7 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
     let seed: Seed = plan.seed();
     let mut server = Server::new(plan.server.options, seed);
     let mut swarm = Swarm::new(plan.swarm_options(), seed);
-    let window = Window {
-        from: plan.measured_from(),
-        to: plan.measured_to(),
-        detection: plan.detection_horizon(),
-    };
-    let mut carrier = Carrier::new(plan, Recorder::new(plan.roster(), window));
+    let mut carrier = Carrier::new(plan);
     swarm.start(&mut FromSwarm(&mut carrier));
 
     let end = plan.end();

@@ -3,11 +3,15 @@
 //! (seed, purpose, client, counter), so the schedule is the same in both worlds.
 #![forbid(unsafe_code)]
 
+mod datagram;
+mod hostile;
 mod options;
 mod schedule;
 mod swarm;
 
+pub use datagram::{Act, Datagram, Source};
 pub use options::{
-    Acks, Amount, Arrivals, Chat, Churn, GroupOptions, Happening, Heartbeat, Jitter, TimedEvent,
+    Acks, Amount, Arrivals, Attack, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile,
+    Jitter, TimedEvent,
 };
-pub use swarm::{Act, Effects, Heard, Opinion, Settled, Swarm, SwarmOptions};
+pub use swarm::{Effects, Heard, Opinion, Settled, Swarm, SwarmOptions};

@@ -17,6 +17,94 @@ pub struct GroupOptions {
     pub churn: Churn,
     /// Which texts want acks.
     pub acks: Acks,
+    /// Whether they ask for a session, so that their membership outlives a change of address.
+    pub session: bool,
+    /// What they do if they are no honest clients: nothing of the above, but this.
+    pub hostile: Option<Hostile>,
+}
+
+impl GroupOptions {
+    /// How many addresses the group forges beside those of its clients.
+    pub fn forged_addresses(&self) -> u32 {
+        match self.hostile {
+            Some(Hostile { kind: Attack::Spoof, addresses, .. }) if self.clients > 0 => addresses,
+            _ => 0,
+        }
+    }
+}
+
+/// What hostile clients send to the server, each by itself and at random times (Poisson arrivals).
+/// They are nobody's audience: no message is expected to reach them.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "HostileTable")]
+pub struct Hostile {
+    /// What they do.
+    pub kind: Attack,
+    /// Datagrams per second of each client, above zero.
+    pub rate: f64,
+    /// Bytes of a text (`flood`) or at most (`garbage`).
+    pub size: usize,
+    /// From how many addresses, all together, they pretend to send (`spoof`).
+    pub addresses: u32,
+    /// When they begin, counted from the start of the run.
+    pub from: Span,
+    /// When they end; at the end of the run where not given.
+    pub until: Option<Span>,
+}
+
+/// Kinds of attack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attack {
+    /// `^join^` from addresses that are not theirs: whoever has those gets what the server sends.
+    Spoof,
+    /// Texts from their own address, as fast as they can.
+    Flood,
+    /// Random bytes from their own address. What is no command is a text.
+    Garbage,
+    /// `quit` from the address of an honest client drawn at random: the last one that it said
+    /// itself, as it was overheard with whatever token it had; a bare one if it never did.
+    Replay,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostileTable {
+    kind: Attack,
+    rate: f64,
+    size: Option<usize>,
+    addresses: Option<u32>,
+    #[serde(default)]
+    from: Span,
+    until: Option<Span>,
+}
+
+impl TryFrom<HostileTable> for Hostile {
+    type Error = String;
+
+    fn try_from(table: HostileTable) -> Result<Self, String> {
+        let HostileTable { kind, rate, size, addresses, from, until } = table;
+        if !(rate > 0.0 && rate <= 1e6) {
+            return Err(format!("expected a rate above 0 and up to 1e6 per second, got {rate}"));
+        }
+        if size.is_some() && !matches!(kind, Attack::Flood | Attack::Garbage) {
+            return Err("`size` belongs to flood and garbage only".to_owned());
+        }
+        if addresses.is_some() && kind != Attack::Spoof {
+            return Err("`addresses` belongs to spoof only".to_owned());
+        }
+        let (size, addresses) = (size.unwrap_or(64), addresses.unwrap_or(1000));
+        if !(1..=65_000).contains(&size) {
+            return Err(format!("expected a size from 1 to 65000 bytes, got {size}"));
+        }
+        if !(1..=1_000_000).contains(&addresses) {
+            return Err(format!("expected 1 to 1000000 addresses, got {addresses}"));
+        }
+        if until.is_some_and(|until| until <= from) {
+            return Err("expected `until` after `from`".to_owned());
+        }
+        Ok(Hostile { kind, rate, size, addresses, from, until })
+    }
 }
 
 /// Which texts want acks. They arrive in spite of loss, at the price of datagrams and time.
@@ -224,6 +312,9 @@ pub struct Churn {
     pub leave: f64,
     /// How long after a crash or leave a client starts again; without it, never.
     pub rejoin_after: Option<Span>,
+    /// Changes of address per second and client, as a NAT makes them that has forgotten the client:
+    /// what is sent to the old address from then on reaches nobody.
+    pub rebind: f64,
 }
 
 #[derive(Deserialize, Default)]
@@ -232,18 +323,20 @@ struct ChurnTable {
     crash: f64,
     leave: f64,
     rejoin_after: Option<Span>,
+    rebind: f64,
 }
 
 impl TryFrom<ChurnTable> for Churn {
     type Error = String;
 
-    fn try_from(ChurnTable { crash, leave, rejoin_after }: ChurnTable) -> Result<Self, String> {
+    fn try_from(table: ChurnTable) -> Result<Self, String> {
+        let ChurnTable { crash, leave, rejoin_after, rebind } = table;
         let valid = |rate: &f64| (0.0..=1e6).contains(rate);
-        match [crash, leave].into_iter().find(|rate| !valid(rate)) {
+        match [crash, leave, rebind].into_iter().find(|rate| !valid(rate)) {
             Some(rate) => {
                 Err(format!("expected a churn rate from 0 to 1e6 per second, got {rate}"))
             }
-            None => Ok(Churn { crash, leave, rejoin_after }),
+            None => Ok(Churn { crash, leave, rejoin_after, rebind }),
         }
     }
 }
@@ -271,6 +364,8 @@ pub enum Happening {
     Leave,
     /// They start again: to those that are not up.
     Join,
+    /// Their address changes: to those that are up.
+    Rebind,
 }
 
 /// A share (a number with a point, `0.1` or `1.0`, or `"10 %"`) or a number of clients (`1`).

@@ -6,73 +6,24 @@ use std::collections::BTreeMap;
 use skipbeat_core::{
     Calendar, ClientId, ClientSet, Family, Life, MessageId, Roster, Seed, Span, Time,
 };
-use skipbeat_protocol::{Tag, Up};
+use skipbeat_protocol::{Join, Tag};
 use skipbeat_reliable::{Outbox, Overdue};
 
-use crate::{GroupOptions, Happening, TimedEvent};
+use crate::hostile::Attackers;
+use crate::{Act, Datagram, GroupOptions, Happening, Source, TimedEvent};
 
 /// Where the effects of the swarm go.
 pub trait Effects {
     /// A client sends; `planned` is when it was to send, and `up` who is up at that time.
-    fn send(&mut self, planned: Time, client: ClientId, act: Act, up: &ClientSet);
+    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet);
     /// A client does not wait for the ack of a text any more.
     fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled);
     /// A client concludes that the server is gone, or hears from it again.
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
+    /// The address of a client changes.
+    fn rebind(&mut self, at: Time, client: ClientId);
     /// A client starts, crashes or leaves.
     fn life(&mut self, at: Time, client: ClientId, life: Life);
-}
-
-/// What a client sends.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Act {
-    /// A heartbeat, numbered where the server's detector wants it.
-    Heartbeat(Option<u32>),
-    /// The answer to a heartbeat or a numbered text of the server.
-    Ack(u32),
-    /// An explicit join.
-    Join {
-        /// Whether it asks for numbered texts.
-        reliable: bool,
-        /// The proof of the address, where the client has one.
-        cookie: Option<u64>,
-    },
-    /// `quit`.
-    Quit,
-    /// A text of `size` bytes with a tag.
-    Chat {
-        /// What stands in the text.
-        tag: Tag,
-        /// Bytes of the text.
-        size: usize,
-    },
-    /// The same as a numbered text that wants an ack.
-    Message {
-        /// What stands in the text; its place in the sequence is its number.
-        tag: Tag,
-        /// Bytes of the text, without the number before it.
-        size: usize,
-        /// Whether it was sent before.
-        again: bool,
-    },
-}
-
-impl Act {
-    /// Puts the datagram into `out`, which is emptied first.
-    pub fn write(self, out: &mut Vec<u8>) {
-        match self {
-            Act::Heartbeat(number) => Up::Heartbeat(number).write(out),
-            Act::Ack(number) => Up::Ack(number).write(out),
-            Act::Join { reliable, cookie } => Up::Join { reliable, cookie }.write(out),
-            Act::Quit => Up::Quit.write(out),
-            Act::Chat { tag, size } => tag.write(size, out),
-            Act::Message { tag, size, .. } => {
-                let mut text = Vec::new();
-                tag.write(size, &mut text);
-                Up::Message { number: tag.message.seq, text: &text }.write(out);
-            }
-        }
-    }
 }
 
 /// What a client hears that it has to heed.
@@ -86,6 +37,10 @@ pub enum Heard {
     Ack(u32),
     /// What the client has to say to prove its address.
     Cookie(u64),
+    /// The token of its session.
+    Welcome(u64),
+    /// Its session is over.
+    Expired,
 }
 
 /// How waiting for an ack ended.
@@ -148,6 +103,10 @@ enum Kind {
     Silence,
     /// Acks may be overdue.
     Resend,
+    /// The address changes.
+    Rebind,
+    /// A hostile client sends something.
+    Attack,
 }
 
 /// One client.
@@ -194,6 +153,11 @@ pub struct Swarm {
     said: BTreeMap<ClientId, Said>,
     /// The last cookie of each client, where the server demands one.
     cookies: BTreeMap<ClientId, u64>,
+    /// The token of each client that has a session.
+    tokens: BTreeMap<ClientId, u64>,
+    /// Draws of the times of rebinding so far, of those clients that do.
+    rebinds: BTreeMap<ClientId, u32>,
+    attackers: Attackers,
     up: ClientSet,
     timers: Calendar<Timer>,
     beat: Family,
@@ -201,6 +165,7 @@ pub struct Swarm {
     chat: Family,
     churn: Family,
     victims: Family,
+    rebind: Family,
 }
 
 impl Swarm {
@@ -221,6 +186,9 @@ impl Swarm {
             hearing: vec![deaf; listeners],
             said: BTreeMap::new(),
             cookies: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            rebinds: BTreeMap::new(),
+            attackers: Attackers::new(&options.groups, &roster, seed),
             options,
             roster,
             clients: vec![unborn; clients as usize],
@@ -231,12 +199,18 @@ impl Swarm {
             chat: seed.family("swarm.chat"),
             churn: seed.family("swarm.churn"),
             victims: seed.family("swarm.victims"),
+            rebind: seed.family("swarm.rebind"),
         }
     }
 
     /// Starts every client at time zero, each with a random phase of its heartbeat.
     pub fn start(&mut self, out: &mut impl Effects) {
         for client in 0..self.roster.clients() {
+            let group = &self.options.groups[self.roster.group_of(client)];
+            if let Some(hostile) = group.hostile {
+                self.next_attack(Time::ZERO + hostile.from, client);
+                continue;
+            }
             let state = self.begin_life(Time::ZERO, client, out);
             let group = &self.options.groups[self.roster.group_of(client)];
             let stream = self.beat.stream(client.into());
@@ -277,19 +251,19 @@ impl Swarm {
                 let (steps, beat) = (u64::from(steps) + 1, u64::from(client.beats));
                 let next = group.heartbeat.next(at, client.anchor, steps, stream, beat);
                 self.timers.push(next, timer);
-                let number = self.options.numbered.then_some(client.beats.wrapping_sub(1));
                 let connected = self.hearing.get(id as usize).is_some_and(|h| h.connected);
-                // Asking again and again needs no answer, and survives loss and eviction; sticky
-                // rejoin and numbered heartbeats allow it once a life.
-                let once = self.options.join_explicitly || self.options.numbered;
-                let reliable = group.acks.down();
-                let asks = reliable && (steps == 1 || !once);
-                let beats = self.options.clients_beat || !connected;
-                if beats && (join || asks || self.options.prove_address) {
-                    let cookie = self.cookies.get(&id).copied();
-                    out.send(at, id, Act::Join { reliable, cookie }, &self.up);
-                } else if beats {
-                    out.send(at, id, Act::Heartbeat(number), &self.up);
+                if self.options.clients_beat || !connected {
+                    // Asking again and again needs no answer, and survives loss and eviction; sticky
+                    // rejoin and numbered heartbeats allow it once a life.
+                    let once = self.options.join_explicitly || self.options.numbered;
+                    let asks = group.acks.down() && (steps == 1 || !once);
+                    let number = self.options.numbered.then_some(client.beats.wrapping_sub(1));
+                    let token = self.tokens.get(&id);
+                    // Whoever has a session is told when it is over.
+                    let joins = token.is_none()
+                        && (join || asks || self.options.prove_address || group.session);
+                    let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
+                    self.say(at, id, act, out);
                 }
             }
             Kind::Silence => self.doubt_the_server(at, timer, out),
@@ -305,7 +279,7 @@ impl Swarm {
                 if group.acks.up() {
                     self.say_until_acked(at, id, timer.epoch, tag, size, out);
                 } else {
-                    out.send(at, id, Act::Chat { tag, size }, &self.up);
+                    self.say(at, id, Act::Chat { tag, size }, out);
                 }
             }
             Kind::Resend => self.say_again(at, timer, out),
@@ -317,7 +291,54 @@ impl Swarm {
                 self.end_life(at, id, if crash { Life::Crashed } else { Life::Left }, out);
             }
             Kind::Start => self.start_again(at, id, out),
+            Kind::Rebind => {
+                self.set_rebind(at, id, timer.epoch, group.churn.rebind);
+                out.rebind(at, id);
+            }
+            Kind::Attack => self.attack(at, id, out),
         }
+    }
+
+    /// Sends something in a client's own name, with the token of its session.
+    fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl Effects) {
+        let session = self.tokens.get(&id).copied();
+        out.send(at, id, Datagram { source: Source::Own, session, act }, &self.up);
+    }
+
+    /// The explicit join of a client, with all that it wants and knows.
+    fn join(&self, id: ClientId) -> Act {
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let (reliable, session) = (group.acks.down(), group.session);
+        Act::Join(Join { reliable, session, cookie: self.cookies.get(&id).copied() })
+    }
+
+    /// Sets the time at which the address of a client changes next.
+    fn set_rebind(&mut self, at: Time, id: ClientId, epoch: u16, rate: f64) {
+        let draws = self.rebinds.entry(id).or_default();
+        let wait = self.rebind.stream(id.into()).exponential((*draws).into()) / rate;
+        *draws = draws.wrapping_add(1);
+        let timer = Timer { kind: Kind::Rebind, who: id, epoch };
+        self.timers.push(at + Span::from_seconds(wait), timer);
+    }
+
+    /// A hostile client sends something, and sets the time of its next datagram.
+    fn attack(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+        let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
+        let client = &mut self.clients[id as usize];
+        let number = u64::from(client.messages);
+        client.messages = client.messages.wrapping_add(1);
+        if hostile.until.is_some_and(|until| at >= Time::ZERO + until) {
+            return;
+        }
+        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.up);
+        self.next_attack(at, id);
+    }
+
+    fn next_attack(&mut self, after: Time, id: ClientId) {
+        let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
+        let Client { messages, epoch, .. } = self.clients[id as usize];
+        let gap = self.attackers.gap(&hostile, id, messages.into());
+        self.timers.push(after + gap, Timer { kind: Kind::Attack, who: id, epoch });
     }
 
     /// Something that a client has to heed reached it; it does so if it lives.
@@ -329,11 +350,15 @@ impl Swarm {
             Heard::Heartbeat(number) => self.hear_heartbeat(now, id, number, out),
             Heard::Cookie(cookie) => {
                 self.cookies.insert(id, cookie);
-                let reliable = self.options.groups[self.roster.group_of(id)].acks.down();
-                let act = Act::Join { reliable, cookie: Some(cookie) };
-                out.send(now, id, act, &self.up);
+                self.say(now, id, self.join(id), out);
             }
-            Heard::Message(number) => out.send(now, id, Act::Ack(number), &self.up),
+            Heard::Welcome(token) => {
+                self.tokens.insert(id, token);
+            }
+            // Of several datagrams that were refused, the first answer counts.
+            Heard::Expired if self.tokens.remove(&id).is_none() => {}
+            Heard::Expired => self.say(now, id, self.join(id), out),
+            Heard::Message(number) => self.say(now, id, Act::Ack(number), out),
             Heard::Ack(number) => {
                 let said = self.said.get_mut(&id);
                 if let Some((tag, _)) = said.and_then(|said| said.outbox.ack(now, number)) {
@@ -355,7 +380,7 @@ impl Swarm {
     ) {
         let said = self.said.entry(id).or_default();
         let lost = said.outbox.send(at, tag.message.seq, (tag, size));
-        out.send(at, id, Act::Message { tag, size, again: false }, &self.up);
+        self.say(at, id, Act::Message { tag, size, again: false }, out);
         for (tag, _) in lost {
             out.settled(at, id, tag.message, Settled::GivenUp);
         }
@@ -368,10 +393,11 @@ impl Swarm {
             return;
         };
         said.armed = None;
-        while let Some(overdue) = said.outbox.overdue(at) {
+        let overdue: Vec<_> = std::iter::from_fn(|| said.outbox.overdue(at)).collect();
+        for overdue in overdue {
             match overdue {
                 Overdue::Again(_, (tag, size)) => {
-                    out.send(at, timer.who, Act::Message { tag, size, again: true }, &self.up);
+                    self.say(at, timer.who, Act::Message { tag, size, again: true }, out);
                 }
                 Overdue::GivenUp((tag, _)) => {
                     out.settled(at, timer.who, tag.message, Settled::GivenUp);
@@ -402,7 +428,7 @@ impl Swarm {
             self.timers.push(first_moment_too_late(now, timeout), timer);
             out.server(now, id, Opinion::Back);
         }
-        out.send(now, id, Act::Ack(number), &self.up);
+        self.say(now, id, Act::Ack(number), out);
     }
 
     /// A client that is connected looks how long it has not heard from the server.
@@ -434,6 +460,7 @@ impl Swarm {
                 Happening::Crash => self.end_life(at, client, Life::Crashed, out),
                 Happening::Leave => self.end_life(at, client, Life::Left, out),
                 Happening::Join => self.start_again(at, client, out),
+                Happening::Rebind => out.rebind(at, client),
             }
         }
     }
@@ -466,6 +493,9 @@ impl Swarm {
             let end = at + Span::from_seconds(draw / ends);
             self.timers.push(end, Timer { kind: Kind::Churn, who: id, epoch: state.epoch });
         }
+        if group.churn.rebind > 0.0 {
+            self.set_rebind(at, id, state.epoch, group.churn.rebind);
+        }
         out.life(at, id, Life::Up);
         state
     }
@@ -485,8 +515,10 @@ impl Swarm {
             self.timers.push(at + after, Timer { kind: Kind::Start, who: id, epoch });
         }
         if life == Life::Left {
-            out.send(at, id, Act::Quit, &self.up);
+            self.say(at, id, Act::Quit, out);
+            self.attackers.overhear_quit(id, self.tokens.get(&id).copied());
         }
+        self.tokens.remove(&id);
         out.life(at, id, life);
     }
 }

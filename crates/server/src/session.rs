@@ -1,0 +1,160 @@
+//! Sessions: a membership that belongs to whoever knows a token, not to an address. A client whose
+//! address changes (a NAT that forgot it, another network) goes on under its token, as QUIC does by
+//! its connection IDs (RFC 9000, 9); and nobody else can say `quit` for it.
+//!
+//! A token is offered with `^welcome TOKEN^` and counts once it was used, so that a join that
+//! somebody else forged changes nothing. From then on the member's datagrams must carry it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use siphasher::sip::SipHasher24;
+use skipbeat_core::{Seed, Span, Time};
+use std::hash::Hasher;
+
+use crate::PeerId;
+
+/// What still comes from an address that a member has just left was overtaken on its way: it does
+/// not take the member back there.
+const OVERTAKEN: Span = Span::from_secs(1);
+
+/// Who has which token.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    keys: (u64, u64),
+    /// Tokens made so far.
+    made: u64,
+    sessions: HashMap<u64, Session>,
+    tokens: BTreeMap<PeerId, Tokens>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    member: PeerId,
+    /// The peer that has the member's last address now, and since when.
+    left: Option<(PeerId, Time)>,
+}
+
+/// The tokens of a member.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tokens {
+    /// It was used: the member's datagrams have to carry it.
+    used: Option<u64>,
+    /// It was offered and not used yet.
+    offered: Option<u64>,
+}
+
+/// What a token says about a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Bearer {
+    /// There is no such session.
+    Nobody,
+    /// It comes from where the member is, or was a moment ago.
+    Member(PeerId),
+    /// It comes from an address that is new for the member.
+    Elsewhere(PeerId),
+}
+
+impl Sessions {
+    /// Tokens under a secret: whoever knows the seed can make them.
+    pub(crate) fn new(secret: Seed) -> Self {
+        let stream = secret.family("server.session").stream(0);
+        Sessions {
+            keys: (stream.bits(0), stream.bits(1)),
+            made: 0,
+            sessions: HashMap::new(),
+            tokens: BTreeMap::new(),
+        }
+    }
+
+    /// Whether datagrams of a member must carry a token.
+    pub(crate) fn binds(&self, peer: PeerId) -> bool {
+        !self.tokens.is_empty()
+            && self.tokens.get(&peer).is_some_and(|tokens| tokens.used.is_some())
+    }
+
+    /// The token that a member is offered; the same until it is used.
+    pub(crate) fn offer(&mut self, member: PeerId) -> u64 {
+        let tokens = self.tokens.entry(member).or_default();
+        *tokens.offered.get_or_insert_with(|| {
+            let mut hasher = SipHasher24::new_with_keys(self.keys.0, self.keys.1);
+            hasher.write_u64(self.made.to_le());
+            self.made += 1;
+            let token = hasher.finish();
+            self.sessions.insert(token, Session { member, left: None });
+            token
+        })
+    }
+
+    /// Whose token `peer` shows.
+    pub(crate) fn bearer(&self, now: Time, peer: PeerId, token: u64) -> Bearer {
+        match self.sessions.get(&token) {
+            None => Bearer::Nobody,
+            Some(Session { member, .. }) if *member == peer => Bearer::Member(peer),
+            Some(Session { member, left: Some((left, at)) })
+                if *left == peer && now.since(*at) <= OVERTAKEN =>
+            {
+                Bearer::Member(*member)
+            }
+            Some(Session { member, .. }) => Bearer::Elsewhere(*member),
+        }
+    }
+
+    /// A token was used by its member. Says whether that began a session in place of another.
+    pub(crate) fn used(&mut self, member: PeerId, token: u64) -> bool {
+        let Some(tokens) = self.tokens.get_mut(&member).filter(|t| t.offered == Some(token)) else {
+            return false;
+        };
+        tokens.offered = None;
+        match tokens.used.replace(token) {
+            Some(old) => self.sessions.remove(&old).is_some(),
+            None => false,
+        }
+    }
+
+    /// A member has moved: `left` is the peer that has its old address now.
+    pub(crate) fn moved(&mut self, now: Time, token: u64, left: PeerId) {
+        if let Some(session) = self.sessions.get_mut(&token) {
+            session.left = Some((left, now));
+        }
+    }
+
+    /// A membership is over, and its session with it.
+    pub(crate) fn end(&mut self, member: PeerId) {
+        if let Some(Tokens { used, offered }) = self.tokens.remove(&member) {
+            for token in used.into_iter().chain(offered) {
+                self.sessions.remove(&token);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_counts_once_it_was_used_and_replaces_the_one_before() {
+        let mut sessions = Sessions::new(Seed(1));
+        let first = sessions.offer(7);
+        assert_eq!((sessions.offer(7), sessions.binds(7)), (first, false));
+        assert!(!sessions.used(7, first) && sessions.binds(7));
+        let second = sessions.offer(7);
+        assert_eq!(sessions.bearer(Time::ZERO, 7, first), Bearer::Member(7), "it still counts");
+        assert!(sessions.used(7, second));
+        assert_eq!(sessions.bearer(Time::ZERO, 7, first), Bearer::Nobody);
+        sessions.end(7);
+        assert_eq!(sessions.bearer(Time::ZERO, 7, second), Bearer::Nobody);
+        assert!(sessions.sessions.is_empty() && sessions.tokens.is_empty());
+    }
+
+    #[test]
+    fn what_was_overtaken_does_not_move_the_member_back() {
+        let mut sessions = Sessions::new(Seed(1));
+        let token = sessions.offer(0);
+        let at = |seconds| Time::ZERO + Span::from_secs(seconds);
+        assert_eq!(sessions.bearer(at(5), 9, token), Bearer::Elsewhere(0));
+        sessions.moved(at(5), token, 9);
+        assert_eq!(sessions.bearer(at(6), 9, token), Bearer::Member(0), "a moment later");
+        assert_eq!(sessions.bearer(at(7), 9, token), Bearer::Elsewhere(0), "it may come back");
+    }
+}

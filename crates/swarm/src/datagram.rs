@@ -1,0 +1,130 @@
+//! What clients send: as few bytes as possible to keep, written out when it goes to the server.
+
+use std::io::Write;
+
+use skipbeat_core::{ClientId, mix};
+use skipbeat_protocol::{Join, Packet, Tag, Up};
+
+/// A datagram of a client.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Datagram {
+    /// From where it claims to come.
+    pub source: Source,
+    /// The token of the client's session, where it has one.
+    pub session: Option<u64>,
+    /// What it says.
+    pub act: Act,
+}
+
+/// From where a datagram claims to come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// From the client that sends it.
+    Own,
+    /// From another client.
+    Of(ClientId),
+    /// From this one of the addresses that its group forges.
+    Forged(u32),
+}
+
+/// What a client sends.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Act {
+    /// A heartbeat, numbered where the server's detector wants it.
+    Heartbeat(Option<u32>),
+    /// The answer to a heartbeat or a numbered text of the server.
+    Ack(u32),
+    /// An explicit join.
+    Join(Join),
+    /// `quit`.
+    Quit,
+    /// A text of `size` bytes with a tag.
+    Chat {
+        /// What stands in the text.
+        tag: Tag,
+        /// Bytes of the text.
+        size: usize,
+    },
+    /// The same as a numbered text that wants an ack.
+    Message {
+        /// What stands in the text; its place in the sequence is its number.
+        tag: Tag,
+        /// Bytes of the text, without the number before it.
+        size: usize,
+        /// Whether it was sent before.
+        again: bool,
+    },
+    /// A text of this many bytes that says nothing.
+    Shout(usize),
+    /// Random bytes.
+    Noise {
+        /// Names the bytes.
+        draw: u64,
+        /// How many.
+        size: usize,
+    },
+}
+
+impl Act {
+    /// Whether it is a text for everybody that is accounted for, and is sent for the first time.
+    pub fn tag(self) -> Option<Tag> {
+        match self {
+            Act::Chat { tag, .. } | Act::Message { tag, .. } => Some(tag),
+            _ => None,
+        }
+    }
+}
+
+impl Datagram {
+    /// A datagram that a client sends in its own name and without a session.
+    pub fn plain(act: Act) -> Self {
+        Datagram { source: Source::Own, session: None, act }
+    }
+
+    /// Puts the bytes into `out`, which is emptied first.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let mut text = Vec::new();
+        let up = match self.act {
+            Act::Heartbeat(number) => Up::Heartbeat(number),
+            Act::Ack(number) => Up::Ack(number),
+            Act::Join(join) => Up::Join(join),
+            Act::Quit => Up::Quit,
+            // Most texts have no session: they are written where they are wanted.
+            Act::Chat { tag, size } if self.session.is_none() => return tag.write(size, out),
+            Act::Chat { tag, size } => {
+                tag.write(size, &mut text);
+                Up::Chat(&text)
+            }
+            Act::Message { tag, size, .. } => {
+                tag.write(size, &mut text);
+                Up::Message { number: tag.message.seq, text: &text }
+            }
+            Act::Shout(size) => {
+                text.resize(size, b'!');
+                Up::Chat(&text)
+            }
+            Act::Noise { draw, size } => {
+                let words = (0..).map(|n: u64| mix(draw.wrapping_add(n)));
+                let words = words.take(size.div_ceil(8));
+                words.for_each(|word| text.write_all(&word.to_le_bytes()).expect("room"));
+                text.truncate(size);
+                Up::Chat(&text)
+            }
+        };
+        Packet { session: self.session, up }.write(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_the_same_each_time_and_of_its_size() {
+        let noise = Datagram::plain(Act::Noise { draw: 7, size: 13 });
+        let (mut once, mut again) = (Vec::new(), Vec::new());
+        noise.write(&mut once);
+        noise.write(&mut again);
+        assert_eq!((once.len(), &once), (13, &again));
+    }
+}

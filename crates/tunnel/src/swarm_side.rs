@@ -1,0 +1,70 @@
+//! What the swarm does, told to the books, and handed to the driver as far as it travels.
+
+use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Place, Time};
+use skipbeat_link::Verdict;
+use skipbeat_measure::{Event, MessageSlot};
+use skipbeat_swarm::{Datagram, Effects, Opinion, Settled};
+
+use crate::Tunnel;
+
+/// A datagram that a client has sent, and what its link does with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// Who sent it.
+    pub client: ClientId,
+    /// What it is.
+    pub datagram: Datagram,
+    /// The message in it, where it has one that is accounted for.
+    pub message: Option<MessageSlot>,
+    /// The place from which it seems to come.
+    pub from: Place,
+    /// When it arrives, if it does.
+    pub verdict: Verdict,
+}
+
+/// A driver: it carries datagrams to the server.
+pub trait Carry {
+    /// The books.
+    fn tunnel(&mut self) -> &mut Tunnel;
+
+    /// A datagram has been judged by its link; carries it on if it arrives.
+    fn launch(&mut self, sent: &Sent);
+
+    /// A client has moved from one place to another; what it sends from now on comes from there.
+    fn moved(&mut self, client: ClientId, left: Place, to: Place);
+}
+
+/// The effects of the swarm, for a driver.
+pub struct FromSwarm<'a, C>(pub &'a mut C);
+
+impl<C: Carry> Effects for FromSwarm<'_, C> {
+    #[inline]
+    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
+        let sent = self.0.tunnel().send_up(planned, client, datagram, up);
+        self.0.launch(&sent);
+    }
+
+    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled) {
+        let tunnel = self.0.tunnel();
+        let message = tunnel.recorder.find(message);
+        let (direction, acked) = (Direction::Up, end == Settled::Acked);
+        tunnel.record(at, Event::Settled { direction, client, acked, message });
+    }
+
+    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
+        if opinion == Opinion::Gone {
+            self.0.tunnel().record(at, Event::ServerSuspected { client });
+        }
+    }
+
+    fn rebind(&mut self, at: Time, client: ClientId) {
+        let tunnel = self.0.tunnel();
+        let [left, to] = tunnel.places.rebind(client);
+        tunnel.record(at, Event::Rebound { client, left });
+        self.0.moved(client, left, to);
+    }
+
+    fn life(&mut self, at: Time, client: ClientId, life: Life) {
+        self.0.tunnel().record(at, Event::Life { client, life });
+    }
+}
