@@ -196,9 +196,11 @@ impl Client {
                         self.cookie = Some(cookie);
                         self.send(self.join())?;
                     }
-                    Down::Welcome(token) => self.enter(token),
-                    Down::Expired if self.token.take().is_none() => {}
-                    Down::Expired => {
+                    Down::Welcome(token) => self.enter(token)?,
+                    // It may be of an earlier session, or forged.
+                    Down::Expired(token) if self.token != Some(token) => {}
+                    Down::Expired(_) => {
+                        self.token = None;
                         notice("the server has forgotten us; joining again");
                         self.begin_anew();
                         self.send(self.beat())?;
@@ -243,12 +245,15 @@ impl Client {
     }
 
     /// The server let us in, perhaps with a session.
-    fn enter(&mut self, token: Option<u64>) {
+    fn enter(&mut self, token: Option<u64>) -> io::Result<()> {
         self.find();
-        if token.is_none() || self.token != token {
-            notice("the server let us in");
+        if token.is_some() && self.token == token {
+            return Ok(());
         }
         self.token = token;
+        notice("the server let us in");
+        // A token that is used at once can't be anybody else's chance.
+        if token.is_some() { self.send(Up::Heartbeat(None)) } else { Ok(()) }
     }
 
     fn find(&mut self) {

@@ -9,6 +9,7 @@ mod progress;
 mod prometheus;
 mod run;
 mod serve;
+mod sweep;
 
 use std::process::ExitCode;
 

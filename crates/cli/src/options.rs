@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -151,6 +152,14 @@ pub(crate) struct RunOptions {
     /// Change a key of the scenario, groups by name: group.phones.up.loss=0.1
     #[arg(long, value_name = "KEY.PATH=VALUE")]
     pub(crate) set: Vec<Setting>,
+
+    /// How often each point of the scenario is run, with other seeds [default: what it says, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) replications: Option<u32>,
+
+    /// How many runs of a sweep are simulated at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
 
     /// The folder of the result files [default: results/NAME]
     #[arg(long, value_name = "DIR")]

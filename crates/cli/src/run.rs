@@ -8,60 +8,68 @@ use skipbeat_core::Time;
 use skipbeat_measure::Results;
 use skipbeat_net::{Clock, HostReport};
 use skipbeat_report::{Build, ResultFolder, json_summary, text_summary};
-use skipbeat_scenario::{Mode, Plan};
+use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
 
 use crate::exit::{Exit, complain};
 use crate::interrupt::Interrupt;
 use crate::options::{Format, RunOptions, World};
 use crate::progress::Progress;
+use crate::sweep;
 
-const BUILD: Build = Build { version: env!("CARGO_PKG_VERSION"), commit: env!("SKIPBEAT_COMMIT") };
+pub(crate) const BUILD: Build =
+    Build { version: env!("CARGO_PKG_VERSION"), commit: env!("SKIPBEAT_COMMIT") };
 
 pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
-    let plan = plan(options)?;
-    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(&plan.name));
-    let folder = ResultFolder::create(&folder)?;
+    let changes = Changes {
+        settings: options.set.clone(),
+        mode: options.mode.map(|world| match world {
+            World::Sim => Mode::Sim,
+            World::Net => Mode::Net,
+        }),
+        seed: options.seed,
+        replications: options.replications,
+    };
+    let study = Study::load(&options.scenario, &changes)?;
+    let name = &study.base.name;
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(name));
+    let folder = ResultFolder::create(&folder, study.is_sweep)?;
     let interrupt = Interrupt::listen()?;
-
-    let mut progress = Progress::new(&plan.name, plan.end(), options.quiet);
+    if study.is_sweep {
+        return sweep::run(options, &study, folder, &interrupt);
+    }
+    let run = &study.runs[0];
+    let mut progress = Progress::new(name, run.plan.end(), options.quiet);
     let mut interrupted = false;
     let mut go_on = |now: Time| {
         progress.reach(now);
         interrupted |= interrupt.came();
         !interrupted
     };
-    let done = match plan.mode {
-        Mode::Sim => simulate(&plan, &mut go_on),
+    let done = play(&run.plan, &mut go_on)?;
+    progress.finish();
+    finish(options, run, folder, &done, interrupted)
+}
+
+/// Runs a plan in its world.
+pub(crate) fn play(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> anyhow::Result<Done> {
+    Ok(match plan.mode {
+        Mode::Sim => simulate(plan, go_on),
         Mode::Net => {
-            let outcome = skipbeat_net::run(&plan, &mut go_on)?;
+            let outcome = skipbeat_net::run(plan, go_on)?;
             Done {
                 results: outcome.results,
                 host: outcome.host,
                 failure: outcome.failure.map(Into::into),
             }
         }
-    };
-    progress.finish();
-    finish(options, &plan, folder, &done, interrupted)
+    })
 }
 
 /// A run that is over.
-struct Done {
-    results: Results,
-    host: HostReport,
-    failure: Option<anyhow::Error>,
-}
-
-fn plan(options: &RunOptions) -> anyhow::Result<Plan> {
-    let mut plan = Plan::load(&options.scenario, &options.set)?;
-    match options.mode {
-        Some(World::Sim) => plan.mode = Mode::Sim,
-        Some(World::Net) => plan.mode = Mode::Net,
-        None => {}
-    }
-    plan.seed = options.seed.unwrap_or(plan.seed);
-    plan.check_mode(&options.scenario)?;
-    Ok(plan)
+pub(crate) struct Done {
+    pub(crate) results: Results,
+    pub(crate) host: HostReport,
+    pub(crate) failure: Option<anyhow::Error>,
 }
 
 fn simulate(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Done {
@@ -84,15 +92,16 @@ fn simulate(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Done {
 /// Shows and writes everything before anything is said to have failed.
 fn finish(
     options: &RunOptions,
-    plan: &Plan,
+    run: &Run,
     folder: ResultFolder,
     done: &Done,
     interrupted: bool,
 ) -> anyhow::Result<Exit> {
+    let plan = &run.plan;
     let path = folder.path().to_owned();
     let failure = done.failure.as_ref().map(|failure| format!("{failure:#}"));
     let failure = failure.as_deref();
-    let unwritten = folder.write(plan, &done.results, &done.host, BUILD, interrupted, failure);
+    let unwritten = folder.write(run, &done.results, &done.host, BUILD, interrupted, failure);
     let failed = done.failure.is_some() || !unwritten.is_empty();
     let exit = if failed {
         Exit::Failed
@@ -123,7 +132,7 @@ fn finish(
     Ok(exit)
 }
 
-fn cost(host: &HostReport) -> String {
+pub(crate) fn cost(host: &HostReport) -> String {
     let cpu: f64 = host.cpu_s.values().sum();
     let memory =
         host.peak_memory_bytes.map_or(String::new(), |m| format!(", {:.0} MB", m as f64 / 1e6));

@@ -51,7 +51,8 @@ fn every_scenario_says_what_it_shows_and_parses() {
     assert!(scenarios.len() >= 6);
     for (path, text) in scenarios {
         assert!(text.starts_with("# "), "{} has no comment", path.display());
-        let plan = skipbeat_scenario::Plan::load(&path, &[]);
+        let plan =
+            skipbeat_scenario::Study::load(&path, &Default::default()).map(|study| study.base);
         assert!(plan.is_ok_and(|plan| !plan.description.is_empty()), "{}", path.display());
     }
 }

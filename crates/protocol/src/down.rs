@@ -11,9 +11,6 @@ pub const BYE: &[u8] = b"bye";
 /// The client is admitted.
 pub const WELCOME: &[u8] = b"^welcome^";
 
-/// There is no such session (any more): the client has to join again.
-pub const EXPIRED: &[u8] = b"^expired^";
-
 const FROM: &[u8] = b". from ";
 
 /// What the server says.
@@ -44,8 +41,8 @@ pub enum Down<'a> {
     /// `^welcome^`: the proof was right, the client is a member; `^welcome TOKEN^`: it has a
     /// session of this token.
     Welcome(Option<u64>),
-    /// `^expired^`: there is no such session (any more).
-    Expired,
+    /// `^expired TOKEN^`: there is no session of this token (any more).
+    Expired(u64),
     /// Something else, from a server that is not ours.
     Foreign(&'a [u8]),
 }
@@ -62,14 +59,14 @@ impl<'a> Down<'a> {
         if let Some(number) = numbered(datagram.trim_ascii(), b"^ack ") {
             return Down::Ack(number);
         }
-        match datagram.trim_ascii() {
-            WELCOME => return Down::Welcome(None),
-            EXPIRED => return Down::Expired,
-            _ => {}
+        if datagram.trim_ascii() == WELCOME {
+            return Down::Welcome(None);
         }
-        let token = datagram.trim_ascii().strip_prefix(b"^welcome ");
-        if let Some(token) = token.and_then(|t| read_token(t.strip_suffix(b"^")?)) {
+        if let Some(token) = token_of(datagram.trim_ascii(), b"^welcome ") {
             return Down::Welcome(Some(token));
+        }
+        if let Some(token) = token_of(datagram.trim_ascii(), b"^expired ") {
+            return Down::Expired(token);
         }
         let cookie = datagram.trim_ascii().strip_prefix(b"^cookie ");
         if let Some(cookie) = cookie.and_then(|c| read_cookie(c.strip_suffix(b"^")?)) {
@@ -86,6 +83,11 @@ impl<'a> Down<'a> {
         });
         chat.unwrap_or(Down::Foreign(datagram))
     }
+}
+
+/// The token in `^name TOKEN^`.
+fn token_of(command: &[u8], start: &[u8]) -> Option<u64> {
+    read_token(command.strip_prefix(start)?.strip_suffix(b"^")?)
 }
 
 /// Puts `TEXT. from IP:PORT` into `out`, which is emptied first.
@@ -113,6 +115,12 @@ pub fn write_cookie(cookie: u64, out: &mut Vec<u8>) {
 pub fn write_welcome(token: u64, out: &mut Vec<u8>) {
     out.clear();
     write!(out, "^welcome {token:016x}^").expect("a Vec takes every write");
+}
+
+/// Puts `^expired TOKEN^` into `out`, which is emptied first.
+pub fn write_expired(token: u64, out: &mut Vec<u8>) {
+    out.clear();
+    write!(out, "^expired {token:016x}^").expect("a Vec takes every write");
 }
 
 /// Puts `^ack N^` into `out`, which is emptied first.
@@ -162,6 +170,8 @@ mod tests {
             prop_assert_eq!(Down::parse(&bytes), Down::Cookie(u64::from(number) << 4));
             write_welcome(u64::from(number) << 30, &mut bytes);
             prop_assert_eq!(Down::parse(&bytes), Down::Welcome(Some(u64::from(number) << 30)));
+            write_expired(u64::from(number) << 30, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Expired(u64::from(number) << 30));
             write_cookie(u64::from(number) << 4, &mut bytes);
             // A stranger's `^join^` earns no more than three times its bytes.
             prop_assert!(bytes.len() <= 3 * crate::JOIN.len());

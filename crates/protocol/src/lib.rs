@@ -9,7 +9,7 @@ mod tag;
 mod up;
 
 pub use down::{
-    BYE, Down, EXPIRED, WELCOME, write_ack, write_chat, write_cookie, write_heartbeat,
+    BYE, Down, WELCOME, write_ack, write_chat, write_cookie, write_expired, write_heartbeat,
     write_message, write_welcome,
 };
 pub use tag::Tag;

@@ -11,24 +11,18 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 use serde_json::json;
-use skipbeat_measure::{Distribution, Results};
-use skipbeat_scenario::Plan;
+use skipbeat_measure::{Distribution, Figures, Results};
+use skipbeat_scenario::{Plan, Run, Study};
 
-use crate::tables;
+use crate::tables::{self, plain};
 
 /// The version of `run.json`: raised when a name in it changes its meaning.
 const RUN_JSON_VERSION: u32 = 1;
 
-const FILES: [&str; 8] = [
-    "summary.csv",
-    "groups.csv",
-    "timeline.csv",
-    "evictions.csv",
-    "ledger.csv",
-    "latency.hlog",
-    "run.json",
-    "host.json",
-];
+/// What every study leaves.
+const OF_ALL: [&str; 4] = ["summary.csv", "groups.csv", "run.json", "host.json"];
+/// What a single run leaves beside that.
+const OF_ONE: [&str; 4] = ["timeline.csv", "evictions.csv", "ledger.csv", "latency.hlog"];
 
 /// Which build made the results.
 #[derive(Clone, Copy, Debug)]
@@ -51,25 +45,33 @@ pub struct FileError {
 #[derive(Debug)]
 pub struct ResultFolder {
     path: PathBuf,
-    files: Vec<File>,
+    files: Vec<(&'static str, File)>,
 }
 
 impl ResultFolder {
-    /// Makes the folder and opens its files; what is in them stays until they are written.
+    /// Makes the folder and opens its files; what is in them stays until they are written. Of a
+    /// sweep there are fewer: what a single run would have left there is taken away.
     ///
     /// # Errors
     /// Where the folder or a file can't be made.
-    pub fn create(path: &Path) -> Result<Self, FileError> {
+    pub fn create(path: &Path, sweep: bool) -> Result<Self, FileError> {
         let error = |path: PathBuf| |source| FileError { path, source };
         fs::create_dir_all(path).map_err(error(path.to_owned()))?;
-        let open = |name: &&str| {
+        let open = |name: &'static str| {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(false);
-            options.open(path.join(name)).map_err(error(path.join(name)))
+            let file = options.open(path.join(name)).map_err(error(path.join(name)))?;
+            Ok((name, file))
         };
+        for stale in OF_ONE.iter().filter(|_| sweep).map(|name| path.join(name)) {
+            if stale.is_file() {
+                fs::remove_file(&stale).map_err(error(stale))?;
+            }
+        }
+        let names = OF_ALL.into_iter().chain(OF_ONE.into_iter().filter(|_| !sweep));
         Ok(ResultFolder {
             path: path.to_owned(),
-            files: FILES.iter().map(open).collect::<Result<_, _>>()?,
+            files: names.map(open).collect::<Result<_, _>>()?,
         })
     }
 
@@ -78,18 +80,60 @@ impl ResultFolder {
         &self.path
     }
 
-    /// Writes everything; `host` is what no seed fixes.
+    /// Writes all of a single run; `host` is what no seed fixes.
     ///
     /// # Errors
     /// One for each file that could not be written; the others were.
     pub fn write(
         self,
-        plan: &Plan,
+        run: &Run,
         results: &Results,
         host: &impl Serialize,
         build: Build,
         interrupted: bool,
         failure: Option<&str>,
+    ) -> Vec<FileError> {
+        let Run { plan, .. } = run;
+        let rows = [(run, &results.figures, &results.groups[..])];
+        self.write_each(|name, out| match name {
+            "summary.csv" => tables::summary(&[], &rows, out),
+            "groups.csv" => tables::groups(&[], &rows, out),
+            "timeline.csv" => tables::timeline(results, out),
+            "evictions.csv" => tables::evictions(plan, results, out),
+            "ledger.csv" => tables::ledger(plan, results, out),
+            "latency.hlog" => histograms(results, out),
+            "run.json" => pretty(&of_run(plan, results, build, interrupted, failure), out),
+            "host.json" => pretty(host, out),
+            _ => unreachable!("every file has its writer"),
+        })
+    }
+
+    /// Writes all of a sweep, as far as it came.
+    ///
+    /// # Errors
+    /// One for each file that could not be written; the others were.
+    pub fn write_sweep(
+        self,
+        study: &Study,
+        cells: &[Cell],
+        host: &impl Serialize,
+        build: Build,
+        interrupted: bool,
+    ) -> Vec<FileError> {
+        let rows: Vec<_> =
+            cells.iter().map(|c| (&study.runs[c.run], &c.figures, &c.groups[..])).collect();
+        self.write_each(|name, out| match name {
+            "summary.csv" => tables::summary(&study.keys, &rows, out),
+            "groups.csv" => tables::groups(&study.keys, &rows, out),
+            "run.json" => pretty(&of_sweep(study, cells, build, interrupted), out),
+            "host.json" => pretty(host, out),
+            _ => unreachable!("every file has its writer"),
+        })
+    }
+
+    fn write_each(
+        self,
+        write: impl Fn(&str, &mut BufWriter<&File>) -> io::Result<()>,
     ) -> Vec<FileError> {
         let write = |name: &str, file: &File| -> io::Result<()> {
             // What is no regular file has no length to set.
@@ -97,23 +141,40 @@ impl ResultFolder {
                 file.set_len(0)?;
             }
             let mut out = BufWriter::new(file);
-            match name {
-                "summary.csv" => tables::summary(plan, results, &mut out)?,
-                "groups.csv" => tables::groups(plan, results, &mut out)?,
-                "timeline.csv" => tables::timeline(results, &mut out)?,
-                "evictions.csv" => tables::evictions(plan, results, &mut out)?,
-                "ledger.csv" => tables::ledger(plan, results, &mut out)?,
-                "latency.hlog" => histograms(results, &mut out)?,
-                "run.json" => pretty(&run(plan, results, build, interrupted, failure), &mut out)?,
-                "host.json" => pretty(host, &mut out)?,
-                _ => unreachable!("every file has its writer"),
-            }
+            write(name, &mut out)?;
             out.flush()
         };
-        let written = FILES.iter().zip(&self.files).map(|(name, file)| {
+        let written = self.files.iter().map(|(name, file)| {
             write(name, file).map_err(|source| FileError { path: self.path.join(name), source })
         });
         written.filter_map(Result::err).collect()
+    }
+}
+
+/// What is kept of one run of a sweep.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Which run of the study.
+    pub run: usize,
+    /// The figures of the whole run.
+    pub figures: Figures,
+    /// The figures of each group.
+    pub groups: Vec<Figures>,
+    /// Why they can't be relied on, if so.
+    pub doubts: Vec<String>,
+    /// A number that stands for all events of the run.
+    pub digest: u64,
+    /// Datagrams that were to enter links.
+    pub datagrams: u64,
+}
+
+impl Cell {
+    /// What is kept of the results of run number `run`.
+    pub fn new(run: usize, results: Results) -> Self {
+        let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
+        let doubts = results.doubts.iter().map(ToString::to_string).collect();
+        let Results { figures, groups, digest, .. } = results;
+        Cell { run, figures, groups, doubts, digest, datagrams }
     }
 }
 
@@ -123,7 +184,7 @@ fn pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Everything needed to run it again, and to see whether it came out the same.
-fn run(
+fn of_run(
     plan: &Plan,
     results: &Results,
     build: Build,
@@ -147,6 +208,36 @@ fn run(
         "reorder_extents_that_are_lower_bounds": clipped,
         "refused": results.refusals,
         "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// The same for each run of a sweep.
+fn of_sweep(study: &Study, cells: &[Cell], build: Build, interrupted: bool) -> serde_json::Value {
+    let run = |cell: &Cell| {
+        let run = &study.runs[cell.run];
+        let values: serde_json::Map<_, _> =
+            study.keys.iter().cloned().zip(run.values.iter().map(|v| json!(plain(v)))).collect();
+        json!({
+            "point": run.point,
+            "replication": run.replication,
+            "values": values,
+            "scenario_hash": run.plan.hash(),
+            "seed": run.plan.seed,
+            "digest": format!("{:016x}", cell.digest),
+            "inconclusive": cell.doubts,
+        })
+    };
+    json!({
+        "version": RUN_JSON_VERSION,
+        "skipbeat": { "version": build.version, "commit": build.commit },
+        "scenario": study.base.to_json(),
+        "scenario_hash": study.base.hash(),
+        "mode": study.base.mode.name(),
+        "seed": study.base.seed,
+        "swept": study.keys,
+        "runs_planned": study.runs.len(),
+        "interrupted": interrupted,
+        "runs": cells.iter().map(run).collect::<Vec<_>>(),
     })
 }
 

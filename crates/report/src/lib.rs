@@ -4,7 +4,9 @@
 
 mod files;
 mod summary;
+mod sweep;
 mod tables;
 
-pub use files::{Build, FileError, ResultFolder};
+pub use files::{Build, Cell, FileError, ResultFolder};
 pub use summary::{json_summary, text_summary};
+pub use sweep::{json_sweep, sweep_summary};

@@ -14,7 +14,7 @@ const BOLD: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// What stands for a figure that is undefined.
-const UNKNOWN: &str = "–";
+pub(crate) const UNKNOWN: &str = "–";
 
 /// The summary as text with terminal colours; print it through something that drops them where
 /// they are not wanted.
@@ -154,6 +154,30 @@ fn outcome(plan: &Plan, results: &Results) -> String {
         row("dead server noticed, mean", &|x| seconds(f(x, "server_detection_mean_s")));
         row("dead server noticed, last", &|x| seconds(f(x, "server_detection_max_s")));
     }
+    let groups = || plan.groups.iter().map(|group| &group.behaviour);
+    let any = |name: &str| columns.iter().any(|x| f(x, name).is_some_and(|n| n > 0.0));
+    if any("rebinds") {
+        row("changes of address", &|x| count(f(x, "rebinds")));
+        row("  member again after, mean", &|x| seconds(f(x, "rebind_recovery_mean_s")));
+    }
+    if any("ghosts_mean") {
+        row("ghosts at a time, mean", &|x| {
+            f(x, "ghosts_mean").map_or(UNKNOWN.to_owned(), |n| format!("{n:.1}"))
+        });
+        row("  lasting, mean", &|x| seconds(f(x, "ghost_duration_mean_s")));
+    }
+    if any("misaddressed") {
+        row("sent to nobody", &|x| count(f(x, "misaddressed")));
+    }
+    if any("expelled") {
+        row("put out by a forged quit", &|x| count(f(x, "expelled")));
+    }
+    if groups().any(|group| group.hostile.is_some()) {
+        row("amplification", &|x| {
+            f(x, "amplification").map_or(UNKNOWN.to_owned(), |n| format!("{n:.2}"))
+        });
+        row("most members", &|x| count(f(x, "members_max")));
+    }
     row("server received / s", &|x| count(f(x, "server_rx_per_s")));
     row("server sent / s", &|x| count(f(x, "server_tx_per_s")));
     let rows: Vec<Vec<String>> = rows;
@@ -202,11 +226,8 @@ fn verdict(results: &Results, failure: Option<&str>) -> String {
 
 /// The summary for programs: every metric, of the run and of each group.
 pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_code: u8) -> Value {
-    let metrics = |figures: &Figures| -> Map<String, Value> {
-        figures.iter().map(|(metric, value)| (metric.name.to_owned(), json!(value))).collect()
-    };
     let groups: Map<String, Value> = (plan.groups.iter().zip(&results.groups))
-        .map(|(group, figures)| (group.name.clone(), metrics(figures).into()))
+        .map(|(group, figures)| (group.name.clone(), json_metrics(figures).into()))
         .collect();
     json!({
         "version": 1,
@@ -214,7 +235,7 @@ pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_
         "mode": plan.mode.name(),
         "seed": plan.seed,
         "digest": format!("{:016x}", results.digest),
-        "metrics": metrics(&results.figures),
+        "metrics": json_metrics(&results.figures),
         "groups": groups,
         "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "failure": failure,
@@ -222,8 +243,13 @@ pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_
     })
 }
 
+/// Every metric by name.
+pub(crate) fn json_metrics(figures: &Figures) -> Map<String, Value> {
+    figures.iter().map(|(metric, value)| (metric.name.to_owned(), json!(value))).collect()
+}
+
 /// Columns as wide as they must be, the first to the left, the others to the right.
-fn table<R: AsRef<[String]>>(title: &str, rows: &[R]) -> String {
+pub(crate) fn table<R: AsRef<[String]>>(title: &str, rows: &[R]) -> String {
     let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.as_ref().get(column));
@@ -251,11 +277,11 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn percent(share: Option<f64>) -> String {
+pub(crate) fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| UNKNOWN.to_owned(), |share| format!("{:.2} %", share * 100.0))
 }
 
-fn seconds(value: Option<f64>) -> String {
+pub(crate) fn seconds(value: Option<f64>) -> String {
     value.map_or_else(
         || UNKNOWN.to_owned(),
         |s| if s < 1.0 { format!("{:.1} ms", s * 1e3) } else { format!("{s:.3} s") },

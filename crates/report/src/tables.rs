@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use skipbeat_core::Direction;
 use skipbeat_measure::{Figures, METRICS, Results};
-use skipbeat_scenario::Plan;
+use skipbeat_scenario::{Plan, Run};
 
 fn writer(out: &mut impl Write) -> csv::Writer<&mut dyn Write> {
     csv::Writer::from_writer(out as &mut dyn Write)
@@ -14,39 +14,53 @@ fn number(value: impl Into<Option<f64>>) -> String {
     value.into().map_or_else(String::new, |value: f64| value.to_string())
 }
 
-/// The columns that say which run a row is of. There is one point and one replication until a
-/// scenario asks for more.
+/// The columns that say which run a row is of.
 const RUN_COLUMNS: [&str; 5] = ["scenario", "mode", "seed", "point", "replication"];
 
-fn run_cells(plan: &Plan) -> [String; 5] {
-    let (point, replication) = (0, 0);
-    [
-        plan.name.clone(),
-        plan.mode.name().to_owned(),
-        plan.seed.to_string(),
-        point.to_string(),
-        replication.to_string(),
-    ]
+fn run_cells(run: &Run) -> impl Iterator<Item = String> {
+    let cells = [
+        run.plan.name.clone(),
+        run.plan.mode.name().to_owned(),
+        run.plan.seed.to_string(),
+        run.point.to_string(),
+        run.replication.to_string(),
+    ];
+    cells.into_iter().chain(run.values.iter().map(|value| plain(value).to_owned()))
+}
+
+/// A value of the scenario without the quotes that TOML wants around a text.
+pub(crate) fn plain(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
 }
 
 fn metric_cells(figures: &Figures) -> impl Iterator<Item = String> + '_ {
     figures.iter().map(|(_, value)| number(value))
 }
 
-pub(crate) fn summary(plan: &Plan, results: &Results, out: &mut impl Write) -> io::Result<()> {
+/// A run and its figures, of the whole and by group.
+pub(crate) type Row<'a> = (&'a Run, &'a Figures, &'a [Figures]);
+
+pub(crate) fn summary(keys: &[String], rows: &[Row<'_>], out: &mut impl Write) -> io::Result<()> {
     let mut csv = writer(out);
-    csv.write_record(RUN_COLUMNS.into_iter().chain(METRICS.iter().map(|metric| metric.name)))?;
-    csv.write_record(run_cells(plan).into_iter().chain(metric_cells(&results.figures)))?;
+    let keys = keys.iter().map(String::as_str);
+    let metrics = METRICS.iter().map(|metric| metric.name);
+    csv.write_record(RUN_COLUMNS.into_iter().chain(keys).chain(metrics))?;
+    for (run, figures, _) in rows {
+        csv.write_record(run_cells(run).chain(metric_cells(figures)))?;
+    }
     csv.flush()
 }
 
-pub(crate) fn groups(plan: &Plan, results: &Results, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn groups(keys: &[String], rows: &[Row<'_>], out: &mut impl Write) -> io::Result<()> {
     let mut csv = writer(out);
+    let keys = keys.iter().map(String::as_str);
     let metrics = METRICS.iter().map(|metric| metric.name);
-    csv.write_record(RUN_COLUMNS.into_iter().chain(["group"]).chain(metrics))?;
-    for (group, figures) in plan.groups.iter().zip(&results.groups) {
-        let name = [group.name.clone()];
-        csv.write_record(run_cells(plan).into_iter().chain(name).chain(metric_cells(figures)))?;
+    csv.write_record(RUN_COLUMNS.into_iter().chain(keys).chain(["group"]).chain(metrics))?;
+    for (run, _, groups) in rows {
+        for (group, figures) in run.plan.groups.iter().zip(*groups) {
+            let name = [group.name.clone()];
+            csv.write_record(run_cells(run).chain(name).chain(metric_cells(figures)))?;
+        }
     }
     csv.flush()
 }

@@ -17,6 +17,7 @@ use toml::Spanned;
 use crate::ScenarioError;
 use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
 use crate::preset::{Defaults, Preset};
+use crate::study::SweepTable;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +43,10 @@ pub(crate) struct Document {
     group: Vec<Spanned<GroupTable>>,
     #[serde(default)]
     event: Vec<Spanned<EventTable>>,
+    /// It makes many runs of the scenario: see `study`.
+    #[serde(default)]
+    #[expect(dead_code, reason = "it is read here so that its mistakes are found with the others")]
+    sweep: Option<SweepTable>,
 }
 
 #[derive(Deserialize, Default)]
@@ -117,13 +122,13 @@ struct EventTable {
 }
 
 /// Makes mistakes at places of one text.
-struct Reporter<'a> {
-    name: &'a str,
-    text: &'a str,
+pub(crate) struct Reporter<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl Reporter<'_> {
-    fn at<T>(&self, place: &Spanned<T>, message: impl Into<String>) -> ScenarioError {
+    pub(crate) fn at<T>(&self, place: &Spanned<T>, message: impl Into<String>) -> ScenarioError {
         ScenarioError::at(self.name, self.text, Some(place.span()), message.into())
     }
 }

@@ -7,7 +7,9 @@ mod error;
 mod plan;
 mod preset;
 mod set;
+mod study;
 
 pub use error::ScenarioError;
 pub use plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
 pub use set::{Setting, read_value};
+pub use study::{Changes, Run, Study};

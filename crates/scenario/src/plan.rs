@@ -1,7 +1,6 @@
 //! The plan: a scenario with every default filled in and everything checked.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -143,14 +142,6 @@ impl Plan {
         Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
     }
 
-    /// Reads a scenario file and applies settings to it.
-    pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| ScenarioError::whole(&name, format!("can't read the scenario: {e}")))?;
-        Plan::parse(&name, &text, settings)
-    }
-
     /// Reads a scenario from a text; `name` stands for the file in messages.
     pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
         if settings.is_empty() {
@@ -166,14 +157,14 @@ impl Plan {
         })
     }
 
-    /// Whether the plan can run in its mode.
+    /// Whether the plan can run in its mode; `name` stands for the file in messages.
     ///
     /// # Errors
     /// A server that is not ours can't be simulated.
-    pub fn check_mode(&self, path: &Path) -> Result<(), ScenarioError> {
+    pub fn check_mode(&self, name: &str) -> Result<(), ScenarioError> {
         if self.mode == Mode::Sim && !matches!(self.server.target, Target::BuiltIn { .. }) {
             let message = "a target runs in `net` only: the simulator has the built-in server";
-            return Err(ScenarioError::whole(&path.display().to_string(), message));
+            return Err(ScenarioError::whole(name, message));
         }
         Ok(())
     }

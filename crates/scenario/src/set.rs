@@ -35,6 +35,11 @@ impl std::fmt::Display for Setting {
 }
 
 impl Setting {
+    /// The change of a key to a value, which is TOML.
+    pub(crate) fn new(key: &str, value: &str) -> Self {
+        Setting { path: key.split('.').map(str::to_owned).collect(), value: value.to_owned() }
+    }
+
     /// All of them in one line, for messages.
     pub(crate) fn list(settings: &[Setting]) -> String {
         settings.iter().map(Setting::to_string).collect::<Vec<_>>().join(" --set ")

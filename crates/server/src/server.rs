@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::{
-    BYE, EXPIRED, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie,
+    BYE, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_expired,
     write_heartbeat, write_message, write_welcome,
 };
 use skipbeat_reliable::Overdue;
@@ -284,7 +284,8 @@ impl Server {
         };
         let member = match self.sessions.bearer(now, peer, token) {
             Bearer::Nobody => {
-                out.send(peer, EXPIRED, Sending::Once);
+                write_expired(token, &mut self.text);
+                out.send(peer, &self.text, Sending::Once);
                 out.note(peer, Note::Refused(RefusalCause::Expired));
                 return None;
             }

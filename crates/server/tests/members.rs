@@ -1,67 +1,12 @@
 //! Who is a member when: join, refresh, quit, the strict timeout, the three sweeps, both rejoins.
 
-use std::net::SocketAddr;
+mod room;
 
-use skipbeat_core::{ClientSet, Seed, Span, Time};
+use room::{Room, at};
+use skipbeat_core::{Span, Time};
 use skipbeat_server::{
-    Admission, Effects, Heartbeat, Limits, Note, Options, PeerId, Rate, RefusalCause, Rejoin,
-    Sending, Server, Settled, Sweep,
+    Admission, Heartbeat, Limits, Note, Options, Rate, RefusalCause, Rejoin, Settled, Sweep,
 };
-
-/// Writes down every effect.
-#[derive(Default)]
-struct Log {
-    notes: Vec<(PeerId, Note)>,
-    broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
-    sent: Vec<(PeerId, Vec<u8>)>,
-    settled: Vec<(PeerId, Vec<u8>, Settled)>,
-    exchanged: Vec<(PeerId, PeerId)>,
-}
-
-impl Effects for Log {
-    fn send(&mut self, to: PeerId, payload: &[u8], _: Sending) {
-        self.sent.push((to, payload.to_vec()));
-    }
-    fn settled(&mut self, to: PeerId, text: &[u8], end: Settled) {
-        self.settled.push((to, text.to_vec(), end));
-    }
-    fn broadcast(&mut self, payload: &[u8], _: &ClientSet, to: &ClientSet) {
-        self.broadcasts.push((payload.to_vec(), to.iter().collect()));
-    }
-    fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
-        self.exchanged.push((member, elsewhere));
-    }
-    fn note(&mut self, peer: PeerId, note: Note) {
-        self.notes.push((peer, note));
-    }
-}
-
-struct Room {
-    server: Server,
-    log: Log,
-}
-
-impl Room {
-    fn new(options: Options) -> Self {
-        Room { server: Server::new(options, Seed(1)), log: Log::default() }
-    }
-
-    fn says(&mut self, millis: u64, peer: PeerId, text: &[u8]) {
-        let from = SocketAddr::from(([127, 0, 0, 1], 4000 + peer as u16));
-        self.server.handle_datagram(at(millis), peer, from, text, &mut self.log);
-    }
-
-    fn evicted(&mut self, now: Time) -> Vec<PeerId> {
-        self.log.notes.clear();
-        self.server.advance(now, &mut self.log);
-        let evicted = self.log.notes.iter().filter(|(_, n)| matches!(n, Note::Evicted { .. }));
-        evicted.map(|(peer, _)| *peer).collect()
-    }
-}
-
-fn at(millis: u64) -> Time {
-    Time::ZERO + Span::from_millis(millis)
-}
 
 #[test]
 fn a_heartbeat_joins_and_quit_leaves() {

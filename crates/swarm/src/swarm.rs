@@ -39,8 +39,8 @@ pub enum Heard {
     Cookie(u64),
     /// The token of its session.
     Welcome(u64),
-    /// Its session is over.
-    Expired,
+    /// The session of this token is over.
+    Expired(u64),
 }
 
 /// How waiting for an ack ended.
@@ -353,11 +353,17 @@ impl Swarm {
                 self.say(now, id, self.join(id), out);
             }
             Heard::Welcome(token) => {
-                self.tokens.insert(id, token);
+                // A token that is used at once can't be anybody else's chance.
+                if self.tokens.insert(id, token) != Some(token) {
+                    self.say(now, id, Act::Heartbeat(None), out);
+                }
             }
-            // Of several datagrams that were refused, the first answer counts.
-            Heard::Expired if self.tokens.remove(&id).is_none() => {}
-            Heard::Expired => self.say(now, id, self.join(id), out),
+            // It may be of an earlier session, or forged.
+            Heard::Expired(token) if self.tokens.get(&id) != Some(&token) => {}
+            Heard::Expired(_) => {
+                self.tokens.remove(&id);
+                self.say(now, id, self.join(id), out);
+            }
             Heard::Message(number) => self.say(now, id, Act::Ack(number), out),
             Heard::Ack(number) => {
                 let said = self.said.get_mut(&id);

@@ -215,7 +215,7 @@ pub fn heed(down: Down<'_>) -> Option<Heard> {
         Down::Ack(number) => Some(Heard::Ack(number)),
         Down::Cookie(cookie) => Some(Heard::Cookie(cookie)),
         Down::Welcome(Some(token)) => Some(Heard::Welcome(token)),
-        Down::Expired => Some(Heard::Expired),
+        Down::Expired(token) => Some(Heard::Expired(token)),
         Down::Welcome(None) | Down::Bye | Down::Chat { .. } | Down::Foreign(_) => None,
     }
 }

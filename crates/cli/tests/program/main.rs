@@ -7,4 +7,5 @@ mod interrupt;
 mod repeatable;
 mod sockets;
 mod support;
+mod sweep;
 mod worlds;

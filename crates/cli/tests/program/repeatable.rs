@@ -38,9 +38,14 @@ fn every_shipped_scenario_closes_its_ledger_in_virtual_time() {
     for entry in std::fs::read_dir(shipped("")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let output = bench.run(&path, &["--mode", "sim", "--out", "out", "--quiet"]);
+            let mut arguments = vec!["--mode", "sim", "--out", "out", "--quiet"];
+            if std::fs::read_to_string(&path).unwrap().contains("[sweep") {
+                arguments.extend(["--set", "warmup=5s", "--set", "duration=20s"]);
+            }
+            let output = bench.run(&path, &arguments);
             assert_eq!(output.status.code(), Some(0), "{}", path.display());
-            assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0", "{}", path.display());
+            let unexplained = bench.column("out/summary.csv", "unexplained");
+            assert!(unexplained.iter().all(|cell| cell == "0"), "{}", path.display());
         }
     }
 }

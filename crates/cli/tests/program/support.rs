@@ -51,13 +51,17 @@ impl Bench {
         Summary { cells: head.zip(row).collect(), host }
     }
 
+    /// The cells of a column of a CSV file of the results.
+    pub(crate) fn column(&self, file: &str, column: &str) -> Vec<String> {
+        let mut csv = csv::Reader::from_path(self.path().join(file)).expect("the file is there");
+        let head = csv.headers().expect("a head").clone();
+        let index = head.iter().position(|name| name == column).expect("the column is there");
+        csv.records().map(|row| row.expect("a row")[index].to_owned()).collect()
+    }
+
     /// The cell of a column in the first row of a CSV file of the results.
     pub(crate) fn cell(&self, file: &str, column: &str) -> String {
-        let text = std::fs::read_to_string(self.path().join(file)).expect("the file is there");
-        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
-        let (head, row) = (lines.next().expect("a head"), lines.next().expect("a row"));
-        let index = head.iter().position(|name| *name == column).expect("the column is there");
-        row[index].to_owned()
+        self.column(file, column).swap_remove(0)
     }
 
     /// A term of the ledger in `out`, of all groups together.

@@ -118,3 +118,73 @@ fn dead_server_on_a_small_scale() {
     assert_eq!((sim.get("server_mistakes"), net.get("server_mistakes")), (0.0, 0.0));
     assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
 }
+
+#[test]
+fn rebinding_on_a_small_scale() {
+    let settings = ["warmup=2s", "duration=5s", "swarm.lateness_limit=10s"];
+    let (sim, net) = both("rebinding.toml", &settings);
+    for name in ["chat_sent", "deliveries_expected", "rebinds", "unexplained"] {
+        assert_eq!(sim.get(name), net.get(name), "{name}");
+    }
+    // The same heartbeats find the same members at the same new addresses, but for what the
+    // machine is late.
+    let late = net.lateness_max();
+    let (a, b) = (sim.get("rebind_recovery_mean_s"), net.get("rebind_recovery_mean_s"));
+    assert!((a - b).abs() <= late + 0.05, "recovery: sim {a}, net {b}");
+    let (a, b) = (sim.get("ghost_duration_mean_s"), net.get("ghost_duration_mean_s"));
+    assert!((a - b).abs() <= 2.0 * late + 0.05, "ghosts: sim {a}, net {b}");
+    share_agrees("delivery_ratio", &sim, &net, net.get("rebinds"));
+}
+
+#[test]
+fn attacks_on_a_small_scale() {
+    let text = std::fs::read_to_string(shipped("hostile.toml")).expect("it is there");
+    let (single, _) = text.split_once("[sweep.over]").expect("it has a sweep");
+    for (attack, admission) in
+        [("spoof", "open"), ("spoof", "cookie"), ("flood", "open"), ("replay", "open")]
+    {
+        let run = |mode| {
+            let bench = Bench::new();
+            let kind = format!("group.enemy.hostile.kind={attack}");
+            let admission = format!("server.admission={admission}");
+            let arguments = [
+                "--mode",
+                mode,
+                "--out",
+                "out",
+                "--quiet",
+                "--set",
+                &kind,
+                "--set",
+                &admission,
+                "--set",
+                "warmup=1s",
+                "--set",
+                "duration=2s",
+                "--set",
+                "drain=1s",
+                "--set",
+                "server.timeout=1s",
+                "--set",
+                "group.honest.heartbeat.every=400ms",
+                "--set",
+                "group.honest.chat.rate=0.1",
+                "--set",
+                "swarm.lateness_limit=10s",
+            ];
+            bench.summary(&bench.scenario(single), &arguments)
+        };
+        let (sim, net) = (run("sim"), run("net"));
+        for name in ["chat_sent", "deliveries_expected", "up_sent", "unexplained"] {
+            assert_eq!(sim.get(name), net.get(name), "{attack} {admission}: {name}");
+        }
+        // The count of what a server does with the same datagrams depends on their order within
+        // the time that the machine is late.
+        let (a, b) = (sim.get("amplification"), net.get("amplification"));
+        assert!((a - b).abs() <= 0.1 * a + 0.01, "{attack} {admission}: sim {a}, net {b}");
+        if (attack, admission) == ("spoof", "cookie") {
+            // RFC 9000, 8.1: before the proof no more than three times the bytes.
+            assert!(b <= 3.0, "{b}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `skipbeat run` of a scenario with a sweep: every run of it, in the simulator as many at a time as
+//! there are threads, on sockets one after the other.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use skipbeat_core::Time;
+use skipbeat_net::{Clock, HostReport};
+use skipbeat_report::{Cell, ResultFolder, json_sweep, sweep_summary};
+use skipbeat_scenario::{Mode, Study};
+
+use crate::exit::{Exit, complain};
+use crate::interrupt::Interrupt;
+use crate::options::{Format, RunOptions};
+use crate::progress::Progress;
+use crate::run::{BUILD, cost, play};
+
+/// How often the progress is shown.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What the threads share.
+struct Work<'a> {
+    study: &'a Study,
+    interrupt: &'a Interrupt,
+    /// The run that is done next.
+    next: AtomicUsize,
+    /// How far each run has come, in nanoseconds of its time.
+    reached: Vec<AtomicU64>,
+    done: Mutex<Done>,
+}
+
+/// What came of it so far.
+#[derive(Default)]
+struct Done {
+    cells: Vec<Cell>,
+    cpu_s: f64,
+    failure: Option<anyhow::Error>,
+}
+
+pub(crate) fn run(
+    options: &RunOptions,
+    study: &Study,
+    folder: ResultFolder,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let threads = match study.base.mode {
+        Mode::Sim => options.threads.map_or_else(cores, |threads| threads.get().into()),
+        Mode::Net => 1,
+    };
+    let work = Work {
+        study,
+        interrupt,
+        next: AtomicUsize::new(0),
+        reached: study.runs.iter().map(|_| AtomicU64::new(0)).collect(),
+        done: Mutex::default(),
+    };
+    let all = study.runs.iter().map(|run| run.plan.end().nanos()).sum();
+    let mut progress = Progress::new(&study.base.name, Time::from_nanos(all), options.quiet);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.work())).collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            let reached = work.reached.iter().map(|reached| reached.load(Ordering::Relaxed)).sum();
+            progress.reach(Time::from_nanos(reached));
+            std::thread::sleep(LOOK);
+        }
+    });
+    progress.finish();
+    let done = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    finish(options, study, folder, done, clock, interrupt.came())
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+impl Work<'_> {
+    /// Does runs until none is left.
+    fn work(&self) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(run) = self.study.runs.get(number) else { return };
+            let mut whole = true;
+            let mut go_on = |now: Time| {
+                self.reached[number].store(now.nanos(), Ordering::Relaxed);
+                whole &= !self.interrupt.came();
+                whole
+            };
+            if !go_on(Time::ZERO) {
+                return;
+            }
+            let played = play(&run.plan, &mut go_on);
+            self.reached[number].store(run.plan.end().nanos(), Ordering::Relaxed);
+            let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+            match played {
+                // Half a run is no row of the table.
+                Ok(_) if !whole => return,
+                Ok(played) => {
+                    done.cpu_s += played.host.cpu_s.values().sum::<f64>();
+                    done.cells.push(Cell::new(number, played.results));
+                    if let Some(failure) = played.failure {
+                        done.failure.get_or_insert(failure);
+                    }
+                }
+                Err(failure) => {
+                    done.failure.get_or_insert(failure);
+                }
+            }
+            if done.failure.is_some() {
+                // What is wrong with one run is most likely wrong with all.
+                self.next.store(self.study.runs.len(), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Shows and writes everything before anything is said to have failed.
+fn finish(
+    options: &RunOptions,
+    study: &Study,
+    folder: ResultFolder,
+    mut done: Done,
+    clock: Clock,
+    interrupted: bool,
+) -> anyhow::Result<Exit> {
+    done.cells.sort_unstable_by_key(|cell| cell.run);
+    let datagrams = done.cells.iter().map(|cell| cell.datagrams).sum();
+    let host = HostReport {
+        wall_s: clock.now().seconds(),
+        cpu_s: BTreeMap::from([("all".to_owned(), done.cpu_s)]),
+        peak_memory_bytes: skipbeat_net::peak_memory(),
+        datagrams,
+        ns_per_datagram: (datagrams > 0).then(|| done.cpu_s * 1e9 / datagrams as f64),
+        ..HostReport::default()
+    };
+    let path = folder.path().to_owned();
+    let unwritten = folder.write_sweep(study, &done.cells, &host, BUILD, interrupted);
+    let exit = if done.failure.is_some() || !unwritten.is_empty() {
+        Exit::Failed
+    } else if interrupted {
+        Exit::Interrupted
+    } else if done.cells.iter().all(|cell| cell.doubts.is_empty()) {
+        Exit::Pass
+    } else {
+        Exit::Inconclusive
+    };
+    let text = match options.format {
+        Format::Json => format!("{:#}\n", json_sweep(study, &done.cells, exit as u8)),
+        Format::Text => {
+            let summary = sweep_summary(study, &done.cells);
+            format!("{summary}{}; results in {}\n", cost(&host), path.display())
+        }
+    };
+    // Whoever closed our output has seen enough; the files are written.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    for error in unwritten {
+        complain(&error.into());
+    }
+    match done.failure {
+        Some(failure) => Err(failure),
+        None => Ok(exit),
+    }
+}

@@ -1,0 +1,251 @@
+//! A study: one scenario, run once, or once for each combination of values that its `[sweep]` names
+//! and each replication of it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use skipbeat_core::Seed;
+use toml::Spanned;
+
+use crate::document::Reporter;
+use crate::{Plan, ScenarioError, Setting};
+
+/// The `[sweep]` table.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SweepTable {
+    replications: Option<Spanned<u32>>,
+    #[serde(default)]
+    over: toml::map::Map<String, toml::Value>,
+}
+
+/// The most runs of one study.
+const MOST_RUNS: usize = 1_000_000;
+
+/// Every run of a scenario.
+#[derive(Clone, Debug)]
+pub struct Study {
+    /// The scenario as it is outside the sweep.
+    pub base: Plan,
+    /// The keys that are swept, in the order of the scenario.
+    pub keys: Vec<String>,
+    /// The runs, by point and then by replication.
+    pub runs: Vec<Run>,
+    /// Whether there is more to it than one run of the scenario.
+    pub is_sweep: bool,
+}
+
+/// One run of a study.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Which combination of values, from 0; the last key changes fastest.
+    pub point: u32,
+    /// Which replication of it, from 0.
+    pub replication: u32,
+    /// The values of the swept keys, as TOML.
+    pub values: Vec<String>,
+    /// What is run.
+    pub plan: Plan,
+}
+
+/// What the command line changes of a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Keys and their values.
+    pub settings: Vec<Setting>,
+    /// The world.
+    pub mode: Option<crate::Mode>,
+    /// The seed of the first replication.
+    pub seed: Option<u64>,
+    /// How many replications.
+    pub replications: Option<u32>,
+}
+
+impl Study {
+    /// Reads a scenario file with changes.
+    ///
+    /// # Errors
+    /// What is wrong with the scenario, or with it at one point of the sweep, and where.
+    pub fn load(path: &Path, changes: &Changes) -> Result<Self, ScenarioError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| ScenarioError::whole(&name, format!("can't read the scenario: {e}")))?;
+        Study::parse(&name, &text, changes)
+    }
+
+    /// Reads a scenario from a text; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`Study::load`].
+    pub fn parse(name: &str, text: &str, changes: &Changes) -> Result<Self, ScenarioError> {
+        let plan = |settings: &[Setting]| {
+            let mut plan = Plan::parse(name, text, settings)?;
+            plan.mode = changes.mode.unwrap_or(plan.mode);
+            plan.seed = changes.seed.unwrap_or(plan.seed);
+            plan.check_mode(name)?;
+            Ok(plan)
+        };
+        let base: Plan = plan(&changes.settings)?;
+        let text_with_settings = Setting::apply_all(&changes.settings, name, text)?;
+        let sweep = Sweep::read(name, &text_with_settings)?;
+        let replications = changes.replications.or(sweep.replications).unwrap_or(1).max(1);
+        let points = sweep.points();
+        if points.len().saturating_mul(replications as usize) > MOST_RUNS {
+            let message = format!("a sweep of more than {MOST_RUNS} runs");
+            return Err(ScenarioError::whole(name, message));
+        }
+        let mut runs = Vec::new();
+        for (values, point) in points.iter().zip(0..) {
+            let at_point = sweep.keys.iter().zip(values);
+            let at_point: Vec<_> = at_point.map(|(key, value)| Setting::new(key, value)).collect();
+            let settings = [&changes.settings[..], &at_point].concat();
+            let first = plan(&settings).map_err(|error| {
+                let source_name = format!("{name}, [sweep.over] {}", Setting::list(&at_point));
+                if error.source_name == name {
+                    error
+                } else {
+                    ScenarioError { source_name, ..error }
+                }
+            })?;
+            for replication in 0..replications {
+                let seed = replication_seed(first.seed, replication);
+                let plan = Plan { seed, ..first.clone() };
+                runs.push(Run { point, replication, values: values.clone(), plan });
+            }
+        }
+        let is_sweep = !sweep.keys.is_empty() || replications > 1;
+        Ok(Study { base, keys: sweep.keys, runs, is_sweep })
+    }
+}
+
+/// The seed of a replication: the scenario's own for the first, so that it repeats the single run,
+/// and 32 bits drawn from that for the others, the same at every point.
+fn replication_seed(seed: u64, replication: u32) -> u64 {
+    match replication {
+        0 => seed,
+        _ => Seed(seed).family("sweep.replication").stream(replication.into()).bits(0) >> 32,
+    }
+}
+
+/// What is swept.
+struct Sweep {
+    replications: Option<u32>,
+    keys: Vec<String>,
+    /// The values of each key, as TOML.
+    values: Vec<Vec<String>>,
+}
+
+impl Sweep {
+    fn read(name: &str, text: &str) -> Result<Self, ScenarioError> {
+        #[derive(Deserialize)]
+        struct OnlySweep {
+            sweep: Option<Spanned<SweepTable>>,
+        }
+        let report = Reporter { name, text };
+        let wrong =
+            |e: toml::de::Error| ScenarioError::at(name, text, e.span(), e.message().into());
+        let Some(table) = toml::from_str::<OnlySweep>(text).map_err(wrong)?.sweep else {
+            return Ok(Sweep { replications: None, keys: Vec::new(), values: Vec::new() });
+        };
+        let SweepTable { replications, over } = table.get_ref();
+        if let Some(none) = replications.as_ref().filter(|n| *n.get_ref() == 0) {
+            return Err(report.at(none, "expected at least one replication"));
+        }
+        let replications = replications.as_ref().map(|n| *n.get_ref());
+        // The order of keys is the file's: this reader of TOML keeps it.
+        let document = toml_edit::Document::parse(text).expect("it was just read");
+        let in_order = document["sweep"].get("over").and_then(toml_edit::Item::as_table_like);
+        let mut sweep = Sweep { replications, keys: Vec::new(), values: Vec::new() };
+        for (key, item) in in_order.into_iter().flat_map(toml_edit::TableLike::iter) {
+            debug_assert!(over.contains_key(key));
+            let values = item.as_array().filter(|values| !values.is_empty());
+            let Some(values) = values else {
+                let message = format!("expected a list of values for {key:?}");
+                return Err(ScenarioError::at(name, text, item.span(), message));
+            };
+            let one_line = |value: &toml_edit::Value| value.to_string().trim().to_owned();
+            sweep.keys.push(key.to_owned());
+            sweep.values.push(values.iter().map(one_line).collect());
+        }
+        Ok(sweep)
+    }
+
+    /// Every combination, the last key changing fastest.
+    fn points(&self) -> Vec<Vec<String>> {
+        self.values.iter().fold(vec![Vec::new()], |points, values| {
+            let extend = |point: &Vec<String>| {
+                let point = point.clone();
+                values.iter().map(move |value| {
+                    let mut longer = point.clone();
+                    longer.push(value.clone());
+                    longer
+                })
+            };
+            points.iter().flat_map(extend).take(MOST_RUNS + 1).collect()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+name = "s"
+seed = 5
+duration = "1s"
+[[group]]
+name = "g"
+clients = 1
+[sweep]
+replications = 2
+[sweep.over]
+"server.timeout" = ["1s", "2s"]
+"group.g.up.loss" = [0, 0.1, { kind = "bernoulli", probability = 0.2 }]
+"#;
+
+    fn study(text: &str) -> Result<Study, ScenarioError> {
+        Study::parse("t.toml", text, &Changes::default())
+    }
+
+    #[test]
+    fn every_combination_is_a_point_and_every_point_has_the_same_seeds() {
+        let study = study(TEXT).unwrap();
+        assert_eq!(study.keys, ["server.timeout", "group.g.up.loss"]);
+        assert_eq!((study.runs.len(), study.is_sweep), (12, true));
+        let last = study.runs.last().unwrap();
+        assert_eq!((last.point, last.replication), (5, 1));
+        assert_eq!(last.values, ["\"2s\"", "{ kind = \"bernoulli\", probability = 0.2 }"]);
+        assert_eq!(last.plan.groups[0].up.loss.mean(), 0.2);
+        assert_eq!(study.runs[0].plan.seed, 5);
+        assert!(
+            study.runs[1].plan.seed != 5 && study.runs[1].plan.seed == study.runs[11].plan.seed
+        );
+    }
+
+    #[test]
+    fn mistakes_of_a_sweep_are_shown() {
+        let message = |text: &str| study(text).unwrap_err().to_string();
+        let nothing = TEXT.replace("replications = 2", "replications = 0");
+        assert!(message(&nothing).contains("t.toml:9:16"), "{}", message(&nothing));
+        let no_list = TEXT.replace("[\"1s\", \"2s\"]", "\"1s\"");
+        assert!(
+            message(&no_list).contains("t.toml:11:20: expected a list of values"),
+            "{}",
+            message(&no_list)
+        );
+        let bad_value = TEXT.replace("\"2s\"", "\"2 parsecs\"");
+        let shown = "t.toml, [sweep.over] server.timeout=\"2 parsecs\"";
+        assert!(message(&bad_value).starts_with(shown), "{}", message(&bad_value));
+        let unknown = TEXT.replace("[sweep.over]", "points = 3\n[sweep.over]");
+        assert!(message(&unknown).contains("points"), "{}", message(&unknown));
+    }
+
+    #[test]
+    fn a_scenario_without_a_sweep_is_one_run() {
+        let single = TEXT.split("[sweep]").next().unwrap();
+        let study = study(single).unwrap();
+        assert_eq!((study.runs.len(), study.is_sweep), (1, false));
+        assert_eq!(study.runs[0].plan, study.base);
+    }
+}

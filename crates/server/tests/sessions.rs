@@ -1,0 +1,141 @@
+//! Sessions: a membership that outlives its address, and that nobody else can end.
+
+mod room;
+
+use room::{Room, at};
+use skipbeat_server::{Admission, Note, Options, RefusalCause};
+
+/// A datagram with the token in front.
+fn with(token: &str, text: &str) -> Vec<u8> {
+    format!("^session {token}^{text}").into_bytes()
+}
+
+/// Joins from a port and gives the token, which is not used yet.
+fn join(room: &mut Room, millis: u64, port: u16) -> String {
+    room.says(millis, port, b"^join session^");
+    let welcome = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
+    let token = welcome.strip_prefix("^welcome ").and_then(|rest| rest.strip_suffix('^'));
+    token.unwrap_or_else(|| panic!("no token in {welcome:?}")).to_owned()
+}
+
+#[test]
+fn a_member_that_shows_its_token_elsewhere_has_moved() {
+    let mut room = Room::new(Options::default());
+    let token = join(&mut room, 0, 1);
+    room.says(0, 2, b"^hb^");
+    room.log.notes.clear();
+    room.says(1_000, 9, &with(&token, "^hb^"));
+    assert_eq!(room.log.notes, [(1, Note::Moved)]);
+    // What it says comes from its new address, and it is the same member.
+    room.says(2_000, 9, &with(&token, "hello"));
+    let text = b"hello. from 127.0.0.1:4009".to_vec();
+    assert_eq!(room.log.broadcasts, [(text, vec![1, 2])]);
+    assert_eq!(room.evicted(at(10_001)), [2], "the other one was silent");
+    // A datagram that was overtaken by the move is a sign of life and moves nothing back.
+    room.log.notes.clear();
+    room.says(11_000, 10, &with(&token, "^hb^"));
+    room.says(11_500, 9, &with(&token, "^hb^"));
+    room.says(11_600, 10, &with(&token, "^hb^"));
+    assert_eq!(room.log.notes, [(1, Note::Moved)]);
+    assert_eq!(room.server.last_seen(1), Some(at(11_600)));
+}
+
+#[test]
+fn without_a_session_a_new_address_is_a_new_member_beside_a_ghost() {
+    let mut room = Room::new(Options::default());
+    room.says(0, 1, b"^hb^");
+    room.says(5_000, 9, b"^hb^");
+    assert_eq!(room.server.members().iter().collect::<Vec<_>>(), [1, 9]);
+    assert_eq!(room.evicted(at(10_001)), [1], "until its silence is too long");
+}
+
+#[test]
+fn once_a_token_was_used_nothing_counts_without_it() {
+    let mut room = Room::new(Options::default());
+    let token = join(&mut room, 0, 1);
+    room.says(1, 1, b"before it was used everything counts");
+    room.says(2, 1, &with(&token, "^hb^"));
+    room.log.notes.clear();
+    for text in [&b"quit"[..], b"^hb^", b"a forged text", b"^join^"] {
+        room.says(100, 1, text);
+    }
+    assert_eq!(room.log.notes, vec![(1, Note::Refused(RefusalCause::NoToken)); 4]);
+    assert_eq!(room.server.last_seen(1), Some(at(2)), "nor is any of it a sign of life");
+    assert_eq!(room.log.broadcasts.len(), 1);
+    room.says(200, 1, &with(&token, " quit\n"));
+    assert!(room.server.members().is_empty());
+}
+
+#[test]
+fn a_replayed_quit_ends_nothing_and_its_answer_names_the_old_token() {
+    let mut room = Room::new(Options::default());
+    let old = join(&mut room, 0, 1);
+    let quit = with(&old, "quit");
+    room.says(1, 1, &quit);
+    let new = join(&mut room, 2, 1);
+    assert_ne!(old, new);
+    room.says(3, 1, &with(&new, "^hb^"));
+    room.log.notes.clear();
+    room.says(4, 1, &quit);
+    assert_eq!(room.log.notes, [(1, Note::Refused(RefusalCause::Expired))]);
+    assert_eq!(room.log.sent.last(), Some(&(1, format!("^expired {old}^").into_bytes())));
+    assert_eq!(room.server.members().len(), 1);
+}
+
+#[test]
+fn a_client_that_has_lost_its_token_gets_another_and_a_forged_join_changes_nothing() {
+    let mut room = Room::new(Options::default());
+    let first = join(&mut room, 0, 1);
+    room.says(1, 1, &with(&first, "^msg 0^one"));
+    // Whoever forges this does not see the answer; the member goes on.
+    let second = join(&mut room, 2, 1);
+    assert_eq!(join(&mut room, 3, 1), second, "the same until it is used");
+    room.says(4, 1, &with(&first, "^hb^"));
+    assert_eq!(room.server.last_seen(1), Some(at(4)));
+    // The real one, started again, uses it: the numbers of its texts begin anew.
+    room.says(5, 1, &with(&second, "^msg 0^two"));
+    assert_eq!(room.log.broadcasts.len(), 2);
+    room.says(6, 1, &with(&first, "^hb^"));
+    assert_eq!(room.log.notes.last(), Some(&(1, Note::Refused(RefusalCause::Expired))));
+}
+
+#[test]
+fn an_evicted_member_is_told_that_its_session_is_over() {
+    let mut room = Room::new(Options::default());
+    let token = join(&mut room, 0, 1);
+    assert_eq!(room.evicted(at(10_001)), [1]);
+    room.says(11_000, 1, &with(&token, "^hb^"));
+    assert_eq!(room.log.notes[1..], [(1, Note::Refused(RefusalCause::Expired))]);
+    assert!(room.server.members().is_empty(), "a token alone does not join");
+    assert_ne!(join(&mut room, 11_001, 1), token);
+}
+
+#[test]
+fn where_addresses_must_be_proved_a_new_one_must_be_too() {
+    let options = Options { admission: Admission::Cookie, ..Options::default() };
+    let mut room = Room::new(options);
+    let cookie = |room: &Room| {
+        let said = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
+        said.strip_prefix("^cookie ").unwrap().strip_suffix('^').unwrap().to_owned()
+    };
+    room.says(0, 1, b"^join session^");
+    let proof = cookie(&room);
+    room.says(1, 1, format!("^join session {proof}^").as_bytes());
+    let welcome = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
+    let token = welcome["^welcome ".len()..].trim_end_matches('^').to_owned();
+    room.says(2, 1, &with(&token, "^hb^"));
+    room.log.notes.clear();
+    // From elsewhere: no more than three times the bytes go there, and the member stays.
+    let moving = with(&token, "^hb^");
+    room.says(3, 9, &moving);
+    assert_eq!(room.log.notes, [(9, Note::Refused(RefusalCause::NoProof))]);
+    let (to, answer) = room.log.sent.last().unwrap();
+    assert!((*to, answer.len()) == (9, 18) && answer.len() <= 3 * moving.len());
+    // The proof of one address is none of another.
+    room.says(4, 8, &with(&token, &format!("^join session {}^", cookie(&room))));
+    assert_eq!(room.log.notes[1], (8, Note::Refused(RefusalCause::NoProof)));
+    room.says(5, 9, &moving);
+    let proof = cookie(&room);
+    room.says(6, 9, &with(&token, &format!("^join session {proof}^")));
+    assert_eq!(room.log.notes.last(), Some(&(1, Note::Moved)));
+}

@@ -1,0 +1,228 @@
+//! Addresses that change in the middle, and addresses that are forged: closed forms, and what helps
+//! against whom.
+
+use skipbeat_measure::{EvictionCause, Figures, Results};
+use skipbeat_scenario::Plan;
+
+const H: f64 = 2.0;
+const T: f64 = 5.0;
+const D: f64 = 0.05;
+
+fn run(text: &str) -> Results {
+    let plan = Plan::parse("rebinding.toml", text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let results = skipbeat_sim::run(&plan, &mut |_| true);
+    assert_eq!(results.doubts, [], "{text}");
+    results
+}
+
+fn figure(figures: &Figures, name: &str) -> f64 {
+    figures.get(name).unwrap_or_else(|| panic!("{name} is undefined"))
+}
+
+fn close(what: &str, got: f64, expected: f64, interval: f64) {
+    println!("{what:<44} expected {expected:<12.6} got {got:<12.6} ± {interval:.6}");
+    assert!((got - expected).abs() <= interval, "{what}: expected {expected}, got {got}");
+}
+
+/// 500 clients that change their address once in 200 s, half of them with a session.
+fn roaming(seconds: u32, more: &str) -> Results {
+    let group = |name: &str, session: bool| {
+        format!(
+            r#"
+            [[group]]
+            name = "{name}"
+            clients = 250
+            session = {session}
+            heartbeat = {{ every = "2s" }}
+            churn = {{ rebind = 0.005 }}
+            up = {{ delay = "50ms" }}
+            down = {{ delay = "50ms" }}
+            {more}
+            "#
+        )
+    };
+    run(&format!(
+        r#"
+        name = "roaming"
+        seed = 5
+        warmup = "10s"
+        duration = "{seconds}s"
+        drain = "10s"
+        [server]
+        timeout = "5s"
+        {}
+        {}
+        "#,
+        group("session", true),
+        group("bare", false)
+    ))
+}
+
+#[test]
+fn a_change_of_address_costs_half_a_period_and_leaves_a_ghost_unless_there_is_a_session() {
+    let results = roaming(4_000, "");
+    let [session, bare] = &results.groups[..] else { panic!("two groups") };
+    for (name, group) in [("session", session), ("bare", bare)] {
+        let n = figure(group, "rebinds");
+        let expected = 250.0 * 0.005 * 4_000.0;
+        close(&format!("{name}: rebinds"), n, expected, 4.0 * expected.sqrt());
+        // The next heartbeat is uniformly 0 to h away, and another d on its way. Now and then the
+        // address changes again before: once in 200 s, which adds less than 1 %.
+        let recovery = figure(group, "rebind_recovery_mean_s");
+        let interval = 4.0 * H / (12.0 * n).sqrt() + 0.01 * (H / 2.0 + D);
+        close(&format!("{name}: recovery"), recovery, H / 2.0 + D, interval);
+        assert_eq!(figure(group, "false_evictions"), 0.0, "nobody was silent for too long");
+    }
+    assert_eq!(figure(session, "ghosts"), 0.0);
+    let n = figure(bare, "ghosts");
+    assert!(n > 4_500.0, "{n}");
+    // As the detection time of a crash, but the heartbeat that is on its way still counts.
+    let interval = 4.0 * H / (12.0 * n).sqrt();
+    close("ghosts last", figure(bare, "ghost_duration_mean_s"), T + D - H / 2.0, interval);
+    let as_ghosts = results.evictions.iter().filter(|e| e.cause == EvictionCause::Ghost).count();
+    assert!(as_ghosts as f64 >= n, "each of them was evicted: {as_ghosts} of {n}");
+}
+
+#[test]
+fn what_is_said_goes_to_ghosts_too_and_the_ledger_knows_it() {
+    let results = roaming(400, "chat = { rate = 0.02 }");
+    let [session, bare] = &results.groups[..] else { panic!("two groups") };
+    assert!(figure(bare, "misaddressed") > 2.0 * figure(session, "misaddressed"));
+    // A session saves ghosts, not texts: both miss what is said until their next heartbeat.
+    let (a, b) = (figure(session, "delivery_ratio"), figure(bare, "delivery_ratio"));
+    let lost = 0.005 * (H / 2.0 + D);
+    // Losses come in clusters: all that is said in one gap. A gap has 10 texts of 500 in it.
+    let n = figure(session, "rebinds");
+    let interval = 4.0 * lost * (2.0 / n).sqrt() * 2.0;
+    close("session: lost", 1.0 - a, lost, interval);
+    close("bare: lost", 1.0 - b, lost, interval);
+}
+
+#[test]
+fn a_session_survives_changes_of_address_with_acks_and_with_proof() {
+    let results = run(r#"
+        name = "all"
+        seed = 6
+        warmup = "10s"
+        duration = "200s"
+        drain = "60s"
+        [server]
+        timeout = "30s"
+        admission = "cookie"
+        [[group]]
+        name = "g"
+        clients = 40
+        session = true
+        acks = "both"
+        heartbeat = { every = "2s" }
+        chat = { rate = 0.05 }
+        churn = { rebind = 0.02 }
+        up = { delay = "50ms", loss = 0.05 }
+        down = { delay = "50ms", loss = 0.05 }
+        "#);
+    let figures = &results.figures;
+    assert!(figure(figures, "rebinds") > 100.0);
+    // The address is proved anew each time, so coming back takes a round trip and a half more.
+    assert!(figure(figures, "rebind_recovery_mean_s") > H / 2.0 + 3.0 * D);
+    // What went to the old address is sent again to the new one.
+    let ratio = figure(figures, "delivery_ratio");
+    assert!(ratio > 0.999, "{ratio}");
+}
+
+/// A room of 100 with ten enemies.
+fn attacked(attack: &str, server: &str, honest: &str) -> Results {
+    run(&format!(
+        r#"
+        name = "attacked"
+        seed = 7
+        warmup = "10s"
+        duration = "60s"
+        drain = "10s"
+        [server]
+        timeout = "5s"
+        {server}
+        [[group]]
+        name = "honest"
+        clients = 100
+        heartbeat = {{ every = "2s" }}
+        chat = {{ rate = 0.05 }}
+        churn = {{ leave = 0.01, rejoin_after = "5s" }}
+        up = {{ delay = "20ms" }}
+        down = {{ delay = "20ms" }}
+        {honest}
+        [[group]]
+        name = "enemy"
+        clients = 10
+        hostile = {{ rate = 10, {attack} }}
+        "#
+    ))
+}
+
+#[test]
+fn hostile_clients_change_nothing_of_what_the_honest_do() {
+    let peace = attacked("kind = \"flood\", from = \"1h\"", "", "");
+    let war = attacked("kind = \"flood\"", "", "");
+    for name in ["chat_sent", "deliveries_expected", "leaves", "live_time_s", "up_sent"] {
+        let (a, b) = (figure(&peace.groups[0], name), figure(&war.groups[0], name));
+        assert_eq!(a, b, "{name}: the schedule of the honest is the same");
+    }
+    assert_eq!(figure(&peace.groups[0], "delivery_ratio"), 1.0);
+    // Poisson: 10 enemies × 10 a second × 80 s.
+    let sent = figure(&war.groups[1], "up_sent");
+    close("flood: sent", sent, 8_000.0, 4.0 * 8_000f64.sqrt());
+    assert_eq!(war.groups[1].get("deliveries_expected"), Some(0.0), "they are no audience");
+    let stale = |results: &Results| figure(&results.figures, "stale_members_mean");
+    assert_eq!(stale(&war), stale(&peace), "nor are they counted as dead");
+    assert_eq!(figure(&war.groups[1], "ghosts_mean"), 10.0, "but as members that are no clients");
+}
+
+#[test]
+fn forged_joins_make_ghosts_unless_addresses_must_be_proved() {
+    let spoof = "kind = \"spoof\", addresses = 500";
+    let open = attacked(spoof, "", "");
+    // 100 joins a second over 500 addresses: each is heard every 5 s in the mean, and is a member
+    // for T after that; a share 1 - e^{-T·λ} of them is at any time, λ = 1/5 s.
+    let ghosts = figure(&open.groups[1], "ghosts_mean");
+    let share = 1.0 - (-T / 5.0f64).exp();
+    // Sixty seconds are 12 independent looks at 500 addresses.
+    let interval = 4.0 * (500.0 * share * (1.0 - share) / 12.0).sqrt();
+    close("spoof: ghosts", ghosts, 500.0 * share, interval);
+    assert!(figure(&open.figures, "amplification") > 30.0, "each gets all that is said");
+    let cookie = attacked(spoof, "admission = \"cookie\"", "");
+    assert_eq!(figure(&cookie.groups[1], "ghosts_mean"), 0.0);
+    let amplification = figure(&cookie.figures, "amplification");
+    assert!(amplification <= 3.0, "{amplification}");
+    assert_eq!(figure(&cookie.groups[0], "delivery_ratio"), 1.0);
+}
+
+#[test]
+fn replayed_quits_put_honest_clients_out_unless_they_have_sessions() {
+    let replay = "kind = \"replay\"";
+    let bare = attacked(replay, "", "");
+    assert!(figure(&bare.groups[0], "expelled") > 1_000.0);
+    assert!(figure(&bare.groups[0], "query_accuracy") < 0.7);
+    let session = attacked(replay, "", "session = true");
+    // Only while a client joins, between its join and the first use of its token, can it be hit:
+    // a round trip of 40 ms after each of some 60 joins, with one quit a second for each client.
+    let expelled = figure(&session.groups[0], "expelled");
+    assert!(expelled <= 10.0, "{expelled}");
+    assert!(figure(&session.groups[0], "query_accuracy") > 0.99);
+}
+
+#[test]
+fn limits_keep_a_flood_from_being_told() {
+    let flood = "kind = \"flood\"";
+    let free = attacked(flood, "", "");
+    let limited = attacked(flood, "limits = { per_client = { rate = 1, burst = 5 } }", "");
+    let cost = |results: &Results| figure(&results.figures, "datagrams_per_delivery");
+    assert!(cost(&free) > 5.0 * cost(&limited), "{} and {}", cost(&free), cost(&limited));
+    assert!(limited.refusals["too-fast"] > 6_000);
+    assert_eq!(figure(&limited.groups[0], "delivery_ratio"), 1.0);
+}
+
+#[test]
+fn noise_is_told_like_any_text_and_breaks_nothing() {
+    let noise = attacked("kind = \"garbage\", size = 200", "", "");
+    assert_eq!(figure(&noise.groups[0], "delivery_ratio"), 1.0);
+    assert!(figure(&noise.figures, "amplification") > 1.0);
+}
