@@ -1,7 +1,7 @@
 //! What one sender has sent to one peer and waits to see acked. Bounded: whoever is too slow loses
 //! its oldest, never others' memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use skipbeat_core::Time;
 
@@ -13,7 +13,10 @@ const TRIES: u32 = 8;
 /// Numbered things that wait for their acks.
 #[derive(Clone, Debug)]
 pub struct Outbox<T> {
+    /// In the order of their numbers, which may have gaps.
     waiting: VecDeque<Waiting<T>>,
+    /// When each is due, by its number.
+    due: BTreeSet<(Time, u32)>,
     rto: Rto,
 }
 
@@ -37,7 +40,7 @@ pub enum Overdue<T> {
 
 impl<T> Default for Outbox<T> {
     fn default() -> Self {
-        Outbox { waiting: VecDeque::new(), rto: Rto::default() }
+        Outbox { waiting: VecDeque::new(), due: BTreeSet::new(), rto: Rto::default() }
     }
 }
 
@@ -50,43 +53,62 @@ impl<T: Clone> Outbox<T> {
             if number.wrapping_sub(oldest.number) < WINDOW {
                 break;
             }
-            lost.extend(self.waiting.pop_front().map(|waiting| waiting.item));
+            lost.extend(self.take(0));
         }
         let due = now + self.rto.wait(1);
+        self.due.insert((due, number));
         self.waiting.push_back(Waiting { number, item, sent: now, due, tries: 1 });
         lost
     }
 
     /// An ack came; gives what it is for, if that waits.
     pub fn ack(&mut self, now: Time, number: u32) -> Option<T> {
-        let place = self.waiting.iter().position(|waiting| waiting.number == number)?;
-        let Waiting { item, sent, tries, .. } = self.waiting.remove(place)?;
+        let place = self.place(number)?;
+        let Waiting { sent, tries, .. } = self.waiting[place];
         if tries == 1 {
             self.rto.sample(now.since(sent));
         }
-        Some(item)
+        self.take(place)
     }
 
     /// When [`Outbox::overdue`] has something.
     pub fn next_due(&self) -> Option<Time> {
-        self.waiting.iter().map(|waiting| waiting.due).min()
+        self.due.first().map(|(due, _)| *due)
     }
 
     /// The next thing whose ack is overdue at `now`.
     pub fn overdue(&mut self, now: Time) -> Option<Overdue<T>> {
-        let place = self.waiting.iter().position(|waiting| waiting.due <= now)?;
-        if self.waiting[place].tries >= TRIES {
-            return self.waiting.remove(place).map(|waiting| Overdue::GivenUp(waiting.item));
-        }
+        let (due, number) = *self.due.first().filter(|(due, _)| *due <= now)?;
+        let place = self.place(number)?;
         let waiting = &mut self.waiting[place];
+        if waiting.tries >= TRIES {
+            return self.take(place).map(Overdue::GivenUp);
+        }
         waiting.tries += 1;
         waiting.due = now + self.rto.wait(waiting.tries);
-        Some(Overdue::Again(waiting.number, waiting.item.clone()))
+        self.due.remove(&(due, number));
+        self.due.insert((waiting.due, number));
+        Some(Overdue::Again(number, waiting.item.clone()))
     }
 
     /// Gives everything up.
     pub fn abandon(&mut self) -> impl Iterator<Item = T> + use<'_, T> {
+        self.due.clear();
         self.waiting.drain(..).map(|waiting| waiting.item)
+    }
+
+    /// Where a number waits. Numbers rise, and may wrap around.
+    fn place(&self, number: u32) -> Option<usize> {
+        let oldest = self.waiting.front()?.number;
+        let distance = number.wrapping_sub(oldest);
+        let distance_of = |waiting: &Waiting<T>| waiting.number.wrapping_sub(oldest);
+        self.waiting.binary_search_by_key(&distance, distance_of).ok()
+    }
+
+    fn take(&mut self, place: usize) -> Option<T> {
+        let Waiting { number, due, item, .. } = self.waiting.remove(place)?;
+        self.due.remove(&(due, number));
+        Some(item)
     }
 }
 
@@ -124,6 +146,22 @@ mod tests {
         outbox.send(at(1000), 1, 'b');
         // SRTT 100, RTTVAR 50.
         assert_eq!(outbox.next_due(), Some(at(1300)));
+    }
+
+    #[test]
+    fn numbers_may_have_gaps_and_wrap_around_and_the_earliest_due_comes_first() {
+        let mut outbox = Outbox::default();
+        let at = |millis| Time::ZERO + Span::from_millis(millis);
+        for (millis, number) in [(0, u32::MAX - 5), (10, u32::MAX), (20, 3)] {
+            assert!(outbox.send(at(millis), number, number).is_empty());
+        }
+        assert_eq!((outbox.ack(at(30), 2), outbox.ack(at(30), u32::MAX)), (None, Some(u32::MAX)));
+        // The first ack taught an RTO of 60 ms, so 200 ms: what is sent again waits 400 ms.
+        assert_eq!(outbox.overdue(at(1_000)), Some(Overdue::Again(u32::MAX - 5, u32::MAX - 5)));
+        assert_eq!(outbox.next_due(), Some(at(1_020)));
+        assert_eq!(outbox.overdue(at(1_020)), Some(Overdue::Again(3, 3)));
+        assert_eq!((outbox.next_due(), outbox.abandon().count()), (Some(at(1_400)), 2));
+        assert_eq!((outbox.next_due(), outbox.overdue(Time::NEVER)), (None, None));
     }
 
     #[test]

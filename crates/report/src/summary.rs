@@ -139,6 +139,20 @@ fn outcome(plan: &Plan, results: &Results) -> String {
     });
     row("  lasting, mean", &|x| seconds(f(x, "mistake_duration_mean_s")));
     row("query accuracy", &|x| percent(f(x, "query_accuracy")));
+    special_rows(plan, results, &mut row);
+    row("server received / s", &|x| count(f(x, "server_rx_per_s")));
+    row("server sent / s", &|x| count(f(x, "server_tx_per_s")));
+    let rows: Vec<Vec<String>> = rows;
+    table("outcome", &rows)
+}
+
+/// What is shown only where the scenario asks for it.
+fn special_rows(
+    plan: &Plan,
+    results: &Results,
+    row: &mut impl FnMut(&str, &dyn Fn(&Figures) -> String),
+) {
+    let f = |figures: &Figures, name: &str| figures.get(name);
     if plan.groups.iter().any(|group| group.behaviour.acks != Acks::None) {
         row("sent again, up / down", &|x| {
             let (up, down) = (f(x, "up_retransmitted"), f(x, "down_retransmitted"));
@@ -154,8 +168,7 @@ fn outcome(plan: &Plan, results: &Results) -> String {
         row("dead server noticed, mean", &|x| seconds(f(x, "server_detection_mean_s")));
         row("dead server noticed, last", &|x| seconds(f(x, "server_detection_max_s")));
     }
-    let groups = || plan.groups.iter().map(|group| &group.behaviour);
-    let any = |name: &str| columns.iter().any(|x| f(x, name).is_some_and(|n| n > 0.0));
+    let any = |name: &str| f(&results.figures, name).is_some_and(|n| n > 0.0);
     if any("rebinds") {
         row("changes of address", &|x| count(f(x, "rebinds")));
         row("  member again after, mean", &|x| seconds(f(x, "rebind_recovery_mean_s")));
@@ -172,16 +185,12 @@ fn outcome(plan: &Plan, results: &Results) -> String {
     if any("expelled") {
         row("put out by a forged quit", &|x| count(f(x, "expelled")));
     }
-    if groups().any(|group| group.hostile.is_some()) {
+    if plan.groups.iter().any(|group| group.behaviour.hostile.is_some()) {
         row("amplification", &|x| {
             f(x, "amplification").map_or(UNKNOWN.to_owned(), |n| format!("{n:.2}"))
         });
         row("most members", &|x| count(f(x, "members_max")));
     }
-    row("server received / s", &|x| count(f(x, "server_rx_per_s")));
-    row("server sent / s", &|x| count(f(x, "server_tx_per_s")));
-    let rows: Vec<Vec<String>> = rows;
-    table("outcome", &rows)
 }
 
 fn ledger(results: &Results) -> String {

@@ -1,98 +1,10 @@
-//! The chat system by itself: `serve` and `chat` over pipes, plain clients, another language.
+//! The chat system by itself: `serve` and `chat` over pipes.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Patience with a busy machine: nothing asserts how long anything took.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A program with its pipes.
-struct Running {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: Receiver<String>,
-    errors: Receiver<String>,
-}
-
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (to, lines) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            let _ = to.send(line);
-        }
-    });
-    lines
-}
-
-fn start(arguments: &[&str]) -> Running {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_skipbeat"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = lines(child.stdout.take().unwrap());
-    let errors = lines(child.stderr.take().unwrap());
-    Running { input: child.stdin.take(), child, output, errors }
-}
-
-/// The first line that contains `what`.
-fn wait_for(lines: &Receiver<String>, what: &str) -> String {
-    loop {
-        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {what:?}"));
-        if line.contains(what) {
-            return line;
-        }
-    }
-}
-
-impl Running {
-    fn types(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn ends(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-
-    fn signal(&self, signal: &str) {
-        let process = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &process]).status().unwrap().success());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(arguments: &[&str]) -> (Running, SocketAddr) {
-    let server = start(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
-    let line = wait_for(&server.errors, "serving at ");
-    let address = line.split_once("serving at ").unwrap().1.split(';').next().unwrap();
-    let address = address.parse().unwrap();
-    (server, address)
-}
-
-fn client(server: SocketAddr) -> UdpSocket {
-    let any = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
-    let socket = UdpSocket::bind(any).unwrap();
-    socket.connect(server).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket
-}
-
-fn hears(socket: &UdpSocket) -> Vec<u8> {
-    let mut buffer = [0; 2048];
-    let length = socket.recv(&mut buffer).expect("something is heard");
-    buffer[..length].to_vec()
-}
+use crate::running::{Running, client, hears, serve, start, wait_for};
 
 #[test]
 fn the_console_shows_clients_and_stats_says_texts_and_quits_with_bye() {
@@ -264,32 +176,4 @@ fn chat_notices_a_server_that_was_never_there() {
     let nowhere = crate::support::free_address().to_string();
     let chat = start(&["chat", &nowhere, "--heartbeat", "100ms"]);
     wait_for(&chat.errors, "the server has gone: its port is unreachable");
-}
-
-#[test]
-fn a_client_in_python_speaks_the_tutorials_protocol() {
-    let (mut server, address) = serve(&[]);
-    let script = format!(
-        "import socket\n\
-         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
-         s.settimeout(20)\n\
-         server = ('127.0.0.1', {})\n\
-         s.sendto(b'^hb^', server)\n\
-         s.sendto('grüß dich'.encode(), server)\n\
-         print(s.recv(1024).decode(), flush=True)\n\
-         print(s.recv(1024).decode(), flush=True)\n",
-        address.port()
-    );
-    let mut python = Command::new("python3")
-        .args(["-c", &script])
-        .env("PYTHONIOENCODING", "utf-8")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = lines(python.stdout.take().unwrap());
-    wait_for(&said, "grüß dich. from 127.0.0.1:");
-    server.types("quit");
-    assert_eq!(server.ends(), Some(0));
-    wait_for(&said, "bye");
-    assert!(python.wait().unwrap().success());
 }

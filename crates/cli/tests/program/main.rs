@@ -3,8 +3,10 @@
 mod bad_input;
 mod chat;
 mod foreign;
+mod interop;
 mod interrupt;
 mod repeatable;
+mod running;
 mod sockets;
 mod support;
 mod sweep;

@@ -1,5 +1,4 @@
 //! A server in a test: what is said to it, and what it does.
-#![expect(dead_code, reason = "each test uses its part of it")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,17 +7,17 @@ use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_server::{Effects, Note, Options, PeerId, Sending, Server, Settled};
 
 /// A moment.
-pub fn at(millis: u64) -> Time {
+pub(crate) fn at(millis: u64) -> Time {
     Time::ZERO + Span::from_millis(millis)
 }
 
 /// Writes down every effect.
 #[derive(Default)]
-pub struct Log {
-    pub notes: Vec<(PeerId, Note)>,
-    pub broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
-    pub sent: Vec<(PeerId, Vec<u8>)>,
-    pub settled: Vec<(PeerId, Vec<u8>, Settled)>,
+pub(crate) struct Log {
+    pub(crate) notes: Vec<(PeerId, Note)>,
+    pub(crate) broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
+    pub(crate) sent: Vec<(PeerId, Vec<u8>)>,
+    pub(crate) settled: Vec<(PeerId, Vec<u8>, Settled)>,
     /// Which peer is at which number of the ports, where that is not its own.
     seats: BTreeMap<u16, PeerId>,
 }
@@ -45,25 +44,25 @@ impl Effects for Log {
 }
 
 /// A server and what it did. Peer n is at port 4000 + n until it exchanges its address.
-pub struct Room {
-    pub server: Server,
-    pub log: Log,
+pub(crate) struct Room {
+    pub(crate) server: Server,
+    pub(crate) log: Log,
 }
 
 impl Room {
-    pub fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Room { server: Server::new(options, Seed(1)), log: Log::default() }
     }
 
     /// Something comes from a port, counted from 4000.
-    pub fn says(&mut self, millis: u64, port: u16, text: &[u8]) {
+    pub(crate) fn says(&mut self, millis: u64, port: u16, text: &[u8]) {
         let from = SocketAddr::from(([127, 0, 0, 1], 4000 + port));
         let peer = *self.log.seats.get(&port).unwrap_or(&PeerId::from(port));
         self.server.handle_datagram(at(millis), peer, from, text, &mut self.log);
     }
 
     /// Lets time pass; gives who was evicted.
-    pub fn evicted(&mut self, now: Time) -> Vec<PeerId> {
+    pub(crate) fn evicted(&mut self, now: Time) -> Vec<PeerId> {
         self.log.notes.clear();
         self.server.advance(now, &mut self.log);
         let evicted = self.log.notes.iter().filter(|(_, n)| matches!(n, Note::Evicted { .. }));
