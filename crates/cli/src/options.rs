@@ -124,8 +124,8 @@ pub(crate) struct ChatOptions {
     #[arg(long)]
     pub(crate) reliable: bool,
 
-    /// Ask for a session: membership that outlives a change of our address, and that nobody else
-    /// can end
+    /// Ask for a session: membership that outlives a NAT that forgets us, and that nobody else can
+    /// end
     #[arg(long)]
     pub(crate) session: bool,
 

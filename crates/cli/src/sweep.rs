@@ -51,7 +51,8 @@ pub(crate) fn run(
     let threads = match study.base.mode {
         Mode::Sim => options.threads.map_or_else(cores, |threads| threads.get().into()),
         Mode::Net => 1,
-    };
+    }
+    .min(study.runs.len());
     let work = Work {
         study,
         interrupt,

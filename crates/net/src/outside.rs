@@ -37,6 +37,8 @@ pub(crate) struct Outside {
     /// When the last broadcast that each client got was first seen.
     last_got: Vec<Time>,
     open: VecDeque<Broadcast>,
+    /// When each client last changed its address: what was broadcast before says nothing of it.
+    moved_at: Vec<Time>,
     /// When a client's `quit` was last sent on its way and not lost by a link.
     quit_at: Vec<Time>,
     /// The server evicts only while it broadcasts.
@@ -49,7 +51,13 @@ pub(crate) struct Outside {
 impl Outside {
     pub(crate) fn new(clients: u32, lazy: bool) -> Self {
         let never = vec![Time::ZERO; clients as usize];
-        Outside { last_got: never.clone(), quit_at: never, lazy, ..Outside::default() }
+        Outside {
+            last_got: never.clone(),
+            moved_at: never.clone(),
+            quit_at: never,
+            lazy,
+            ..Outside::default()
+        }
     }
 
     /// A client's `quit` goes to the server.
@@ -59,7 +67,8 @@ impl Outside {
 
     /// A client changes its address; says whether it was a member. Whether it still is at the old
     /// one can't be seen.
-    pub(crate) fn loses(&mut self, client: ClientId) -> bool {
+    pub(crate) fn loses(&mut self, now: Time, client: ClientId) -> bool {
+        self.moved_at[client as usize] = now;
         self.members.remove(client)
     }
 
@@ -96,7 +105,8 @@ impl Outside {
                 self.first_broadcast = first_seen;
             }
             self.broadcasts += 1;
-            for client in got.iter() {
+            let of_now = |client: &ClientId| self.moved_at[*client as usize] < first_seen;
+            for client in got.iter().filter(of_now).collect::<Vec<_>>() {
                 if self.members.insert(client) {
                     conclude(Conclusion::Joined { at: first_seen, client });
                 }
@@ -124,6 +134,31 @@ impl Outside {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A server that never evicts: no change of address is taken for an eviction.
+    #[test]
+    fn a_broadcast_from_before_a_change_of_address_says_nothing_of_the_client() {
+        let mut outside = Outside::new(2, false);
+        let at = |millis| Time::ZERO + Span::from_millis(millis);
+        let said = |seq| MessageId { sender: 0, seq };
+        let mut conclusions = Vec::new();
+        for (seq, time) in [(0, 1_000), (1, 2_000)] {
+            outside.got(at(time), 0, said(seq));
+            outside.got(at(time), 1, said(seq));
+        }
+        // The second is still open when the client moves.
+        outside.settle(at(1_600), |c| conclusions.push(c));
+        assert!(outside.loses(at(2_100), 1));
+        outside.got(at(2_300), 0, said(2));
+        outside.got(at(4_000), 0, said(3));
+        outside.got(at(4_000), 1, said(3));
+        outside.settle(at(9_000), |c| conclusions.push(c));
+        let joins = [(0, 1_000), (1, 1_000), (1, 4_000)]
+            .map(|(client, time)| Conclusion::Joined { at: at(time), client });
+        let others = |c: &Conclusion| !matches!(c, Conclusion::Broadcast { .. });
+        let seen: Vec<_> = conclusions.into_iter().filter(others).collect();
+        assert_eq!(seen, joins);
+    }
 
     #[test]
     fn two_broadcasts_bracket_an_eviction() {

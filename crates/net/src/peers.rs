@@ -22,6 +22,8 @@ pub(crate) struct Peers {
     exchanged: HashSet<PeerId>,
     /// Those whose membership ended, the oldest first, with their address then.
     former: VecDeque<(PeerId, SocketAddr)>,
+    /// Who is among them.
+    remembered: HashSet<PeerId>,
     /// Numbers that are nobody's any more.
     free: Vec<PeerId>,
 }
@@ -35,6 +37,7 @@ impl Peers {
             addresses,
             exchanged: HashSet::new(),
             former: VecDeque::new(),
+            remembered: HashSet::new(),
             free: Vec::new(),
         }
     }
@@ -79,7 +82,9 @@ impl Peers {
 
     /// A peer is no member any more, or has the address that one has left.
     pub(crate) fn leaves(&mut self, peer: PeerId) {
-        self.former.push_back((peer, self.address(peer)));
+        if self.remembered.insert(peer) {
+            self.former.push_back((peer, self.address(peer)));
+        }
     }
 
     /// Nothing is known of a peer: its number may be another's.
@@ -93,6 +98,7 @@ impl Peers {
     pub(crate) fn forget_former(&mut self, server: &mut Server) {
         while self.former.len() > FORMER {
             let Some((peer, address)) = self.former.pop_front() else { return };
+            self.remembered.remove(&peer);
             let same = self.numbers.get(&address) == Some(&peer);
             if same && !server.members().contains(peer) {
                 self.forget(peer);
@@ -149,5 +155,12 @@ mod tests {
         }
         assert_eq!(peers.len(), FORMER);
         assert!(peers.addresses.len() <= FORMER + 1, "numbers are used again");
+        // One that comes and goes takes the place of nobody else.
+        let (peer, _) = peers.of(address(1));
+        for _ in 0..2 * FORMER {
+            peers.leaves(peer);
+            peers.forget_former(&mut server);
+        }
+        assert_eq!(peers.len(), FORMER);
     }
 }

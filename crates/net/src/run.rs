@@ -118,8 +118,10 @@ async fn begin(
     let forged = plan.groups.iter().map(|group| group.behaviour.forged_addresses());
     let clients = plan.roster().clients();
     let places = clients + forged.sum::<u32>();
-    let longest = plan.groups.iter().filter_map(|group| Some(group.behaviour.chat?.size)).max();
-    let room = longest.unwrap_or(0) + ROOM_FOR_ENDING;
+    let sizes = plan.groups.iter().map(|group| &group.behaviour).flat_map(|group| {
+        [group.chat.map(|chat| chat.size), group.hostile.map(|hostile| hostile.size)]
+    });
+    let room = sizes.flatten().max().unwrap_or(0) + ROOM_FOR_ENDING;
     let open = |target: SocketAddr| {
         let swarm = &plan.swarm;
         Transport::open(target, places, swarm.sockets, swarm.receive_buffer, room)

@@ -258,8 +258,8 @@ impl Carry for Carrier {
     fn moved(&mut self, client: ClientId, left: Place, to: Place) {
         self.taken.push(to);
         // From outside a membership that is left behind can't be seen any more.
-        if self.outside.as_mut().is_some_and(|outside| outside.loses(client)) {
-            let (now, place) = (self.now, left);
+        let (now, place) = (self.now, left);
+        if self.outside.as_mut().is_some_and(|outside| outside.loses(now, client)) {
             self.tunnel.record(now, Event::GhostGone { client, place, silence: None });
         }
     }

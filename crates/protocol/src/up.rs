@@ -64,7 +64,7 @@ impl<'a> Packet<'a> {
         if datagram.len() > max {
             return Err(Refusal::TooLong);
         }
-        let wrapped = datagram.strip_prefix(SESSION).and_then(|rest| {
+        let wrapped = datagram.trim_ascii_start().strip_prefix(SESSION).and_then(|rest| {
             let (token, rest) = rest.split_at_checked(TOKEN_DIGITS)?;
             Some((read_token(token)?, rest.strip_prefix(b"^")?))
         });
@@ -230,6 +230,7 @@ mod tests {
     fn what_is_no_token_is_text() {
         let wrapped = Packet { session: Some(0xab), up: Up::Quit };
         assert_eq!(Packet::parse(b"^session 00000000000000ab^ quit\n", 99), Ok(wrapped));
+        assert_eq!(Packet::parse(b" \n^session 00000000000000ab^quit", 99), Ok(wrapped));
         for text in [&b"^session ab^quit"[..], b"^session 00000000000000ab quit", b"^session ^"] {
             let chat = Packet { session: None, up: Up::Chat(text) };
             assert_eq!(Packet::parse(text, 99), Ok(chat));

@@ -155,6 +155,13 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
     let defaults = document.preset.defaults();
     let groups = groups(document.group, &defaults, report)?;
     let events = events(document.event, &groups, run, report)?;
+    let moves = groups.iter().any(|group| group.behaviour.churn.rebind > 0.0)
+        || events.iter().any(|event| event.happening == Happening::Rebind);
+    let taken = groups.iter().map(|g| g.behaviour.clients + g.behaviour.forged_addresses());
+    if moves && taken.sum::<u32>() > Plan::MOST_CLIENTS / 2 {
+        let message = "too many clients that addresses would be left for those that change theirs";
+        return Err(ScenarioError::whole(report.name, message));
+    }
     Ok(Plan {
         name: document.name.into_inner(),
         description: document.description,

@@ -225,7 +225,8 @@ impl Plan {
             groups: self.groups.iter().map(|group| group.behaviour.clone()).collect(),
             events: self.events.clone(),
             run: self.run_id(),
-            join_explicitly: self.server.options.rejoin == Rejoin::Sticky,
+            join_explicitly: self.server.options.rejoin == Rejoin::Sticky
+                && matches!(self.server.target, Target::BuiltIn { .. }),
             prove_address: self.server.options.admission == Admission::Cookie,
             numbered: self.server.options.detector.wants_numbers(),
             clients_beat: self.server.options.heartbeat != Heartbeat::Server,

@@ -12,7 +12,7 @@ use crate::{Plan, ScenarioError, Setting};
 
 /// The `[sweep]` table.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with `replications` and `over`")]
 pub(crate) struct SweepTable {
     replications: Option<Spanned<u32>>,
     #[serde(default)]
@@ -87,7 +87,13 @@ impl Study {
         };
         let base: Plan = plan(&changes.settings)?;
         let text_with_settings = Setting::apply_all(&changes.settings, name, text)?;
-        let sweep = Sweep::read(name, &text_with_settings)?;
+        let sweep = Sweep::read(name, &text_with_settings).map_err(|error| {
+            // A mistake that the file alone does not have came with --set.
+            match Sweep::read(name, text) {
+                Err(in_file) if in_file.message == error.message => in_file,
+                _ => error.of_settings(&Setting::list(&changes.settings)),
+            }
+        })?;
         let replications = changes.replications.or(sweep.replications).unwrap_or(1).max(1);
         let points = sweep.points();
         if points.len().saturating_mul(replications as usize) > MOST_RUNS {
@@ -158,12 +164,24 @@ impl Sweep {
         let mut sweep = Sweep { replications, keys: Vec::new(), values: Vec::new() };
         for (key, item) in in_order.into_iter().flat_map(toml_edit::TableLike::iter) {
             debug_assert!(over.contains_key(key));
+            let wrong = |message| Err(ScenarioError::at(name, text, item.span(), message));
+            if ["name", "mode", "seed"].contains(&key) || key.split('.').next() == Some("sweep") {
+                return wrong(format!("{key:?} can't be swept: `replications` has other seeds"));
+            }
             let values = item.as_array().filter(|values| !values.is_empty());
             let Some(values) = values else {
-                let message = format!("expected a list of values for {key:?}");
-                return Err(ScenarioError::at(name, text, item.span(), message));
+                let hint = if item.is_table_like() {
+                    ": write the whole key in quotes, \"server.timeout\""
+                } else {
+                    ""
+                };
+                return wrong(format!("expected a list of values for {key:?}{hint}"));
             };
-            let one_line = |value: &toml_edit::Value| value.to_string().trim().to_owned();
+            // A text in whatever quotes reads alike.
+            let one_line = |value: &toml_edit::Value| match value.as_str() {
+                Some(text) => format!("{text:?}"),
+                None => value.to_string().trim().to_owned(),
+            };
             sweep.keys.push(key.to_owned());
             sweep.values.push(values.iter().map(one_line).collect());
         }
@@ -237,6 +255,10 @@ replications = 2
         let bad_value = TEXT.replace("\"2s\"", "\"2 parsecs\"");
         let shown = "t.toml, [sweep.over] server.timeout=\"2 parsecs\"";
         assert!(message(&bad_value).starts_with(shown), "{}", message(&bad_value));
+        let seeds = TEXT.replace("server.timeout", "seed");
+        assert!(message(&seeds).contains("can't be swept"), "{}", message(&seeds));
+        let no_quotes = TEXT.replace("\"server.timeout\"", "server.timeout");
+        assert!(message(&no_quotes).contains("in quotes"), "{}", message(&no_quotes));
         let unknown = TEXT.replace("[sweep.over]", "points = 3\n[sweep.over]");
         assert!(message(&unknown).contains("points"), "{}", message(&unknown));
     }

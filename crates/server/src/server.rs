@@ -13,7 +13,7 @@ use skipbeat_reliable::Overdue;
 use crate::acks::Acks;
 use crate::admission::{Admission, Cookies, Meter, TooMuch};
 use crate::detector::{Detector, Sign, build};
-use crate::session::{Bearer, Sessions};
+use crate::session::{Bearer, Begun, Sessions};
 use crate::timers::{Due, Timers};
 use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
 
@@ -125,8 +125,11 @@ pub struct Server {
     /// Evicted peers that must join explicitly (sticky rejoin only).
     banished: ClientSet,
     last_seen: Vec<Time>,
-    /// The number of the last datagram to each peer that wants an ack.
+    /// The number of the next datagram to each peer that wants an ack.
     numbers: Vec<u32>,
+    /// The highest of all of them: a new member begins there, so that an address that was forgotten
+    /// and comes back gets numbers that it has not seen.
+    highest_number: u32,
     detector: Box<dyn Detector>,
     timers: Timers,
     acks: Acks,
@@ -151,6 +154,7 @@ impl Server {
             banished: ClientSet::new(),
             last_seen: Vec::new(),
             numbers: Vec::new(),
+            highest_number: 0,
             acks: Acks::default(),
             sessions: Sessions::new(seed),
             cookies: Cookies::new(seed),
@@ -233,7 +237,11 @@ impl Server {
                 self.refresh(now, peer, sign, out);
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
-            Up::Join(join) => self.join(now, peer, from, join, out),
+            Up::Join(join) => {
+                // Whoever shows a token has no need of another.
+                let session = join.session && packet.session.is_none();
+                self.join(now, peer, from, Join { session, ..join }, out);
+            }
             Up::Quit if self.members.remove(peer) => {
                 out.note(peer, Note::Quit);
                 self.forget_membership(peer, out);
@@ -275,8 +283,8 @@ impl Server {
                 return Some(peer);
             }
             // Whoever is at the member's address now may begin a session of its own.
-            if let Up::Join(Join { session: true, .. }) = packet.up {
-                self.welcome(peer, out);
+            if let Up::Join(Join { session: true, reliable, .. }) = packet.up {
+                self.welcome(peer, reliable, out);
             } else {
                 out.note(peer, Note::Refused(RefusalCause::NoToken));
             }
@@ -291,9 +299,10 @@ impl Server {
             }
             Bearer::Member(member) => member,
             Bearer::Elsewhere(member) => {
-                // Else a member could have its texts sent to whom it likes (RFC 9000, 8.2).
+                // Whatever the admission: else a member could have its texts sent to whom it likes,
+                // and put out whoever is there (RFC 9000, 8.2 and 9.3).
                 let cookie = if let Up::Join(join) = packet.up { join.cookie } else { None };
-                if !self.proves(now, from, cookie) {
+                if !cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie)) {
                     self.demand_proof(now, peer, from, out);
                     return None;
                 }
@@ -303,8 +312,13 @@ impl Server {
                 member
             }
         };
-        if self.sessions.used(member, token) {
-            self.acks.forget_sequence(member);
+        if let Some(Begun { anew, reliable }) = self.sessions.used(member, token) {
+            if anew {
+                self.acks.forget_sequence(member);
+            }
+            if reliable {
+                self.acks.want(member);
+            }
         }
         Some(member)
     }
@@ -405,12 +419,10 @@ impl Server {
 
     /// The number of the next datagram to a peer that wants an ack.
     fn next_number(&mut self, peer: PeerId) -> u32 {
-        let index = peer as usize;
-        if index >= self.numbers.len() {
-            self.numbers.resize(index + 1, 0);
-        }
-        let number = self.numbers[index];
-        self.numbers[index] = number.wrapping_add(1);
+        let number = self.numbers[peer as usize];
+        let next = number.wrapping_add(1);
+        self.numbers[peer as usize] = next;
+        self.highest_number = self.highest_number.max(next);
         number
     }
 
@@ -445,7 +457,7 @@ impl Server {
                 self.acks.want(peer);
             }
             if session {
-                self.welcome(peer, out);
+                self.welcome(peer, reliable, out);
             } else if self.options.admission == Admission::Cookie && !was_member {
                 out.send(peer, WELCOME, Sending::Once);
             }
@@ -467,8 +479,8 @@ impl Server {
     }
 
     /// Offers a session to a member.
-    fn welcome(&mut self, peer: PeerId, out: &mut impl Effects) {
-        write_welcome(self.sessions.offer(peer), &mut self.text);
+    fn welcome(&mut self, peer: PeerId, reliable: bool, out: &mut impl Effects) {
+        write_welcome(self.sessions.offer(peer, reliable), &mut self.text);
         out.send(peer, &self.text, Sending::Once);
     }
 
@@ -508,7 +520,9 @@ impl Server {
             }
             if index >= self.last_seen.len() {
                 self.last_seen.resize(index + 1, Time::ZERO);
+                self.numbers.resize(index + 1, 0);
             }
+            self.numbers[index] = self.highest_number;
             self.members.insert(peer);
             self.detector.join(now, peer, sign);
             self.timers.begin_beating(now, peer);

@@ -41,6 +41,8 @@ struct Tokens {
     used: Option<u64>,
     /// It was offered and not used yet.
     offered: Option<u64>,
+    /// Whether who was offered it asked for numbered texts.
+    reliable: bool,
 }
 
 /// What a token says about a datagram.
@@ -52,6 +54,15 @@ pub(crate) enum Bearer {
     Member(PeerId),
     /// It comes from an address that is new for the member.
     Elsewhere(PeerId),
+}
+
+/// A session that has just begun.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Begun {
+    /// Whether it is in the place of another one: the client has started again.
+    pub(crate) anew: bool,
+    /// Whether numbered texts are wanted.
+    pub(crate) reliable: bool,
 }
 
 impl Sessions {
@@ -72,9 +83,11 @@ impl Sessions {
             && self.tokens.get(&peer).is_some_and(|tokens| tokens.used.is_some())
     }
 
-    /// The token that a member is offered; the same until it is used.
-    pub(crate) fn offer(&mut self, member: PeerId) -> u64 {
+    /// The token that a member is offered; the same until it is used. What else was asked for
+    /// (`reliable`) comes with its use: whoever asks may not be who is there.
+    pub(crate) fn offer(&mut self, member: PeerId, reliable: bool) -> u64 {
         let tokens = self.tokens.entry(member).or_default();
+        tokens.reliable = reliable;
         *tokens.offered.get_or_insert_with(|| {
             let mut hasher = SipHasher24::new_with_keys(self.keys.0, self.keys.1);
             hasher.write_u64(self.made.to_le());
@@ -99,16 +112,14 @@ impl Sessions {
         }
     }
 
-    /// A token was used by its member. Says whether that began a session in place of another.
-    pub(crate) fn used(&mut self, member: PeerId, token: u64) -> bool {
-        let Some(tokens) = self.tokens.get_mut(&member).filter(|t| t.offered == Some(token)) else {
-            return false;
-        };
+    /// A token was used by its member. Says what began with that, if it was the first time.
+    pub(crate) fn used(&mut self, member: PeerId, token: u64) -> Option<Begun> {
+        let tokens = self.tokens.get_mut(&member).filter(|t| t.offered == Some(token))?;
         tokens.offered = None;
-        match tokens.used.replace(token) {
-            Some(old) => self.sessions.remove(&old).is_some(),
-            None => false,
-        }
+        let reliable = tokens.reliable;
+        let old = tokens.used.replace(token);
+        let anew = old.is_some_and(|old| self.sessions.remove(&old).is_some());
+        Some(Begun { anew, reliable })
     }
 
     /// A member has moved: `left` is the peer that has its old address now.
@@ -120,7 +131,7 @@ impl Sessions {
 
     /// A membership is over, and its session with it.
     pub(crate) fn end(&mut self, member: PeerId) {
-        if let Some(Tokens { used, offered }) = self.tokens.remove(&member) {
+        if let Some(Tokens { used, offered, .. }) = self.tokens.remove(&member) {
             for token in used.into_iter().chain(offered) {
                 self.sessions.remove(&token);
             }
@@ -135,12 +146,14 @@ mod tests {
     #[test]
     fn a_token_counts_once_it_was_used_and_replaces_the_one_before() {
         let mut sessions = Sessions::new(Seed(1));
-        let first = sessions.offer(7);
-        assert_eq!((sessions.offer(7), sessions.binds(7)), (first, false));
-        assert!(!sessions.used(7, first) && sessions.binds(7));
-        let second = sessions.offer(7);
+        let first = sessions.offer(7, false);
+        assert_eq!((sessions.offer(7, false), sessions.binds(7)), (first, false));
+        let begun = |anew, reliable| Some(Begun { anew, reliable });
+        assert_eq!(sessions.used(7, first), begun(false, false));
+        assert!(sessions.binds(7) && sessions.used(7, first).is_none());
+        let second = sessions.offer(7, true);
         assert_eq!(sessions.bearer(Time::ZERO, 7, first), Bearer::Member(7), "it still counts");
-        assert!(sessions.used(7, second));
+        assert_eq!(sessions.used(7, second), begun(true, true));
         assert_eq!(sessions.bearer(Time::ZERO, 7, first), Bearer::Nobody);
         sessions.end(7);
         assert_eq!(sessions.bearer(Time::ZERO, 7, second), Bearer::Nobody);
@@ -150,7 +163,7 @@ mod tests {
     #[test]
     fn what_was_overtaken_does_not_move_the_member_back() {
         let mut sessions = Sessions::new(Seed(1));
-        let token = sessions.offer(0);
+        let token = sessions.offer(0, false);
         let at = |seconds| Time::ZERO + Span::from_secs(seconds);
         assert_eq!(sessions.bearer(at(5), 9, token), Bearer::Elsewhere(0));
         sessions.moved(at(5), token, 9);

@@ -18,14 +18,28 @@ fn join(room: &mut Room, millis: u64, port: u16) -> String {
     token.unwrap_or_else(|| panic!("no token in {welcome:?}")).to_owned()
 }
 
+/// Shows a token from another port: is told a cookie, and says it.
+fn moves(room: &mut Room, millis: u64, port: u16, token: &str) {
+    room.says(millis, port, &with(token, "^hb^"));
+    let proof = cookie(room);
+    room.says(millis, port, &with(token, &format!("^join session {proof}^")));
+}
+
+/// The cookie that was told last.
+fn cookie(room: &Room) -> String {
+    let said = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
+    said.strip_prefix("^cookie ").unwrap().strip_suffix('^').unwrap().to_owned()
+}
+
 #[test]
 fn a_member_that_shows_its_token_elsewhere_has_moved() {
     let mut room = Room::new(Options::default());
     let token = join(&mut room, 0, 1);
     room.says(0, 2, b"^hb^");
     room.log.notes.clear();
-    room.says(1_000, 9, &with(&token, "^hb^"));
-    assert_eq!(room.log.notes, [(1, Note::Moved)]);
+    moves(&mut room, 1_000, 9, &token);
+    assert_eq!(room.log.notes, [(9, Note::Refused(RefusalCause::NoProof)), (1, Note::Moved)]);
+    assert_eq!(room.log.sent.len(), 2, "a welcome and a cookie: the token stays the same");
     // What it says comes from its new address, and it is the same member.
     room.says(2_000, 9, &with(&token, "hello"));
     let text = b"hello. from 127.0.0.1:4009".to_vec();
@@ -33,10 +47,10 @@ fn a_member_that_shows_its_token_elsewhere_has_moved() {
     assert_eq!(room.evicted(at(10_001)), [2], "the other one was silent");
     // A datagram that was overtaken by the move is a sign of life and moves nothing back.
     room.log.notes.clear();
-    room.says(11_000, 10, &with(&token, "^hb^"));
+    moves(&mut room, 11_000, 10, &token);
     room.says(11_500, 9, &with(&token, "^hb^"));
     room.says(11_600, 10, &with(&token, "^hb^"));
-    assert_eq!(room.log.notes, [(1, Note::Moved)]);
+    assert_eq!(room.log.notes[1..], [(1, Note::Moved)]);
     assert_eq!(room.server.last_seen(1), Some(at(11_600)));
 }
 
@@ -99,6 +113,50 @@ fn a_client_that_has_lost_its_token_gets_another_and_a_forged_join_changes_nothi
     assert_eq!(room.log.notes.last(), Some(&(1, Note::Refused(RefusalCause::Expired))));
 }
 
+/// Who forges an address can't move a session of its own there: it would have the texts sent to
+/// whom it likes, and put out whoever is there.
+#[test]
+fn a_token_shown_in_somebody_elses_name_moves_nobody() {
+    for victim_has_session in [false, true] {
+        let mut room = Room::new(Options::default());
+        let enemy = join(&mut room, 0, 1);
+        room.says(1, 1, &with(&enemy, "^hb^"));
+        let mut hello = b"hello".to_vec();
+        if victim_has_session {
+            let token = join(&mut room, 2, 2);
+            room.says(3, 2, &with(&token, "^hb^"));
+            hello = with(&token, "hello");
+        } else {
+            room.says(2, 2, b"^hb^");
+        }
+        room.log.notes.clear();
+        // The cookie goes to the victim, whom the enemy does not hear.
+        room.says(10, 2, &with(&enemy, "^hb^"));
+        assert_eq!(room.log.notes, [(2, Note::Refused(RefusalCause::NoProof))]);
+        assert_eq!(room.log.sent.last().unwrap().0, 2);
+        room.says(11, 2, &with(&enemy, "^join session 012345678^"));
+        room.says(12, 2, &hello);
+        let text = b"hello. from 127.0.0.1:4002".to_vec();
+        assert_eq!(room.log.broadcasts, [(text, vec![1, 2])], "the victim is still there");
+        assert_eq!(room.server.members().len(), 2);
+    }
+}
+
+#[test]
+fn a_reader_that_has_lost_its_token_gets_numbered_texts_again() {
+    let mut room = Room::new(Options::default());
+    let token = join(&mut room, 0, 1);
+    room.says(1, 1, &with(&token, "^hb^"));
+    room.says(2, 1, b"^join reliable session^");
+    room.says(3, 2, b"plain: whoever asked may not be who is there");
+    assert_eq!(room.log.broadcasts[0].1, [1, 2]);
+    let welcome = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
+    let second = welcome["^welcome ".len()..].trim_end_matches('^').to_owned();
+    room.says(4, 1, &with(&second, "^hb^"));
+    room.says(5, 2, b"numbered");
+    assert_eq!(room.log.broadcasts[1].1, [2]);
+}
+
 #[test]
 fn an_evicted_member_is_told_that_its_session_is_over() {
     let mut room = Room::new(Options::default());
@@ -114,10 +172,6 @@ fn an_evicted_member_is_told_that_its_session_is_over() {
 fn where_addresses_must_be_proved_a_new_one_must_be_too() {
     let options = Options { admission: Admission::Cookie, ..Options::default() };
     let mut room = Room::new(options);
-    let cookie = |room: &Room| {
-        let said = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
-        said.strip_prefix("^cookie ").unwrap().strip_suffix('^').unwrap().to_owned()
-    };
     room.says(0, 1, b"^join session^");
     let proof = cookie(&room);
     room.says(1, 1, format!("^join session {proof}^").as_bytes());

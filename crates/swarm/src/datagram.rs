@@ -66,7 +66,7 @@ pub enum Act {
 }
 
 impl Act {
-    /// Whether it is a text for everybody that is accounted for, and is sent for the first time.
+    /// What stands in it, if it is a text for everybody that is accounted for.
     pub fn tag(self) -> Option<Tag> {
         match self {
             Act::Chat { tag, .. } | Act::Message { tag, .. } => Some(tag),

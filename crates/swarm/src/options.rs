@@ -68,7 +68,7 @@ pub enum Attack {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table `{ kind, rate, … }`")]
 struct HostileTable {
     kind: Attack,
     rate: f64,
@@ -152,7 +152,7 @@ impl Default for Heartbeat {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table `{ every, jitter }`")]
 struct HeartbeatTable {
     every: Option<Span>,
     #[serde(default)]
@@ -263,7 +263,7 @@ pub struct Chat {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table `{ rate, … }`")]
 struct ChatTable {
     rate: f64,
     #[serde(default)]
@@ -318,7 +318,7 @@ pub struct Churn {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table `{ crash, leave, rebind, … }`")]
 struct ChurnTable {
     crash: f64,
     leave: f64,

@@ -93,11 +93,16 @@ impl Places {
     /// used, the first are used again.
     pub fn rebind(&mut self, client: ClientId) -> [Place; 2] {
         let left = self.home(client);
-        if self.next >= AddressPlan::CAPACITY {
-            self.next = self.first_free;
-        }
-        let place = self.next;
-        self.next += 1;
+        let place = loop {
+            if self.next >= AddressPlan::CAPACITY {
+                self.next = self.first_free;
+            }
+            self.next += 1;
+            // Whoever is at home there stays; a plan has room for twice its clients.
+            if self.at(self.next - 1).is_none() {
+                break self.next - 1;
+            }
+        };
         match self.owners.get_mut((place - self.clients) as usize) {
             Some(owner) => *owner = client,
             None => self.owners.push(client),

@@ -126,15 +126,16 @@ fn reliable_chat_is_acked_and_says_what_was_not_delivered() {
     wait_for(&server.errors, "joined");
     ann.types("is this on?");
     wait_for(&ann.output, "is this on?. from 127.0.0.1:");
-    // A plain client that acks by hand, after it has heard the same text twice.
+    // A plain client that acks by hand, after it has heard the same text twice. Numbers begin above
+    // all that were used before.
     let slow = client(address);
     slow.send(b"^join reliable^").unwrap();
     wait_for(&server.errors, &format!("{} joined", slow.local_addr().unwrap()));
     ann.types("hello");
     let first = hears(&slow);
-    assert!(first.starts_with(b"^msg 0^hello. from 127.0.0.1:"), "{first:?}");
+    assert!(first.starts_with(b"^msg 1^hello. from 127.0.0.1:"), "{first:?}");
     assert_eq!(hears(&slow), first, "it comes again until it is acked");
-    slow.send(b"^ack 0^").unwrap();
+    slow.send(b"^ack 1^").unwrap();
     // A text that is numbered is acked always and told once.
     slow.send(b"^msg 0^twice").unwrap();
     slow.send(b"^msg 0^twice").unwrap();
