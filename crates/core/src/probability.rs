@@ -11,6 +11,8 @@ pub struct Probability(f64);
 impl Probability {
     /// Never.
     pub const ZERO: Probability = Probability(0.0);
+    /// Always.
+    pub const ONE: Probability = Probability(1.0);
 
     /// The probability `p`, or `None` where it is outside `[0, 1]` or no number.
     pub fn new(p: f64) -> Option<Self> {

@@ -3,34 +3,33 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use skipbeat_core::{Direction, Probability, Seed, Span, Time};
-use skipbeat_link::{Delay, Duplicate, LinkOptions, Links, Loss, Reorder};
+use skipbeat_core::{Direction, Roster, Seed, Span, Time};
+use skipbeat_link::{Class, Freight, LinkOptions, Links, read_compact};
 
 const LINKS: u32 = 1_000;
 
 fn verdict(c: &mut Criterion) {
-    let p = |p| Probability::new(p).expect("a probability");
-    let exponential =
-        Delay::Exponential { min: Span::from_millis(10), mean: Span::from_millis(30) };
-    let loss = Loss::Bernoulli { probability: p(0.05) };
-    let lossy = LinkOptions { loss, delay: exponential, ..LinkOptions::default() };
-    let all = LinkOptions {
-        reorder: Some(Reorder::Hold { probability: p(0.02), extra: Span::from_millis(20) }),
-        duplicate: Duplicate { probability: p(0.01), within: Span::from_millis(10) },
-        ..lossy
-    };
+    let link =
+        |text: &str| read_compact(text, Direction::Down, LinkOptions::default()).expect("a link");
+    let plain = LinkOptions::default();
+    let lossy = link("loss=5%,delay=exp(min=10ms,mean=30ms)");
+    let all = link(
+        "loss=ge(loss=5%,burst=3),mtu=1400,rate=(bandwidth=10Mbit,packets=1000),\
+         delay=lognormal(median=30ms,sigma=.5,correlation=.5),\
+         reorder=hold(probability=2%,extra=20ms),duplicate=1%,corrupt=(probability=1%)",
+    );
     let mut group = c.benchmark_group("link verdict");
     group.throughput(Throughput::Elements(LINKS.into()));
-    for (name, options) in
-        [("plain", LinkOptions::default()), ("loss and delay", lossy), ("all stages", all)]
-    {
-        let mut links = Links::new(Seed(1), Direction::Down, vec![options], LINKS);
+    let freight = Freight { bytes: 64, class: Class::Chat };
+    for (name, options) in [("plain", plain), ("loss and delay", lossy), ("all stages", all)] {
+        let roster = Roster::new([LINKS]);
+        let mut links = Links::new(Seed(1), Direction::Down, [options.into()], &roster);
         let mut now = Time::ZERO;
         group.bench_function(name, |b| {
             b.iter(|| {
                 now += Span::from_millis(1);
                 for link in 0..LINKS {
-                    black_box(links.judge(now, 0, link));
+                    black_box(links.judge(now, 0, link, freight));
                 }
             });
         });

@@ -1,25 +1,62 @@
 //! Impairments of one direction of one client's path. A *link* takes a datagram at a time and
-//! gives a [`Verdict`]: when it arrives, or why it does not, and whether a copy follows.
+//! gives a [`Verdict`]: when it arrives, what of it is changed, whether a copy follows, or why it
+//! never arrives.
 //!
-//! The stages stand in a fixed order: loss, delay, hold-reorder, duplicate. Each draws from a
-//! stream of its own, keyed by (seed, stage, link, index of the datagram on the link), so that
-//! switching one stage on shifts no other, and the same datagrams in the same order get the same
-//! verdicts in the simulator and on sockets.
+//! The stages stand in a fixed order: outage (partition, clog), loss, MTU, rate and queue, delay,
+//! reorder, duplicate, corrupt. Each draws from a stream of its own, keyed by (seed, stage, link,
+//! index of the datagram on the link), so that switching one stage on shifts no other, and the same
+//! datagrams in the same order get the same verdicts in the simulator, on sockets and in the proxy.
 #![forbid(unsafe_code)]
 
+mod corrupt;
 mod delay;
 mod duplicate;
 mod links;
 mod loss;
+mod options;
+mod outage;
+mod preset;
+mod rate;
 mod reorder;
+mod text;
 
-pub use delay::Delay;
+pub use corrupt::{Change, Corrupt, Damage};
+pub use delay::{Delay, DelayModel, Order};
 pub use duplicate::Duplicate;
-pub use links::{LinkOptions, Links};
-pub use loss::Loss;
-pub use reorder::Reorder;
+pub use links::{Course, Links};
+pub use loss::{Loss, LossModel};
+pub use options::{LinkOptions, LinkTable};
+pub use outage::{Outage, OutageKind};
+pub use preset::LinkPreset;
+pub use rate::{Excess, Rate};
+pub use reorder::{Chosen, How, Reorder};
+pub use text::{compact, read_compact};
 
-use skipbeat_core::Time;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Span, Time};
+
+/// What a datagram is, for the stages that look at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Freight {
+    /// Its payload in bytes.
+    pub bytes: usize,
+    /// What it says.
+    pub class: Class,
+}
+
+/// What a datagram says, as far as loss may depend on it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// A heartbeat of either side.
+    Heartbeat,
+    /// A text, numbered or not.
+    Chat,
+    /// An ack.
+    Ack,
+    /// Anything else: joins, quits, cookies, `bye`.
+    Other,
+}
 
 /// What a link does with one datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,27 +65,66 @@ pub struct Verdict {
     pub index: u32,
     /// When it arrives, or why it never does.
     pub arrival: Result<Time, Cause>,
+    /// How long it was kept by a clog or a queue, and sent at the link's rate, before it travelled.
+    pub waited: Span,
     /// Whether the reorder stage chose it.
     pub held: bool,
+    /// What is changed of it.
+    pub change: Option<Change>,
     /// When a copy of it arrives. Only what arrives is copied.
     pub copy: Option<Time>,
+    /// What is changed of the copy.
+    pub copy_change: Option<Change>,
+}
+
+impl Verdict {
+    /// It is lost.
+    pub(crate) const fn lost(index: u32, cause: Cause) -> Self {
+        Verdict {
+            index,
+            arrival: Err(cause),
+            waited: Span::ZERO,
+            held: false,
+            change: None,
+            copy: None,
+            copy_change: None,
+        }
+    }
+
+    /// It arrives as it is.
+    pub const fn arrives(index: u32, at: Time) -> Self {
+        Verdict { arrival: Ok(at), ..Verdict::lost(index, Cause::Loss) }
+    }
 }
 
 /// Why a link loses a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Cause {
+    /// The way is cut.
+    Partition,
     /// The loss model took it.
     Loss,
+    /// It is larger than the link takes.
+    Mtu,
+    /// The queue was full.
+    Queue,
+    /// The token bucket was empty.
+    Policed,
 }
 
 impl Cause {
     /// Every cause, in the order of the stages.
-    pub const ALL: [Cause; 1] = [Cause::Loss];
+    pub const ALL: [Cause; 5] =
+        [Cause::Partition, Cause::Loss, Cause::Mtu, Cause::Queue, Cause::Policed];
 
     /// The name in `ledger.csv`.
     pub const fn name(self) -> &'static str {
         match self {
+            Cause::Partition => "partition",
             Cause::Loss => "loss",
+            Cause::Mtu => "mtu",
+            Cause::Queue => "queue",
+            Cause::Policed => "policed",
         }
     }
 }

@@ -1,99 +1,256 @@
-//! All links of one direction: the options per group, the place on each link, the pipeline.
+//! All links of one direction: their options over time, what each remembers, the pipeline.
 
-use serde::{Deserialize, Serialize};
-use skipbeat_core::{ClientId, Direction, Family, Seed, Span, Time};
+use serde::Serialize;
+use skipbeat_core::{ClientId, Direction, Family, Roster, Seed, Span, Time};
 
-use crate::{Cause, Delay, Duplicate, Loss, Reorder, Verdict};
+use crate::delay::DelayState;
+use crate::loss::LossState;
+use crate::rate::Queue;
+use crate::{Cause, Freight, How, LinkOptions, Outage, OutageKind, Verdict};
 
-/// The impairments of one direction of the links of a group. The default impairs nothing.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LinkOptions {
-    /// Which datagrams are lost.
-    pub loss: Loss,
-    /// How long the others travel.
-    pub delay: Delay,
-    /// Which of them are put out of order beside what `delay` does.
-    pub reorder: Option<Reorder>,
-    /// Which of them arrive twice.
-    pub duplicate: Duplicate,
+/// What the links of a group are, over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Course {
+    /// From the beginning.
+    pub options: LinkOptions,
+    /// What they become, and when, in order of time.
+    pub changes: Vec<(Span, LinkOptions)>,
+    /// When they carry nothing.
+    pub outages: Vec<Outage>,
 }
 
-impl LinkOptions {
-    /// The travel time that all but one in 10⁴ datagrams stay below.
+impl Course {
+    /// The travel time that all but one in 10⁴ datagrams stay below, outages and queues apart.
     pub fn nearly_longest(&self) -> Span {
-        let held = self.reorder.map_or(Span::ZERO, |reorder| reorder.longest());
-        let copied = self.duplicate.longest();
-        self.delay.nearly_longest() + held + copied
+        let later = self.changes.iter().map(|(_, options)| options.nearly_longest());
+        later.fold(self.options.nearly_longest(), Span::max)
+    }
+
+    /// Whether its links are the same all the time.
+    pub fn is_steady(&self) -> bool {
+        self.changes.is_empty() && self.outages.is_empty()
+    }
+}
+
+impl From<LinkOptions> for Course {
+    fn from(options: LinkOptions) -> Self {
+        Course { options, ..Course::default() }
     }
 }
 
 /// The links of all clients in one direction.
 #[derive(Debug)]
 pub struct Links {
-    options: Vec<LinkOptions>,
+    groups: Vec<Group>,
     /// How many datagrams each link has seen.
     seen: Vec<u32>,
+    /// What links remember for stages that want it; empty where none does.
+    loss_states: Vec<LossState>,
+    queues: Vec<Queue>,
+    delay_states: Vec<DelayState>,
     loss: Family,
     delay: Family,
     reorder: Family,
     duplicate: Family,
+    corrupt: Family,
+}
+
+/// The links of a group as they are now, and what they will be.
+#[derive(Debug)]
+struct Group {
+    options: LinkOptions,
+    changes: std::vec::IntoIter<(Span, LinkOptions)>,
+    next_change: Option<(Span, LinkOptions)>,
+    outages: Vec<Outage>,
+    /// Its clients.
+    clients: std::ops::Range<ClientId>,
+}
+
+/// What a client's link remembers, or a fresh memory.
+#[inline]
+fn of<T: Clone + Default>(states: &mut Vec<T>, client: ClientId) -> &mut T {
+    let index = client as usize;
+    if index >= states.len() {
+        states.resize(index + 1, T::default());
+    }
+    &mut states[index]
 }
 
 impl Links {
-    /// Fresh links for `clients` clients; `options` by group.
-    pub fn new(seed: Seed, direction: Direction, options: Vec<LinkOptions>, clients: u32) -> Self {
+    /// Fresh links for the clients of a roster; `courses` by group.
+    pub fn new(
+        seed: Seed,
+        direction: Direction,
+        courses: impl IntoIterator<Item = Course>,
+        roster: &Roster,
+    ) -> Self {
         let family = |stage: &str| seed.family(&format!("link.{}.{stage}", direction.name()));
+        let groups = courses.into_iter().enumerate().map(|(number, course)| {
+            let mut changes = course.changes.into_iter();
+            Group {
+                options: course.options,
+                next_change: changes.next(),
+                changes,
+                outages: course.outages,
+                clients: roster.range(number),
+            }
+        });
         Links {
-            options,
-            seen: vec![0; clients as usize],
+            groups: groups.collect(),
+            seen: vec![0; roster.clients() as usize],
+            loss_states: Vec::new(),
+            queues: Vec::new(),
+            delay_states: Vec::new(),
             loss: family("loss"),
             delay: family("delay"),
             reorder: family("reorder"),
             duplicate: family("duplicate"),
+            corrupt: family("corrupt"),
         }
     }
 
+    /// The links of a group are others from now on.
+    pub fn set(&mut self, group: usize, options: LinkOptions) {
+        self.groups[group].options = options;
+        let clients = self.groups[group].clients.clone();
+        for client in clients {
+            // What has to do with the old model is forgotten; the queue goes on draining.
+            if let Some(state) = self.loss_states.get_mut(client as usize) {
+                *state = LossState::default();
+            }
+            if let Some(state) = self.delay_states.get_mut(client as usize) {
+                *state = DelayState::default();
+            }
+        }
+    }
+
+    /// The links of a group as they are now.
+    pub fn options(&self, group: usize) -> &LinkOptions {
+        &self.groups[group].options
+    }
+
+    /// The links of a group carry nothing for a while.
+    pub fn interrupt(&mut self, group: usize, outage: Outage) {
+        self.groups[group].outages.push(outage);
+    }
+
+    /// All outages of a group end.
+    pub fn heal(&mut self, group: usize) {
+        self.groups[group].outages.clear();
+    }
+
     /// Judges the next datagram on the link of `client`, which belongs to `group` and enters the
-    /// link at `now`. The result depends on the seed, the link and the place on it alone.
+    /// link at `now`. The result depends on the seed, the link, the place on it and what went over
+    /// it before alone.
     #[inline]
-    pub fn judge(&mut self, now: Time, group: usize, client: ClientId) -> Verdict {
-        let seen = &mut self.seen[client as usize];
+    pub fn judge(
+        &mut self,
+        now: Time,
+        group: usize,
+        client: ClientId,
+        freight: Freight,
+    ) -> Verdict {
+        let seen = of(&mut self.seen, client);
         let index = *seen;
         *seen = seen.wrapping_add(1);
-        let options = &self.options[group];
+        let due = |(at, _): &(Span, LinkOptions)| Time::ZERO + *at <= now;
+        while self.groups[group].next_change.as_ref().is_some_and(due) {
+            self.change(group);
+        }
+        let Group { options, outages, .. } = &self.groups[group];
         let (link, place) = (u64::from(client), u64::from(index));
 
-        if options.loss.takes(self.loss.stream(link), place) {
-            return Verdict { index, arrival: Err(Cause::Loss), held: false, copy: None };
+        let mut at = now;
+        for outage in outages {
+            if outage.contains(at) {
+                match outage.kind {
+                    OutageKind::Partition => return Verdict::lost(index, Cause::Partition),
+                    OutageKind::Clog => at = Time::ZERO + outage.to,
+                }
+            }
         }
-        let mut arrival = now + options.delay.draw(self.delay.stream(link), place);
-        let extra = options.reorder.and_then(|r| r.extra(self.reorder.stream(link), place));
-        if let Some(extra) = extra {
+        if !options.loss.is_none() && options.loss.heeds(freight.class) {
+            let state = of(&mut self.loss_states, client);
+            if options.loss.takes(state, self.loss.stream(link), place, at) {
+                return Verdict::lost(index, Cause::Loss);
+            }
+        }
+        if options.mtu.is_some_and(|mtu| freight.bytes > mtu) {
+            return Verdict::lost(index, Cause::Mtu);
+        }
+        if let Some(rate) = &options.rate {
+            match rate.pass(of(&mut self.queues, client), at, freight.bytes) {
+                Ok(departure) => at = departure,
+                Err(cause) => return Verdict::lost(index, cause),
+            }
+        }
+        let waited = at.since(now);
+        let chosen = options.reorder.and_then(|r| r.choose(self.reorder.stream(link), place));
+        let stream = self.delay.stream(link);
+        let mut arrival = match chosen {
+            Some(How::Early) => at,
+            _ if options.delay.remembers() => {
+                options.delay.arrival(of(&mut self.delay_states, client), stream, place, at)
+            }
+            _ => at + options.delay.draw(stream, place),
+        };
+        if let Some(How::Hold(extra)) = chosen {
             arrival += extra;
         }
         let copy = options.duplicate.copy(self.duplicate.stream(link), place, arrival);
-        Verdict { index, arrival: Ok(arrival), held: extra.is_some(), copy }
+        let change = |copied: bool| {
+            let corrupt = options.corrupt?;
+            corrupt.change(self.corrupt.stream(link), place, copied)
+        };
+        Verdict {
+            index,
+            arrival: Ok(arrival),
+            waited,
+            held: chosen.is_some(),
+            change: change(false),
+            copy,
+            copy_change: copy.and_then(|_| change(true)),
+        }
+    }
+
+    /// The next change of a group takes place.
+    fn change(&mut self, number: usize) {
+        let group = &mut self.groups[number];
+        let next = group.changes.next();
+        if let Some((_, options)) = std::mem::replace(&mut group.next_change, next) {
+            self.set(number, options);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skipbeat_core::Probability;
+    use crate::{Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder};
+    use skipbeat_core::{Probability, Span};
+
+    const TEXT: Freight = Freight { bytes: 100, class: Class::Chat };
 
     fn verdicts(options: LinkOptions, n: u64) -> Vec<Verdict> {
-        let mut links = Links::new(Seed(3), Direction::Up, vec![options], 1);
-        (0..n).map(|i| links.judge(Time::from_nanos(i * 1_000_000), 0, 0)).collect()
+        let mut links = Links::new(Seed(3), Direction::Up, [options.into()], &Roster::new([1]));
+        (0..n).map(|i| links.judge(Time::from_nanos(i * 1_000_000), 0, 0, TEXT)).collect()
+    }
+
+    fn exponential() -> DelayModel {
+        DelayModel::Exponential { min: Span::from_millis(1), mean: Span::from_millis(5) }
     }
 
     fn all_on() -> LinkOptions {
         let p = |p| Probability::new(p).unwrap();
         LinkOptions {
-            loss: Loss::Bernoulli { probability: p(0.1) },
-            delay: Delay::Exponential { min: Span::from_millis(1), mean: Span::from_millis(5) },
-            reorder: Some(Reorder::Hold { probability: p(0.2), extra: Span::from_millis(30) }),
+            loss: Loss::bernoulli(p(0.1)),
+            delay: exponential().into(),
+            reorder: Some(Reorder {
+                chosen: Chosen::Probability(p(0.2)),
+                how: How::Hold(Span::from_millis(30)),
+            }),
             duplicate: Duplicate { probability: p(0.3), within: Span::from_millis(4) },
+            ..LinkOptions::default()
         }
     }
 
@@ -111,6 +268,75 @@ mod tests {
                 assert_eq!(a.copy, c.copy.map(|at| at + extra));
             }
         }
+    }
+
+    /// Every stage beside every other: the verdicts differ only in what the stage itself does.
+    #[test]
+    fn no_stage_shifts_another() {
+        let full = || LinkOptions {
+            mtu: Some(1000),
+            rate: crate::text::read_table("rate=(bandwidth=100Mbit,packets=50)")
+                .map(|table| table.over(LinkOptions::default()).rate)
+                .unwrap(),
+            corrupt: Some(Corrupt {
+                probability: Probability::new(0.2).unwrap(),
+                how: Damage::Bits(2),
+            }),
+            ..all_on()
+        };
+        let all = verdicts(full(), 2_000);
+        let without: [fn(&mut LinkOptions); 6] = [
+            |o| o.loss = Loss::NONE,
+            |o| o.rate = None,
+            |o| o.delay = Delay::NONE,
+            |o| o.reorder = None,
+            |o| o.duplicate = Duplicate::NONE,
+            |o| o.corrupt = None,
+        ];
+        for (number, switch_off) in without.into_iter().enumerate() {
+            let mut options = full();
+            switch_off(&mut options);
+            for (a, b) in all.iter().zip(&verdicts(options, 2_000)) {
+                let (Ok(with), Ok(without)) = (a.arrival, b.arrival) else {
+                    assert!(number == 0 || a.arrival.is_err() == b.arrival.is_err());
+                    continue;
+                };
+                // What each of the others drew is the same.
+                assert!(number == 3 || a.held == b.held);
+                assert!(number == 4 || a.copy.is_some() == b.copy.is_some());
+                assert!(number == 5 || a.change == b.change);
+                let travel = |v: &Verdict, at: Time| at - v.waited;
+                assert!(matches!(number, 2 | 3) || travel(a, with) == travel(b, without));
+            }
+        }
+    }
+
+    #[test]
+    fn outages_lose_or_keep_and_changes_come_at_their_time() {
+        let at = |millis| Time::ZERO + Span::from_millis(millis);
+        let ms = Span::from_millis;
+        let outage = |kind, from, to| Outage { kind, from: ms(from), to: ms(to) };
+        let course = Course {
+            options: LinkOptions::default(),
+            changes: vec![(ms(50), LinkOptions { mtu: Some(10), ..LinkOptions::default() })],
+            outages: vec![outage(OutageKind::Partition, 10, 20), outage(OutageKind::Clog, 30, 40)],
+        };
+        let mut links = Links::new(Seed(1), Direction::Down, [course], &Roster::new([1]));
+        let mut arrival = |millis| links.judge(at(millis), 0, 0, TEXT).arrival;
+        assert_eq!((arrival(9), arrival(10)), (Ok(at(9)), Err(Cause::Partition)));
+        assert_eq!((arrival(19), arrival(20)), (Err(Cause::Partition), Ok(at(20))));
+        assert_eq!((arrival(30), arrival(39), arrival(40)), (Ok(at(40)), Ok(at(40)), Ok(at(40))));
+        assert_eq!((arrival(49), arrival(50)), (Ok(at(49)), Err(Cause::Mtu)));
+    }
+
+    #[test]
+    fn loss_of_one_class_lets_the_others_pass() {
+        let loss = Loss { only: vec![Class::Heartbeat], ..Loss::bernoulli(Probability::ONE) };
+        let options = LinkOptions { loss, ..LinkOptions::default() };
+        let mut links = Links::new(Seed(1), Direction::Up, [options.into()], &Roster::new([1]));
+        let mut arrives =
+            |class| links.judge(Time::ZERO, 0, 0, Freight { bytes: 1, class }).arrival.is_ok();
+        assert!(!arrives(Class::Heartbeat) && arrives(Class::Chat) && arrives(Class::Ack));
     }
 
     #[test]

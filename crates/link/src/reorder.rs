@@ -5,49 +5,95 @@ use skipbeat_core::{Probability, Span, Stream};
 
 /// Which datagrams are put out of order, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(from = "Table", tag = "kind", rename_all = "kebab-case")]
-pub enum Reorder {
-    /// A chosen datagram waits longer, so that those behind it overtake. At spacing `T` and
-    /// `m = ⌊extra/T⌋` the RFC 4737 reordered ratio is `q(1-q^m)`.
-    Hold {
-        /// The probability `q` that a datagram is chosen.
-        probability: Probability,
-        /// How much longer a chosen datagram travels.
-        extra: Span,
-    },
+#[serde(try_from = "Table")]
+pub struct Reorder {
+    /// Which.
+    pub chosen: Chosen,
+    /// What happens to them.
+    pub how: How,
+}
+
+/// Which datagrams are chosen.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chosen {
+    /// Each by itself with this probability.
+    Probability(Probability),
+    /// Every n-th of a link: netem's `gap`.
+    Every(u32),
+}
+
+/// What happens to a chosen datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It waits this much longer, so that those behind it overtake: at a spacing `T` and a
+    /// probability `q` the RFC 4737 reordered ratio is `q(1-q^m)`, `m = ⌊extra/T⌋`.
+    Hold(Span),
+    /// It skips the delay, and overtakes those before it, as netem's `reorder` does: the ratio is
+    /// `(1-q)(1-(1-q)^m)`, `m = ⌊delay/T⌋`.
+    Early,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     kind: Kind,
-    probability: Probability,
-    extra: Span,
+    probability: Option<Probability>,
+    every: Option<u32>,
+    extra: Option<Span>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Kind {
     Hold,
+    Early,
 }
 
-impl From<Table> for Reorder {
-    fn from(Table { kind: Kind::Hold, probability, extra }: Table) -> Self {
-        Reorder::Hold { probability, extra }
+impl TryFrom<Table> for Reorder {
+    type Error = &'static str;
+
+    fn try_from(Table { kind, probability, every, extra }: Table) -> Result<Self, &'static str> {
+        let chosen = match (probability, every) {
+            (Some(probability), None) => Chosen::Probability(probability),
+            (None, Some(every)) if every > 0 => Chosen::Every(every),
+            _ => return Err("reordering takes `probability`, or `every` from 1"),
+        };
+        let how = match (kind, extra) {
+            (Kind::Hold, Some(extra)) => How::Hold(extra),
+            (Kind::Hold, None) => return Err("to hold datagrams back takes `extra`, how long"),
+            (Kind::Early, None) => How::Early,
+            (Kind::Early, Some(_)) => return Err("`extra` belongs to `hold` only"),
+        };
+        Ok(Reorder { chosen, how })
     }
 }
 
 impl Reorder {
-    /// How much longer the datagram at `index` travels, where it is chosen.
+    /// What happens to the datagram at `index`, where it is chosen.
     #[inline]
-    pub(crate) fn extra(&self, stream: Stream, index: u64) -> Option<Span> {
-        let Reorder::Hold { probability, extra } = *self;
-        probability.decides(stream.bits(index)).then_some(extra)
+    pub(crate) fn choose(&self, stream: Stream, index: u64) -> Option<How> {
+        let chosen = match self.chosen {
+            Chosen::Probability(probability) => probability.decides(stream.bits(index)),
+            Chosen::Every(n) => (index + 1).is_multiple_of(u64::from(n)),
+        };
+        chosen.then_some(self.how)
+    }
+
+    /// The share of datagrams that are chosen.
+    pub fn share(&self) -> f64 {
+        match self.chosen {
+            Chosen::Probability(probability) => probability.get(),
+            Chosen::Every(n) => 1.0 / f64::from(n),
+        }
     }
 
     /// The most that this stage adds to a delay.
     pub fn longest(&self) -> Span {
-        let Reorder::Hold { extra, .. } = *self;
-        extra
+        match self.how {
+            How::Hold(extra) => extra,
+            How::Early => Span::ZERO,
+        }
     }
 }

@@ -21,7 +21,7 @@ pub struct DeliveryTally {
     pub expected: u64,
     /// Got it at least once.
     pub delivered: u64,
-    /// The link towards the server lost it, for all.
+    /// The link towards the server lost it, for all, or changed it so that it can't be told.
     pub lost_up: u64,
     /// The server refused it, for all.
     pub refused: u64,

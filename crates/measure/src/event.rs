@@ -32,6 +32,9 @@ pub enum Event<'a> {
         bytes: usize,
         /// What the link decided.
         verdict: Verdict,
+        /// How many of what arrives of it, itself and its copy, are so changed that the message in it
+        /// can't be told any more.
+        mangled: u32,
         /// The message in it, where it has one that is accounted for.
         message: Option<MessageSlot>,
     },

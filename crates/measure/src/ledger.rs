@@ -24,6 +24,10 @@ pub struct DatagramTally {
     pub lost: [u64; Cause::ALL.len()],
     /// What the reorder stage chose.
     pub held: u64,
+    /// Datagrams and copies that were changed.
+    pub changed: u64,
+    /// Of those, the ones whose message can't be told any more.
+    pub mangled: u64,
     /// Datagrams and copies that left the links.
     pub arrived: u64,
     /// Datagrams and copies on the links when the run ended.
@@ -34,8 +38,13 @@ pub struct DatagramTally {
     pub acked: u64,
     /// Messages that were given up without one.
     pub given_up: u64,
-    /// The sum of the delays of what was not lost, copies apart, in nanoseconds.
+    /// The sum of the times that datagrams travelled, copies apart, in nanoseconds; without what
+    /// they waited in clogs and queues.
     pub delay_ns: u128,
+    /// The sum of the squares of those, in seconds.
+    pub delay_squares_s: f64,
+    /// The sum of what they waited, in nanoseconds.
+    pub waited_ns: u128,
 }
 
 impl DatagramTally {
@@ -45,11 +54,18 @@ impl DatagramTally {
         self.bytes += bytes as u64;
         self.offered_in_window += u64::from(within);
         match verdict.arrival {
-            Ok(arrival) => self.delay_ns += u128::from(arrival.since(now).nanos()),
+            Ok(arrival) => {
+                let travelled = arrival.since(now + verdict.waited);
+                self.delay_ns += u128::from(travelled.nanos());
+                self.delay_squares_s += travelled.seconds() * travelled.seconds();
+                self.waited_ns += u128::from(verdict.waited.nanos());
+            }
             Err(cause) => self.lost[cause as usize] += 1,
         }
         self.duplicated += u64::from(verdict.copy.is_some());
         self.held += u64::from(verdict.held);
+        let changes = [verdict.change, verdict.copy_change];
+        self.changed += changes.iter().flatten().count() as u64;
     }
 
     /// Datagrams that entered a link.
@@ -73,6 +89,10 @@ impl DatagramTally {
             *mine += theirs;
         }
         self.held += other.held;
+        self.changed += other.changed;
+        self.mangled += other.mangled;
+        self.delay_squares_s += other.delay_squares_s;
+        self.waited_ns += other.waited_ns;
         self.arrived += other.arrived;
         self.in_flight += other.in_flight;
         self.retransmitted += other.retransmitted;
@@ -187,6 +207,8 @@ pub(crate) fn datagram_rows(
     let by_sockets = carriage.map_or(0, Carriage::unexplained);
     let count = by_links.abs() + by_sockets.abs();
     rows.push(LedgerRow { count, ..row("out:unexplained", 0) });
+    rows.push(row("beside:changed", links.changed));
+    rows.push(row("beside:mangled", links.mangled));
     rows.push(row("beside:retransmitted", links.retransmitted));
     rows.push(row("beside:acked", links.acked));
     rows.push(row("beside:given-up", links.given_up));

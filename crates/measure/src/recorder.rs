@@ -235,7 +235,13 @@ impl Recorder {
     pub fn record(&mut self, at: Time, event: Event<'_>) {
         self.digest(at, &event);
         match event {
-            Event::Offered { direction, client, bytes, verdict, message } => {
+            Event::Offered { direction, client, bytes, verdict, mangled, message } => {
+                if mangled > 0 {
+                    self.links_of(direction, client).mangled += u64::from(mangled);
+                }
+                // Those of them that still carry it.
+                let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
+                let message = message.map(|slot| (slot, copies.saturating_sub(mangled)));
                 self.offer(at, direction, client, bytes, &verdict, message);
             }
             Event::Arrived { .. } => self.arrive(at, &event),
@@ -293,26 +299,25 @@ impl Recorder {
         client: ClientId,
         bytes: usize,
         verdict: &Verdict,
-        message: Option<MessageSlot>,
+        message: Option<(MessageSlot, u32)>,
     ) {
         let group = self.roster.group_of(client);
         let way = &mut self.ways[direction as usize];
         way.datagrams[group].offer(at, self.window.contains(at), bytes, verdict);
         way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
         let second = self.timeline.at(at);
-        let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
         match direction {
             Direction::Up => {
                 second.up_sent += 1;
                 second.up_bytes += bytes as u64;
-                if let Some(slot) = message {
+                if let Some((slot, copies)) = message {
                     self.deliveries.offered_up(slot, copies, &self.roster);
                 }
             }
             Direction::Down => {
                 second.down_sent += 1;
                 second.down_bytes += bytes as u64;
-                if let Some(slot) = message {
+                if let Some((slot, copies)) = message {
                     self.deliveries.offered_down(slot, client, copies, &self.roster);
                 }
             }

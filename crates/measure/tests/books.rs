@@ -106,9 +106,12 @@ fn a_run_that_ends_early_measures_what_it_saw() {
 fn a_datagram_that_a_driver_forgets_makes_the_run_inconclusive() {
     let mut recorder = recorder();
     member(&mut recorder, 0);
-    let verdict = Verdict { index: 0, arrival: Ok(at(20.1)), held: false, copy: None };
+    let verdict = Verdict::arrives(0, at(20.1));
     let (direction, client, bytes, message) = (Direction::Up, 0, 4, None);
-    recorder.record(at(20.0), Event::Offered { direction, client, bytes, verdict, message });
+    recorder.record(
+        at(20.0),
+        Event::Offered { direction, client, bytes, verdict, mangled: 0, message },
+    );
     let results = finish(recorder, 110.0);
     assert_eq!(results.doubts, [Doubt::Unexplained { count: 1 }]);
     assert_eq!(results.figures.get("unexplained"), Some(1.0));
@@ -125,9 +128,12 @@ fn a_message_that_nobody_can_trace_is_unexplained_for_all_its_receivers() {
     let message = skipbeat_core::MessageId { sender: 0, seq: 0 };
     recorder.record(at(20.0), Event::Chat { message, up: &up });
     let slot = recorder.find(message);
-    let verdict = Verdict { index: 0, arrival: Ok(at(20.1)), held: false, copy: None };
+    let verdict = Verdict::arrives(0, at(20.1));
     let (direction, client, bytes, copy) = (Direction::Up, 0, 64, false);
-    recorder.record(at(20.0), Event::Offered { direction, client, bytes, verdict, message: slot });
+    recorder.record(
+        at(20.0),
+        Event::Offered { direction, client, bytes, verdict, mangled: 0, message: slot },
+    );
     let late = Span::ZERO;
     recorder.record(
         at(20.1),

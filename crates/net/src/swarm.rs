@@ -7,13 +7,13 @@ use std::io;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Calendar, ClientId, Direction, Place, Span, Time};
-use skipbeat_link::Verdict;
+use skipbeat_link::{Change, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot};
 use skipbeat_protocol::Down;
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Admission, Sweep};
 use skipbeat_swarm::{Acks, Act, Datagram, Heard, Swarm};
-use skipbeat_tunnel::{Carry, FromSwarm, Sent, Tunnel, heed};
+use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
 
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
@@ -38,8 +38,8 @@ struct Flying<L> {
     load: L,
 }
 
-/// What a client says, and from which place it seems to come.
-type Up = (Datagram, Place);
+/// What a client says, from which place it seems to come, and what was changed of it.
+type Up = (Datagram, Place, Option<Change>);
 /// What the server says, as far as clients have to heed it.
 type DownLoad = Option<Heard>;
 
@@ -94,16 +94,14 @@ impl Carrier {
         self.received[self.tunnel.roster.group_of(owner)] += 1;
         let tag = self.tunnel.tag(payload);
         let message = self.tunnel.message(tag);
-        let Some((client, verdict)) =
-            self.tunnel.send_down(self.now, place, payload.len(), message)
-        else {
-            return;
-        };
+        let class = class_of(&Down::parse(payload));
+        let fallen = self.tunnel.send_down(self.now, place, payload, class, message);
+        let Some(Fallen { client, verdict, messages }) = fallen else { return };
         if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
             outside.got(self.now, client, tag.message);
         }
-        let load = heed(Down::parse(payload));
-        launch(&mut self.flying_down, client, verdict, message, load);
+        let heard = self.tunnel.heed(payload, &verdict);
+        launch(&mut self.flying_down, client, verdict, messages, heard);
     }
 
     /// Takes off the links what has arrived: downwards it goes to clients, who may answer, and
@@ -121,8 +119,11 @@ impl Carrier {
             transport.take_place(place)?;
         }
         while let Some((at, flying)) = self.flying_up.pop_until(until) {
-            let Flying { client, index, copy, message, load: (datagram, from) } = flying;
+            let Flying { client, index, copy, message, load: (datagram, from, change) } = flying;
             datagram.write(scratch);
+            if let Some(change) = change {
+                change.apply(scratch);
+            }
             transport.send(from, scratch);
             self.handed[self.tunnel.roster.group_of(client)] += 1;
             let (direction, late) = (Direction::Up, self.now.since(at));
@@ -224,19 +225,20 @@ impl Carrier {
     }
 }
 
-/// Puts what a link lets through into the calendar.
+/// Puts what a link lets through into the calendar: a datagram, and its copy.
 fn launch<L: Copy + Ord>(
     calendar: &mut Calendar<Flying<L>>,
     client: ClientId,
     verdict: Verdict,
-    message: Option<MessageSlot>,
-    load: L,
+    messages: [Option<MessageSlot>; 2],
+    loads: [L; 2],
 ) {
     let Ok(at) = verdict.arrival else { return };
+    let ([message, of_copy], [load, copied]) = (messages, loads);
     let flying = Flying { client, index: verdict.index, copy: false, message, load };
     calendar.push(at, flying);
     if let Some(at) = verdict.copy {
-        calendar.push(at, Flying { copy: true, ..flying });
+        calendar.push(at, Flying { copy: true, message: of_copy, load: copied, ..flying });
     }
 }
 
@@ -246,13 +248,14 @@ impl Carry for Carrier {
     }
 
     fn launch(&mut self, sent: &Sent) {
-        let Sent { client, datagram, message, from, verdict } = *sent;
+        let Sent { client, datagram, messages, from, verdict } = *sent;
         if let (Act::Quit, Ok(at), Some(outside)) =
             (datagram.act, verdict.arrival, self.outside.as_mut())
         {
             outside.quits(at, client);
         }
-        launch(&mut self.flying_up, client, verdict, message, (datagram, from));
+        let loads = [verdict.change, verdict.copy_change].map(|change| (datagram, from, change));
+        launch(&mut self.flying_up, client, verdict, messages, loads);
     }
 
     fn moved(&mut self, client: ClientId, left: Place, to: Place) {

@@ -1,9 +1,10 @@
 //! The tag in a swarm's chat text. It is plain text, so that any server that echoes text can be
-//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width.
+//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width. The first half of RUN is
+//! a check of the rest, so that a tag that was damaged on its way is not taken for another.
 
 use std::io::Write;
 
-use skipbeat_core::{MessageId, Time};
+use skipbeat_core::{MessageId, Time, mix};
 
 const MARK: &[u8] = b"~sb";
 
@@ -12,7 +13,7 @@ const MARK: &[u8] = b"~sb";
 pub struct Tag {
     /// The run's number, which its seed gives: datagrams of a run of another seed are not taken for
     /// this one's.
-    pub run: u32,
+    pub run: u16,
     /// Who says it, and which of its messages it is.
     pub message: MessageId,
     /// When the client meant to send it.
@@ -28,6 +29,7 @@ impl Tag {
     pub fn write(&self, size: usize, out: &mut Vec<u8>) {
         out.clear();
         let Tag { run, message: MessageId { sender, seq }, planned } = self;
+        let run = u32::from(self.check()) << 16 | u32::from(*run);
         write!(out, "~sb{run:08x}.{sender:08x}.{seq:08x}.{:016x}~", planned.nanos())
             .expect("a Vec takes every write");
         out.resize(size.max(Self::LEN), b'.');
@@ -40,15 +42,24 @@ impl Tag {
             let fields = &text[at + MARK.len()..at + Self::LEN];
             let separators = [fields[8], fields[17], fields[26], fields[43]];
             (separators == *b"...~").then_some(())?;
-            Some(Tag {
-                run: hex(&fields[..8])? as u32,
+            let run = hex(&fields[..8])?;
+            let tag = Tag {
+                run: run as u16,
                 message: MessageId {
                     sender: hex(&fields[9..17])? as u32,
                     seq: hex(&fields[18..26])? as u32,
                 },
                 planned: Time::from_nanos(hex(&fields[27..43])?),
-            })
+            };
+            (run >> 16 == u64::from(tag.check())).then_some(tag)
         })
+    }
+
+    /// A number that follows from all others.
+    fn check(&self) -> u16 {
+        let Tag { run, message: MessageId { sender, seq }, planned } = *self;
+        let who = u64::from(sender) << 32 | u64::from(seq);
+        (mix(mix(mix(who) ^ planned.nanos()) ^ u64::from(run)) >> 48) as u16
     }
 }
 
@@ -71,7 +82,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_tag_is_found_in_any_surroundings(
-            run: u32, sender: u32, seq: u32, planned: u64, size in 0..200usize,
+            run: u16, sender: u32, seq: u32, planned: u64, size in 0..200usize,
             before in "[ -}]{0,20}", after: Vec<u8>,
         ) {
             let tag = Tag { run, message: MessageId { sender, seq }, planned: Time::from_nanos(planned) };
@@ -80,6 +91,20 @@ mod tests {
             prop_assert_eq!(text.len(), size.max(Tag::LEN));
             let around = [before.as_bytes(), &text, &after].concat();
             prop_assert_eq!(Tag::find(&around), Some(tag));
+        }
+
+        #[test]
+        fn a_damaged_tag_is_none(
+            run: u16, sender: u32, seq: u32, planned: u64, at in 3..46usize, to in b'0'..=b'9',
+        ) {
+            let tag = Tag { run, message: MessageId { sender, seq }, planned: Time::from_nanos(planned) };
+            let mut text = Vec::new();
+            tag.write(0, &mut text);
+            let was = std::mem::replace(&mut text[at], to);
+            // One in 65,536 damages goes unnoticed.
+            if was != to && Tag::find(&text).is_some() {
+                prop_assume!(false, "it happens");
+            }
         }
 
         #[test]

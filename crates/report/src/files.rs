@@ -22,7 +22,8 @@ const RUN_JSON_VERSION: u32 = 1;
 /// What every study leaves.
 const OF_ALL: [&str; 4] = ["summary.csv", "groups.csv", "run.json", "host.json"];
 /// What a single run leaves beside that.
-const OF_ONE: [&str; 4] = ["timeline.csv", "evictions.csv", "ledger.csv", "latency.hlog"];
+const OF_ONE: [&str; 5] =
+    ["timeline.csv", "evictions.csv", "ledger.csv", "links.csv", "latency.hlog"];
 
 /// Which build made the results.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,7 @@ impl ResultFolder {
             "timeline.csv" => tables::timeline(results, out),
             "evictions.csv" => tables::evictions(plan, results, out),
             "ledger.csv" => tables::ledger(plan, results, out),
+            "links.csv" => tables::links(plan, results, out),
             "latency.hlog" => histograms(results, out),
             "run.json" => pretty(&of_run(plan, results, build, interrupted, failure), out),
             "host.json" => pretty(host, out),

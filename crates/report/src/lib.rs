@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod links;
 mod summary;
 mod sweep;
 mod tables;

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::Direction;
-use skipbeat_link::{LinkOptions, Reorder};
-use skipbeat_measure::{DatagramTally, Figures, PathTally, Results};
+use skipbeat_measure::{Figures, Results};
 use skipbeat_scenario::{Plan, Target};
 use skipbeat_swarm::Acks;
+
+use crate::links::{Unit, link_rows};
 
 const BOLD: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -54,56 +55,36 @@ fn head(plan: &Plan) -> String {
     text
 }
 
-/// The impairments that are switched on, as asked and as they came out.
+/// The impairments that are switched on, as asked and as they came out, and how far off chance may
+/// take them.
 fn asked_and_got(plan: &Plan, results: &Results) -> String {
-    let mut rows = vec![[String::new(), "asked".to_owned(), "got".to_owned()]];
-    for (g, group) in plan.groups.iter().enumerate() {
-        for direction in Direction::BOTH {
-            let options = match direction {
-                Direction::Up => &group.up,
-                Direction::Down => &group.down,
-            };
-            let links = &results.links[direction as usize][g];
-            let path = &results.paths[direction as usize][g];
-            for [what, asked, got] in stages(options, links, path) {
-                rows.push([format!("{} {} {what}", group.name, direction.name()), asked, got]);
-            }
-        }
-    }
-    if rows.len() == 1 {
+    let rows = link_rows(plan, results);
+    if rows.is_empty() {
         return format!("{BOLD}links{BOLD:#}  no impairments\n");
     }
-    table("links", &rows)
-}
-
-fn stages(options: &LinkOptions, links: &DatagramTally, path: &PathTally) -> Vec<[String; 3]> {
-    let mut rows = Vec::new();
-    let mut row = |what: &str, asked: String, got: String| rows.push([what.to_owned(), asked, got]);
-    let arrived = links.entered() - links.all_lost();
-    let loss = options.loss.mean();
-    if loss > 0.0 {
-        row("loss", percent(Some(loss)), percent(ratio(links.all_lost(), links.entered())));
+    let mut cells = vec![["", "asked", "got", ""].map(str::to_owned)];
+    let mut warnings = String::new();
+    for row in &rows {
+        let show = |value: Option<f64>| match (value, row.unit) {
+            (None, _) => String::new(),
+            (value, Unit::Ratio) => percent(value),
+            (value, Unit::Seconds) => seconds(value),
+        };
+        let interval = row.interval.filter(|interval| *interval > 0.0);
+        let interval = interval.map_or(String::new(), |i| format!("± {}", show(Some(i))));
+        let name = format!("{} {} {}", row.group, row.direction.name(), row.stage);
+        if row.agrees() == Some(false) {
+            let _ = writeln!(
+                warnings,
+                "  {BAD}warning{BAD:#}: {name} is off by more than chance allows, {} instead of {} \
+                 {interval}",
+                show(row.got),
+                show(row.asked)
+            );
+        }
+        cells.push([name, show(row.asked), show(row.got), interval]);
     }
-    let held =
-        options.reorder.map(|Reorder::Hold { probability, extra }| (probability.get(), extra));
-    let held_mean = held.map_or(0.0, |(probability, extra)| probability * extra.seconds());
-    let delay = options.delay.mean().seconds() + held_mean;
-    if delay > 0.0 {
-        let got = (arrived > 0).then(|| links.delay_ns as f64 / arrived as f64 / 1e9);
-        row("delay, mean", seconds(Some(delay)), seconds(got));
-    }
-    if let Some((probability, _)) = held {
-        row("held back", percent(Some(probability)), percent(ratio(links.held, arrived)));
-    }
-    let duplicate = options.duplicate.probability;
-    if !duplicate.is_zero() {
-        let got = percent(ratio(links.duplicated, arrived));
-        row("duplicated", percent(Some(duplicate.get())), got);
-    }
-    if delay > 0.0 && path.received > 0 {
-        row("reordered", String::new(), percent(ratio(path.reordered, path.received)));
-    }
-    rows
+    table("links", &cells) + &warnings
 }
 
 fn outcome(plan: &Plan, results: &Results) -> String {
@@ -280,10 +261,6 @@ pub(crate) fn table<R: AsRef<[String]>>(title: &str, rows: &[R]) -> String {
         text.push('\n');
     }
     text
-}
-
-fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
 }
 
 pub(crate) fn percent(share: Option<f64>) -> String {

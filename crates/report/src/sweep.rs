@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use serde_json::{Value, json};
+use skipbeat_link::compact;
 use skipbeat_measure::Figures;
 use skipbeat_scenario::Study;
 
@@ -110,20 +111,6 @@ pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
     text
 }
 
-/// A value as short as it can be read: `{ kind = "phi", pause = "3s" }` is `phi(pause=3s)`.
-fn compact(value: &str) -> String {
-    let Some(table) = value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
-        return plain(value).to_owned();
-    };
-    let plainly: String = table.chars().filter(|c| !c.is_whitespace() && *c != '"').collect();
-    match plainly.split_once(',') {
-        Some((kind, rest)) if kind.starts_with("kind=") => {
-            format!("{}({})", &kind["kind=".len()..], rest.trim_end_matches(','))
-        }
-        _ => format!("({plainly})"),
-    }
-}
-
 /// The last parts of a key that tell it from the others.
 fn short(key: &str, all: &[String]) -> String {
     let parts: Vec<&str> = key.split('.').collect();
@@ -186,13 +173,6 @@ pub fn json_sweep(study: &Study, cells: &[Cell], exit_code: u8) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_readable() {
-        assert_eq!(compact("\"open\""), "open");
-        assert_eq!(compact("{ kind = \"phi\", pause = \"3s\" }"), "phi(pause=3s)");
-        assert_eq!(compact("{ rate = 1, burst = 5 }"), "(rate=1,burst=5)");
-    }
 
     #[test]
     fn keys_are_as_short_as_they_can_be_and_figures_have_three_digits() {

@@ -6,6 +6,8 @@ use skipbeat_core::Direction;
 use skipbeat_measure::{Figures, METRICS, Results};
 use skipbeat_scenario::{Plan, Run};
 
+use crate::links::link_rows;
+
 fn writer(out: &mut impl Write) -> csv::Writer<&mut dyn Write> {
     csv::Writer::from_writer(out as &mut dyn Write)
 }
@@ -141,6 +143,35 @@ pub(crate) fn ledger(plan: &Plan, results: &Results, out: &mut impl Write) -> io
             side,
             term,
             &row.count.to_string(),
+        ])?;
+    }
+    csv.flush()
+}
+
+pub(crate) fn links(plan: &Plan, results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let mut csv = writer(out);
+    csv.write_record([
+        "group",
+        "direction",
+        "stage",
+        "unit",
+        "asked",
+        "got",
+        "interval",
+        "agrees",
+        "datagrams",
+    ])?;
+    for row in link_rows(plan, results) {
+        csv.write_record([
+            row.group,
+            row.direction.name(),
+            row.stage,
+            row.unit.name(),
+            &number(row.asked),
+            &number(row.got),
+            &number(row.interval),
+            row.agrees().map_or("", |agrees| if agrees { "yes" } else { "no" }),
+            &row.datagrams.to_string(),
         ])?;
     }
     csv.flush()

@@ -2,10 +2,11 @@
 //! the document becomes a plan.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde::Deserialize;
-use skipbeat_core::Span;
-use skipbeat_link::LinkOptions;
+use skipbeat_core::{Direction, Span};
+use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable, Outage, OutageKind};
 use skipbeat_server::{
     Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
 };
@@ -104,10 +105,11 @@ struct GroupTable {
     #[serde(default)]
     session: bool,
     hostile: Option<Spanned<Hostile>>,
+    link: Option<LinkPreset>,
     #[serde(default)]
-    up: LinkOptions,
+    up: LinkTable,
     #[serde(default)]
-    down: LinkOptions,
+    down: LinkTable,
 }
 
 #[derive(Deserialize)]
@@ -119,6 +121,21 @@ struct EventTable {
     leave: Option<Amount>,
     join: Option<Amount>,
     rebind: Option<Amount>,
+    partition: Option<Way>,
+    heal: Option<Way>,
+    clog: Option<Way>,
+    release: Option<Way>,
+    up: Option<LinkTable>,
+    down: Option<LinkTable>,
+}
+
+/// Which links of a group.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Way {
+    Up,
+    Down,
+    Both,
 }
 
 /// Makes mistakes at places of one text.
@@ -153,8 +170,8 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
     }
     check_name(&document.name, "results go to a folder of that name", report)?;
     let defaults = document.preset.defaults();
-    let groups = groups(document.group, &defaults, report)?;
-    let events = events(document.event, &groups, run, report)?;
+    let mut groups = groups(document.group, &defaults, report)?;
+    let events = events(document.event, &mut groups, run, report)?;
     let moves = groups.iter().any(|group| group.behaviour.churn.rebind > 0.0)
         || events.iter().any(|event| event.happening == Happening::Rebind);
     let taken = groups.iter().map(|g| g.behaviour.clients + g.behaviour.forged_addresses());
@@ -290,6 +307,11 @@ fn groups(
                 return Err(report.at(hostile, message));
             }
         }
+        let preset = table.link;
+        let table_base = |direction| match preset {
+            Some(preset) => preset.options(direction),
+            None => LinkOptions::default(),
+        };
         let behaviour = GroupOptions {
             clients: table.clients,
             heartbeat: table.heartbeat.unwrap_or(defaults.heartbeat),
@@ -305,24 +327,48 @@ fn groups(
                 format!("more than {} clients and forged addresses in all", Plan::MOST_CLIENTS);
             return Err(ScenarioError::at(report.name, report.text, Some(place), message));
         }
+        let course = |table: LinkTable, direction| {
+            let base = table_base(direction);
+            link(table.over(base), place.clone(), report).map(Course::from)
+        };
         groups.push(Group {
             name: table.name.into_inner(),
             behaviour,
-            up: table.up,
-            down: table.down,
+            up: course(table.up, Direction::Up)?,
+            down: course(table.down, Direction::Down)?,
         });
     }
     Ok(groups)
 }
 
+/// Reads the files that a link names, which lie where the scenario does.
+fn link(
+    mut options: LinkOptions,
+    place: std::ops::Range<usize>,
+    report: &Reporter<'_>,
+) -> Result<LinkOptions, ScenarioError> {
+    let folder = Path::new(report.name).parent().unwrap_or(Path::new(""));
+    for (file, model) in options.files() {
+        let path = folder.join(&file);
+        let text = std::fs::read_to_string(&path).map_err(|e| e.to_string());
+        text.and_then(|text| model.take(&text)).map_err(|e| {
+            let message = format!("can't read {}: {e}", path.display());
+            ScenarioError::at(report.name, report.text, Some(place.clone()), message)
+        })?;
+    }
+    Ok(options)
+}
+
 fn events(
     tables: Vec<Spanned<EventTable>>,
-    groups: &[Group],
+    groups: &mut [Group],
     run: Span,
     report: &Reporter<'_>,
 ) -> Result<Vec<TimedEvent>, ScenarioError> {
-    let resolve = |table: Spanned<EventTable>| {
-        let EventTable { at, group, crash, leave, join, rebind } = table.get_ref();
+    let mut of_clients = Vec::new();
+    let mut of_links = Vec::new();
+    for table in tables {
+        let EventTable { at, group, .. } = table.get_ref();
         let index = groups.iter().position(|known| known.name == *group.get_ref());
         let Some(index) = index else {
             let known: Vec<_> = groups.iter().map(|group| format!("{:?}", group.name)).collect();
@@ -334,20 +380,87 @@ fn events(
             let message = format!("the event is not before the end of the run at {run}");
             return Err(report.at(at, message));
         }
-        if groups[index].behaviour.hostile.is_some() {
-            return Err(report.at(group, "nothing happens to hostile clients"));
-        }
-        let (happening, amount) = match (crash, leave, join, rebind) {
-            (Some(amount), None, None, None) => (Happening::Crash, *amount),
-            (None, Some(amount), None, None) => (Happening::Leave, *amount),
-            (None, None, Some(amount), None) => (Happening::Join, *amount),
-            (None, None, None, Some(amount)) => (Happening::Rebind, *amount),
-            _ => {
-                let message = "expected exactly one of `crash`, `leave`, `join`, `rebind`";
+        let at = *at.get_ref();
+        match table.get_ref().what() {
+            Some(What::Clients(happening, amount)) => {
+                if groups[index].behaviour.hostile.is_some() {
+                    let message = "nothing but their links happens to hostile clients";
+                    return Err(report.at(group, message));
+                }
+                of_clients.push(TimedEvent { at, group: index, happening, amount });
+            }
+            Some(What::Links) => of_links.push((at, index, table)),
+            None => {
+                let message = "expected exactly one of `crash`, `leave`, `join`, `rebind`, \
+                               `partition`, `heal`, `clog`, `release`, or `up` and `down`";
                 return Err(report.at(&table, message));
             }
-        };
-        Ok(TimedEvent { at: *at.get_ref(), group: index, happening, amount })
-    };
-    tables.into_iter().map(resolve).collect()
+        }
+    }
+    of_links.sort_by_key(|(at, ..)| *at);
+    for (at, index, table) in of_links {
+        let place = table.span();
+        weather(table.into_inner(), at, &mut groups[index], run, place, report)?;
+    }
+    Ok(of_clients)
+}
+
+/// What an event is about.
+enum What {
+    Clients(Happening, Amount),
+    Links,
+}
+
+impl EventTable {
+    /// What happens, if it is one thing.
+    fn what(&self) -> Option<What> {
+        let happenings = [
+            (Happening::Crash, self.crash),
+            (Happening::Leave, self.leave),
+            (Happening::Join, self.join),
+            (Happening::Rebind, self.rebind),
+        ];
+        let mut clients = happenings.into_iter().filter_map(|(what, amount)| Some((what, amount?)));
+        let ways = [self.partition, self.heal, self.clog, self.release];
+        let links =
+            ways.iter().flatten().count() + usize::from(self.up.is_some() || self.down.is_some());
+        match (clients.next(), clients.next(), links) {
+            (Some((what, amount)), None, 0) => Some(What::Clients(what, amount)),
+            (None, None, 1) => Some(What::Links),
+            _ => None,
+        }
+    }
+}
+
+/// An event of the links of a group; they come in order of time.
+fn weather(
+    event: EventTable,
+    at: Span,
+    group: &mut Group,
+    run: Span,
+    place: std::ops::Range<usize>,
+    report: &Reporter<'_>,
+) -> Result<(), ScenarioError> {
+    let EventTable { partition, heal, clog, release, up, down, .. } = event;
+    for (course, own, table) in [(&mut group.up, Way::Up, up), (&mut group.down, Way::Down, down)] {
+        let here = |way: Option<Way>| way.is_some_and(|way| way == own || way == Way::Both);
+        for (begins, ends, kind) in
+            [(partition, heal, OutageKind::Partition), (clog, release, OutageKind::Clog)]
+        {
+            if here(begins) {
+                // It lasts to the end of the run where nothing ends it.
+                course.outages.push(Outage { kind, from: at, to: run });
+            }
+            if here(ends) {
+                let open = course.outages.iter_mut().filter(|o| o.kind == kind && o.to == run);
+                open.for_each(|outage| outage.to = at);
+            }
+        }
+        if let Some(table) = table {
+            let now = course.changes.last().map_or(&course.options, |(_, options)| options);
+            let options = link(table.over(now.clone()), place.clone(), report)?;
+            course.changes.push((at, options));
+        }
+    }
+    Ok(())
 }

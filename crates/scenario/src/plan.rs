@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
-use skipbeat_link::LinkOptions;
+use skipbeat_link::Course;
 use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
 use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
 
@@ -128,9 +128,9 @@ pub struct Group {
     /// What its clients do.
     pub behaviour: GroupOptions,
     /// The links from its clients to the server.
-    pub up: LinkOptions,
+    pub up: Course,
     /// The links from the server to its clients.
-    pub down: LinkOptions,
+    pub down: Course,
 }
 
 impl Plan {
@@ -183,8 +183,8 @@ impl Plan {
     }
 
     /// The number in the tags of this run's texts.
-    pub fn run_id(&self) -> u32 {
-        (mix(self.seed) >> 32) as u32
+    pub fn run_id(&self) -> u16 {
+        (mix(self.seed) >> 48) as u16
     }
 
     /// The seed of all streams.

@@ -234,7 +234,7 @@ replications = 2
         let last = study.runs.last().unwrap();
         assert_eq!((last.point, last.replication), (5, 1));
         assert_eq!(last.values, ["\"2s\"", "{ kind = \"bernoulli\", probability = 0.2 }"]);
-        assert_eq!(last.plan.groups[0].up.loss.mean(), 0.2);
+        assert_eq!(last.plan.groups[0].up.options.loss.model.mean(), Some(0.2));
         assert_eq!(study.runs[0].plan.seed, 5);
         assert!(
             study.runs[1].plan.seed != 5 && study.runs[1].plan.seed == study.runs[11].plan.seed

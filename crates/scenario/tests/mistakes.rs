@@ -133,12 +133,12 @@ fn keys_and_values_out_of_range_are_found() {
 #[test]
 fn a_setting_goes_by_the_name_of_the_group() {
     let plan = set("group.g.up.loss=0.1").unwrap();
-    assert_eq!(plan.groups[0].up.loss.mean(), 0.1);
+    assert_eq!(plan.groups[0].up.options.loss.model.mean(), Some(0.1));
     assert_eq!(set("group.0.clients=7").unwrap().groups[0].behaviour.clients, 7);
     assert_eq!(set("server.timeout=12.5s").unwrap().server.options.timeout.seconds(), 12.5);
     let delay =
         set("group.g.down.delay={ kind = \"uniform\", min = \"1s\", max = \"3s\" }").unwrap();
-    assert_eq!(delay.groups[0].down.delay.mean().seconds(), 2.0);
+    assert_eq!(delay.groups[0].down.options.delay.mean().seconds(), 2.0);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use skipbeat_core::{AddressPlan, Calendar, ClientId, ClientSet, Direction, Place, Span, Time};
-use skipbeat_link::Verdict;
+use skipbeat_link::{Change, Class, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder};
-use skipbeat_protocol::{DEFAULT_PORT, Down, Packet, Tag, Up};
+use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
 use skipbeat_swarm::{Act, Datagram, Heard, Swarm};
-use skipbeat_tunnel::{Carry, FromSwarm, Sent, Tunnel, heed};
+use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
 
 /// A datagram that leaves a link. The order of the fields is the order of simultaneous arrivals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -24,8 +24,8 @@ pub(crate) struct Arrival {
 /// What a datagram says.
 #[derive(Clone, Copy, Debug)]
 enum Says {
-    /// What a client says, and from which place it seems to come.
-    Up(Datagram, Place),
+    /// What a client says, from which place it seems to come, and what was changed of it.
+    Up(Datagram, Place, Option<Change>),
     /// What the server says that clients have to heed.
     Down(Heard),
     /// A text of the server, which has no effect on clients.
@@ -152,13 +152,14 @@ impl Carrier {
         match says {
             Says::Text => {}
             Says::Down(heard) => swarm.hear(now, client, heard, &mut FromSwarm(self)),
-            Says::Up(_, from) if self.server_dead => self.tunnel.unread(now, from, message),
-            Says::Up(datagram, place) => {
+            Says::Up(_, from, _) if self.server_dead => self.tunnel.unread(now, from, message),
+            Says::Up(datagram, place, change) => {
                 let mut text = std::mem::take(&mut self.text);
                 let mut out = FromServer { message, ..FromServer::new(self, now) };
                 let from = out.carrier.addresses.address(place);
                 let peer = out.carrier.seats.peer(place);
                 let short = match datagram {
+                    _ if change.is_some() => None,
                     Datagram { session, act: Act::Heartbeat(number), .. } => {
                         Some(Packet { session, up: Up::Heartbeat(number) })
                     }
@@ -171,6 +172,9 @@ impl Carrier {
                     Some(packet) => server.handle(now, peer, from, packet, &mut out),
                     None => {
                         datagram.write(&mut text);
+                        if let Some(change) = change {
+                            change.apply(&mut text);
+                        }
                         server.handle_datagram(now, peer, from, &text, &mut out);
                     }
                 }
@@ -197,20 +201,30 @@ impl Carrier {
         1 + u32::from(verdict.copy.is_some())
     }
 
-    /// Puts a datagram with a load of its own into the calendar, if its link lets it through.
+    /// Puts a datagram with loads of its own into the calendar, if its link lets it through: one
+    /// for itself and its copy where they are alike, else one each.
     #[inline]
     fn carry(
         &mut self,
         direction: Direction,
         client: ClientId,
         verdict: &Verdict,
-        says: Says,
-        message: Option<MessageSlot>,
+        says: [Says; 2],
+        messages: [Option<MessageSlot>; 2],
     ) {
-        if verdict.arrival.is_ok() {
-            let uses = 1 + u32::from(verdict.copy.is_some());
-            let load = self.loads.add(Load { says, message, uses });
-            self.schedule(direction, client, verdict, load);
+        let Ok(at) = verdict.arrival else { return };
+        let load = |n: usize, uses| Load { says: says[n], message: messages[n], uses };
+        if verdict.change.is_none() && verdict.copy_change.is_none() {
+            let place = self.loads.add(load(0, 1 + u32::from(verdict.copy.is_some())));
+            self.schedule(direction, client, verdict, place);
+            return;
+        }
+        let place = self.loads.add(load(0, 1));
+        let arrival = Arrival { direction, client, index: verdict.index, copy: false, load: place };
+        self.arrivals.push(at, arrival);
+        if let Some(at) = verdict.copy {
+            let load = self.loads.add(load(1, 1));
+            self.arrivals.push(at, Arrival { copy: true, load, ..arrival });
         }
     }
 
@@ -231,8 +245,10 @@ impl Carry for Carrier {
 
     #[inline]
     fn launch(&mut self, sent: &Sent) {
-        let says = Says::Up(sent.datagram, sent.from);
-        self.carry(Direction::Up, sent.client, &sent.verdict, says, sent.message);
+        let Sent { client, datagram, messages, from, verdict } = sent;
+        let changes = [verdict.change, verdict.copy_change];
+        let says = changes.map(|change| Says::Up(*datagram, *from, change));
+        self.carry(Direction::Up, *client, verdict, says, *messages);
     }
 
     fn moved(&mut self, _: ClientId, _: Place, _: Place) {}
@@ -257,7 +273,7 @@ impl<'a> FromServer<'a> {
 impl Effects for FromServer<'_> {
     fn send(&mut self, peer: PeerId, payload: &[u8], sending: Sending) {
         let FromServer { carrier, now, message, .. } = self;
-        let (now, bytes, direction) = (*now, payload.len(), Direction::Down);
+        let (now, direction) = (*now, Direction::Down);
         let place = carrier.seats.place(peer);
         let down = Down::parse(payload);
         let message = match down {
@@ -271,9 +287,12 @@ impl Effects for FromServer<'_> {
             Sending::First => carrier.tunnel.record(now, Event::Held { message }),
             Sending::Again => carrier.tunnel.retransmitted(now, place),
         }
-        if let Some((client, verdict)) = carrier.tunnel.send_down(now, place, bytes, message) {
-            let says = heed(down).map_or(Says::Text, Says::Down);
-            carrier.carry(direction, client, &verdict, says, message);
+        let class = class_of(&down);
+        let fallen = carrier.tunnel.send_down(now, place, payload, class, message);
+        if let Some(Fallen { client, verdict, messages }) = fallen {
+            let heard = carrier.tunnel.heed(payload, &verdict);
+            let says = heard.map(|heard| heard.map_or(Says::Text, Says::Down));
+            carrier.carry(direction, client, &verdict, says, messages);
         }
     }
 
@@ -285,7 +304,8 @@ impl Effects for FromServer<'_> {
 
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
         let FromServer { carrier, now, message, .. } = self;
-        let (now, bytes, message, direction) = (*now, payload.len(), *message, Direction::Down);
+        let (now, message, direction) = (*now, *message, Direction::Down);
+        let class = if payload == BYE { Class::Other } else { Class::Chat };
         if carrier.seats.places.is_empty() {
             carrier.tunnel.broadcast(now, message, members);
         } else {
@@ -296,8 +316,14 @@ impl Effects for FromServer<'_> {
         let mut uses = 0;
         for peer in to.iter() {
             let place = carrier.seats.place(peer);
-            if let Some((client, verdict)) = carrier.tunnel.send_down(now, place, bytes, message) {
+            let fallen = carrier.tunnel.send_down(now, place, payload, class, message);
+            let Some(Fallen { client, verdict, messages }) = fallen else { continue };
+            if verdict.change.is_none() && verdict.copy_change.is_none() {
                 uses += carrier.schedule(direction, client, &verdict, load);
+            } else {
+                let heard = carrier.tunnel.heed(payload, &verdict);
+                let says = heard.map(|heard| heard.map_or(Says::Text, Says::Down));
+                carrier.carry(direction, client, &verdict, says, messages);
             }
         }
         carrier.loads.loads[load as usize].uses += uses;

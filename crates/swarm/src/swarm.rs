@@ -69,7 +69,7 @@ pub struct SwarmOptions {
     /// What happens when.
     pub events: Vec<TimedEvent>,
     /// The number in every tag.
-    pub run: u32,
+    pub run: u16,
     /// Whether clients that start again join explicitly (the server's rejoin is sticky).
     pub join_explicitly: bool,
     /// Whether the server demands proof of the address: heartbeats are then joins with a cookie.

@@ -14,11 +14,12 @@ pub struct Sent {
     pub client: ClientId,
     /// What it is.
     pub datagram: Datagram,
-    /// The message in it, where it has one that is accounted for.
-    pub message: Option<MessageSlot>,
+    /// The message in it, and in its copy, where it has one that is accounted for and can be told
+    /// when it arrives.
+    pub messages: [Option<MessageSlot>; 2],
     /// The place from which it seems to come.
     pub from: Place,
-    /// When it arrives, if it does.
+    /// When it arrives, if it does, and what of it is changed.
     pub verdict: Verdict,
 }
 

@@ -2,7 +2,7 @@
 //! which client each of it belongs.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, Place, Roster, Span, Time};
-use skipbeat_link::{Links, Verdict};
+use skipbeat_link::{Change, Class, Freight, Links, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
 use skipbeat_scenario::Plan;
@@ -21,7 +21,7 @@ pub struct Tunnel {
     pub roster: Roster,
     /// What is later than this is heard as if it came at the end.
     pub end: Time,
-    run: u32,
+    run: u16,
     up: Links,
     down: Links,
     scratch: Vec<u8>,
@@ -38,19 +38,19 @@ impl Tunnel {
         };
         let hostile = plan.groups.iter().map(|group| group.behaviour.hostile.is_some()).collect();
         let links = |direction| {
-            let options = plan.groups.iter().map(|group| match direction {
-                Direction::Up => group.up,
-                Direction::Down => group.down,
+            let courses = plan.groups.iter().map(|group| match direction {
+                Direction::Up => group.up.clone(),
+                Direction::Down => group.down.clone(),
             });
-            Links::new(plan.seed(), direction, options.collect(), roster.clients())
+            Links::new(plan.seed(), direction, courses, &roster)
         };
         Tunnel {
+            up: links(Direction::Up),
+            down: links(Direction::Down),
             recorder: Recorder::new(roster.clone(), window, hostile),
             places: Places::new(&plan.groups, &roster),
             end: plan.end(),
             run: plan.run_id(),
-            up: links(Direction::Up),
-            down: links(Direction::Down),
             scratch: Vec::new(),
             roster,
         }
@@ -99,10 +99,22 @@ impl Tunnel {
             }
         }
         let bytes = self.length(datagram);
-        let verdict = self.up.judge(planned, self.roster.group_of(client), client);
-        self.record(planned, Event::Offered { direction, client, bytes, verdict, message });
+        let freight = Freight { bytes, class: class_of_act(datagram.act) };
+        let verdict = self.up.judge(planned, self.roster.group_of(client), client, freight);
+        let whole = [verdict.change, verdict.copy_change].map(|change| {
+            change.is_none_or(|change| {
+                datagram.write(&mut self.scratch);
+                change.apply(&mut self.scratch);
+                Tag::find(&self.scratch) == datagram.act.tag()
+            })
+        });
+        let (mangled, messages) = what_is_whole(&verdict, whole, message);
+        self.record(
+            planned,
+            Event::Offered { direction, client, bytes, verdict, mangled, message },
+        );
         let from = self.places.of(client, datagram.source, &self.roster);
-        Sent { client, datagram, message, from, verdict }
+        Sent { client, datagram, messages, from, verdict }
     }
 
     /// Bytes of what a client says.
@@ -124,19 +136,48 @@ impl Tunnel {
         &mut self,
         now: Time,
         place: Place,
-        bytes: usize,
+        payload: &[u8],
+        class: Class,
         message: Option<MessageSlot>,
-    ) -> Option<(ClientId, Verdict)> {
+    ) -> Option<Fallen> {
+        let bytes = payload.len();
         let Some(client) = self.places.at(place) else {
             if let Some(client) = self.places.owner(place) {
                 self.record(now, Event::Misaddressed { client, bytes, message });
             }
             return None;
         };
-        let verdict = self.down.judge(now, self.roster.group_of(client), client);
+        let group = self.roster.group_of(client);
+        let verdict = self.down.judge(now, group, client, Freight { bytes, class });
+        let (mut mangled, mut messages) = (0, [message; 2]);
+        if verdict.change.is_some() || verdict.copy_change.is_some() {
+            let whole = [verdict.change, verdict.copy_change].map(|change| {
+                change.is_none_or(|change| {
+                    let damaged = self.damaged(payload, change);
+                    Tag::find(damaged) == Tag::find(payload)
+                })
+            });
+            (mangled, messages) = what_is_whole(&verdict, whole, message);
+        }
         let direction = Direction::Down;
-        self.record(now, Event::Offered { direction, client, bytes, verdict, message });
-        Some((client, verdict))
+        self.record(now, Event::Offered { direction, client, bytes, verdict, mangled, message });
+        Some(Fallen { client, verdict, messages })
+    }
+
+    /// What a client has to heed of a datagram of the server, and of its copy, as they arrive.
+    pub fn heed(&mut self, payload: &[u8], verdict: &Verdict) -> [Option<Heard>; 2] {
+        [verdict.change, verdict.copy_change].map(|change| match change {
+            None => heed(Down::parse(payload)),
+            Some(change) => heed(Down::parse(self.damaged(payload, change))),
+        })
+    }
+
+    /// A datagram as a link changes it.
+    fn damaged(&mut self, payload: &[u8], change: Change) -> &[u8] {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(payload);
+        change.apply(&mut self.scratch);
+        &self.scratch
     }
 
     /// The server sends a message to its members, who are at these places.
@@ -207,8 +248,50 @@ impl Tunnel {
     }
 }
 
+/// A datagram of the server on its way to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Fallen {
+    /// To whom.
+    pub client: ClientId,
+    /// When it arrives, if it does, and what of it is changed.
+    pub verdict: Verdict,
+    /// The message in it, and in its copy, where it can be told when it arrives.
+    pub messages: [Option<MessageSlot>; 2],
+}
+
+/// How many of a datagram and its copy arrive without the message, and the message of each.
+fn what_is_whole(
+    verdict: &Verdict,
+    whole: [bool; 2],
+    message: Option<MessageSlot>,
+) -> (u32, [Option<MessageSlot>; 2]) {
+    let arrives = [verdict.arrival.is_ok(), verdict.copy.is_some()];
+    let mangled = (0..2).filter(|n| message.is_some() && arrives[*n] && !whole[*n]).count();
+    (mangled as u32, whole.map(|whole| message.filter(|_| whole)))
+}
+
+/// What kind of datagram a client sends, for the links. A join is a heartbeat that asks for more.
+fn class_of_act(act: Act) -> Class {
+    match act {
+        Act::Heartbeat(_) | Act::Join(_) => Class::Heartbeat,
+        Act::Ack(_) => Class::Ack,
+        Act::Quit => Class::Other,
+        Act::Chat { .. } | Act::Message { .. } | Act::Shout(_) | Act::Noise { .. } => Class::Chat,
+    }
+}
+
+/// What kind of datagram the server sends, for the links.
+pub fn class_of(down: &Down<'_>) -> Class {
+    match down {
+        Down::Heartbeat(_) => Class::Heartbeat,
+        Down::Ack(_) => Class::Ack,
+        Down::Chat { .. } | Down::Message { .. } | Down::Foreign(_) => Class::Chat,
+        Down::Bye | Down::Cookie(_) | Down::Welcome(_) | Down::Expired(_) => Class::Other,
+    }
+}
+
 /// What of the server's datagram a client has to heed.
-pub fn heed(down: Down<'_>) -> Option<Heard> {
+fn heed(down: Down<'_>) -> Option<Heard> {
     match down {
         Down::Heartbeat(number) => Some(Heard::Heartbeat(number)),
         Down::Message { number, .. } => Some(Heard::Message(number)),

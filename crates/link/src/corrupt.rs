@@ -1,0 +1,161 @@
+//! Corruption: errors in the payload that passed the checksum.
+
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Probability, Stream, mix};
+
+/// Which datagrams are changed, and how.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Table")]
+pub struct Corrupt {
+    /// The probability that a datagram or a copy of one is changed.
+    pub probability: Probability,
+    /// What is done to it.
+    pub how: Damage,
+}
+
+/// What is done to a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Damage {
+    /// This many bits flip, at different places.
+    Bits(u32),
+    /// One byte becomes another.
+    Byte,
+    /// The end is cut off, anywhere.
+    Truncate,
+    /// Two bytes change places.
+    Swap,
+    /// 1 to this many random bytes are added.
+    Garbage(u32),
+}
+
+/// A change that a link makes to one datagram: the same for the same bytes, everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Change {
+    how: Damage,
+    draw: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    probability: Probability,
+    #[serde(default)]
+    kind: Kind,
+    n: Option<u32>,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum Kind {
+    #[default]
+    Bits,
+    Byte,
+    Truncate,
+    Swap,
+    Garbage,
+}
+
+impl TryFrom<Table> for Corrupt {
+    type Error = &'static str;
+
+    fn try_from(Table { probability, kind, n }: Table) -> Result<Self, &'static str> {
+        if n.is_some_and(|n| !(1..=1024).contains(&n)) {
+            return Err("expected `n` from 1 to 1024");
+        }
+        let how = match (kind, n) {
+            (Kind::Bits, n) => Damage::Bits(n.unwrap_or(1)),
+            (Kind::Garbage, n) => Damage::Garbage(n.unwrap_or(16)),
+            (_, Some(_)) => return Err("`n` belongs to bits and garbage only"),
+            (Kind::Byte, None) => Damage::Byte,
+            (Kind::Truncate, None) => Damage::Truncate,
+            (Kind::Swap, None) => Damage::Swap,
+        };
+        Ok(Corrupt { probability, how })
+    }
+}
+
+impl Corrupt {
+    /// What happens to the datagram at `index`, or to its copy.
+    #[inline]
+    pub(crate) fn change(&self, stream: Stream, index: u64, copy: bool) -> Option<Change> {
+        let place = 4 * index + 2 * u64::from(copy);
+        let chosen = self.probability.decides(stream.bits(place));
+        chosen.then(|| Change { how: self.how, draw: stream.bits(place + 1) })
+    }
+}
+
+impl Change {
+    /// Changes the bytes. What has no bytes stays as it is, but for what is added.
+    pub fn apply(self, bytes: &mut Vec<u8>) {
+        let draw = |n: u64| mix(self.draw.wrapping_add(n));
+        let below = |n: u64, limit: usize| (draw(n) % limit as u64) as usize;
+        let length = bytes.len();
+        match self.how {
+            Damage::Garbage(most) => {
+                let added = 1 + below(0, most as usize) as u64;
+                bytes.extend((1..=added).map(|n| draw(n) as u8));
+            }
+            _ if length == 0 => {}
+            Damage::Bits(n) => {
+                let mut flipped = Vec::new();
+                let mut tries = 0;
+                while flipped.len() < (n as usize).min(8 * length) {
+                    let bit = below(tries, 8 * length);
+                    tries += 1;
+                    if !flipped.contains(&bit) {
+                        flipped.push(bit);
+                        bytes[bit / 8] ^= 1 << (bit % 8);
+                    }
+                }
+            }
+            Damage::Byte => {
+                let at = below(0, length);
+                bytes[at] = bytes[at].wrapping_add(1 + below(1, 255) as u8);
+            }
+            Damage::Truncate => bytes.truncate(below(0, length)),
+            Damage::Swap => {
+                let (a, b) = (below(0, length), below(1, length));
+                bytes.swap(a, b);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_damage_does_what_it_says_and_the_same_each_time() {
+        let text = b"a text of some length".to_vec();
+        let damaged = |how, draw| {
+            let mut bytes = text.clone();
+            Change { how, draw }.apply(&mut bytes);
+            bytes
+        };
+        for draw in 0..200 {
+            for how in
+                [Damage::Bits(3), Damage::Byte, Damage::Truncate, Damage::Swap, Damage::Garbage(5)]
+            {
+                assert_eq!(damaged(how, draw), damaged(how, draw));
+            }
+            let bits = damaged(Damage::Bits(3), draw);
+            let flipped: u32 = bits.iter().zip(&text).map(|(a, b)| (a ^ b).count_ones()).sum();
+            assert_eq!(flipped, 3);
+            let byte = damaged(Damage::Byte, draw);
+            assert_eq!(byte.iter().zip(&text).filter(|(a, b)| a != b).count(), 1);
+            let cut = damaged(Damage::Truncate, draw);
+            assert!(cut.len() < text.len() && text.starts_with(&cut));
+            let (mut swapped, mut sorted) = (damaged(Damage::Swap, draw), text.clone());
+            swapped.sort_unstable();
+            sorted.sort_unstable();
+            assert_eq!(swapped, sorted);
+            let longer = damaged(Damage::Garbage(5), draw);
+            assert!(longer.starts_with(&text) && (1..=5).contains(&(longer.len() - text.len())));
+        }
+        let mut empty = Vec::new();
+        Change { how: Damage::Byte, draw: 1 }.apply(&mut empty);
+        assert!(empty.is_empty());
+    }
+}

@@ -1,0 +1,287 @@
+//! Every model against its closed form, within the interval that follows from the model and the
+//! number of datagrams; every distribution against its quantile function (Kolmogorov-Smirnov).
+
+use skipbeat_core::{Direction, Roster, Seed, Span, Time};
+use skipbeat_link::{Class, Freight, LinkOptions, Links, Verdict, read_compact};
+
+const FREIGHT: Freight = Freight { bytes: 100, class: Class::Chat };
+
+fn options(text: &str) -> LinkOptions {
+    read_compact(text, Direction::Up, LinkOptions::default())
+        .unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+/// The verdicts of `n` datagrams, one every `spacing`, on each of some links.
+fn verdicts(options: &LinkOptions, links: u32, n: u32, spacing: Span) -> Vec<Vec<Verdict>> {
+    let roster = Roster::new([links]);
+    let mut all = Links::new(Seed(12), Direction::Up, [options.clone().into()], &roster);
+    let judge = |link: u32| {
+        let times = (0..u64::from(n)).map(|i| Time::ZERO + spacing * i);
+        times.map(|now| all.judge(now, 0, link, FREIGHT)).collect()
+    };
+    (0..links).map(judge).collect()
+}
+
+fn close(what: &str, got: f64, expected: f64, interval: f64) {
+    println!("{what:<44} expected {expected:<12.6} got {got:<12.6} ± {interval:.6}");
+    assert!((got - expected).abs() <= interval, "{what}: expected {expected}, got {got}");
+}
+
+/// Realised loss and mean loss run of a model against its own closed forms.
+fn check_loss(text: &str, loss: f64, run: Option<f64>, spacing: Span) {
+    let options = options(text);
+    let (links, n) = (40, 20_000);
+    let all = verdicts(&options, links, n, spacing);
+    let model = &options.loss.model;
+    close(&format!("{text}: PL in theory"), model.mean().unwrap(), loss, 1e-9);
+    let lost: usize = all.iter().flatten().filter(|v| v.arrival.is_err()).count();
+    let total = f64::from(links * n);
+    let variance = model.variance(spacing).unwrap();
+    close(&format!("{text}: loss"), lost as f64 / total, loss, 4.0 * (variance / total).sqrt());
+    let Some(run) = run else { return };
+    close(&format!("{text}: run in theory"), model.mean_run(spacing).unwrap(), run, 1e-6);
+    // Runs of each link by itself; their mean over links says how sure it is.
+    let means: Vec<f64> = all.iter().map(|link| mean_run(link)).collect();
+    let mean = means.iter().sum::<f64>() / means.len() as f64;
+    let spread = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>();
+    let interval = 4.0 * (spread / (means.len() * (means.len() - 1)) as f64).sqrt();
+    // The runs at both ends of a link's stream are cut short.
+    close(&format!("{text}: mean run"), mean, run, interval + run * run / f64::from(n));
+}
+
+fn mean_run(link: &[Verdict]) -> f64 {
+    let lost: Vec<bool> = link.iter().map(|v| v.arrival.is_err()).collect();
+    let losses = lost.iter().filter(|lost| **lost).count();
+    let begins = |w: &&[bool]| !w[0] && w[1];
+    let runs = lost.windows(2).filter(begins).count() + usize::from(lost[0]);
+    losses as f64 / runs as f64
+}
+
+#[test]
+fn losses_and_their_runs_are_those_of_the_models() {
+    let ms = Span::from_millis(20);
+    check_loss("loss=.05", 0.05, Some(1.0 / 0.95), ms);
+    // h = 0, k = 1: the mean run is 1/r.
+    check_loss("loss=ge(p=.01,r=.2)", 0.01 / 0.21, Some(5.0), ms);
+    // All four parameters: PL = πG·eG + πB·eB, run = PL/(PL-PLL).
+    let (p, r, eg, eb) = (0.02, 0.1, 0.01, 0.7);
+    let (bad, good) = (p / (p + r), r / (p + r));
+    let loss = good * eg + bad * eb;
+    let both = good * eg * ((1.0 - p) * eg + p * eb) + bad * eb * (r * eg + (1.0 - r) * eb);
+    let text = "loss=ge(p=.02,r=.1,good_loss=.01,bad_loss=.7)";
+    check_loss(text, loss, Some(loss / (loss - both)), ms);
+    // What is observed instead: loss and mean stay in the bad state.
+    check_loss("loss=ge(loss=.1,burst=4)", 0.1, Some(4.0), ms);
+    // netem's four states.
+    let (p13, p31, p32, p23, p14) = (0.02, 0.3, 0.1, 0.4, 0.01);
+    let one = 1.0 / (1.0 + p14 + p13 / p31 * (1.0 + p32 / p23));
+    let loss = one * p13 / p31 + one * p14;
+    check_loss("loss=markov4(p13=.02,p31=.3,p32=.1,p23=.4,p14=.01)", loss, None, ms);
+    // In continuous time: a twentieth of the time is bad, and outages last a second in the mean.
+    check_loss("loss=get(mean_good=19s,mean_bad=1s)", 0.05, None, Span::from_millis(500));
+}
+
+#[test]
+fn the_continuous_time_model_remembers_as_long_as_it_says() {
+    let options = options("loss=get(mean_good=4s,mean_bad=1s)");
+    for spacing in [Span::from_millis(100), Span::from_secs(1), Span::from_secs(5)] {
+        let all = verdicts(&options, 100, 20_000, spacing);
+        let pairs = all.iter().flat_map(|link| link.windows(2));
+        let (mut after_bad, mut both) = (0u32, 0u32);
+        for pair in pairs {
+            if pair[0].arrival.is_err() {
+                after_bad += 1;
+                both += u32::from(pair[1].arrival.is_err());
+            }
+        }
+        // P(bad at t+D | bad at t) = πB + πG·exp(-(λ+μ)D).
+        let expected = 0.2 + 0.8 * (-(1.25f64) * spacing.seconds()).exp();
+        let n = f64::from(after_bad);
+        let interval = 4.0 * (expected * (1.0 - expected) / n).sqrt();
+        close(&format!("bad again after {spacing}"), f64::from(both) / n, expected, interval);
+    }
+}
+
+#[test]
+fn lists_and_every_nth_lose_exactly_those() {
+    let lost = |text: &str| {
+        let all = verdicts(&options(text), 2, 12, Span::from_millis(1));
+        assert_eq!(all[0], all[1], "every link alike");
+        let indices = all[0].iter().filter(|v| v.arrival.is_err()).map(|v| v.index);
+        indices.collect::<Vec<_>>()
+    };
+    assert_eq!(lost("loss=list(indices=[7,0,3])"), [0, 3, 7]);
+    assert_eq!(lost("loss=every(n=5)"), [4, 9]);
+}
+
+#[test]
+fn a_trace_is_repeated() {
+    let mut options = options("loss=trace(file=somewhere.txt)");
+    let (file, model) = options.files().next().unwrap();
+    assert_eq!(file, "somewhere.txt");
+    model.take("1101 # the vector of RFC 3357\n1111 0001 1111").unwrap();
+    let all = verdicts(&options, 1, 32, Span::from_millis(1));
+    let bits: String = all[0].iter().map(|v| if v.arrival.is_err() { '0' } else { '1' }).collect();
+    assert_eq!(bits, "1101111100011111".repeat(2));
+    assert_eq!(options.loss.model.mean(), Some(0.25));
+    let (_, model) = options.files().next().unwrap();
+    assert_eq!(model.take("10\n2").unwrap_err(), "line 2: expected 0 or 1, got '2'");
+}
+
+/// The travel times of one link, sorted, in seconds.
+fn travels(options: &LinkOptions, n: u32) -> Vec<f64> {
+    let spacing = Span::from_millis(10);
+    let all = verdicts(options, 1, n, spacing);
+    let travel = |(i, v): (usize, &Verdict)| {
+        v.arrival.unwrap().since(Time::ZERO + spacing * i as u64).seconds()
+    };
+    all[0].iter().enumerate().map(travel).collect()
+}
+
+const DELAYS: [&str; 7] = [
+    "uniform(min=10ms,max=30ms",
+    "exp(min=5ms,mean=25ms",
+    "normal(mean=20ms,deviation=10ms,min=5ms",
+    "lognormal(min=2ms,median=12ms,sigma=.9",
+    "pareto(min=5ms,alpha=1.5,cap=2s",
+    "pareto(min=5ms,alpha=1,cap=1s",
+    "normal(mean=300us,deviation=50us",
+];
+
+/// Kolmogorov-Smirnov: the largest distance of n independent draws from their distribution is below
+/// 1.95/√n with probability 0.999.
+#[test]
+fn delays_have_the_distribution_that_was_asked_for() {
+    for delay in DELAYS {
+        let options = options(&format!("delay={delay})"));
+        let n = 50_000;
+        let mut drawn = travels(&options, n);
+        let mean = drawn.iter().sum::<f64>() / f64::from(n);
+        let variance = drawn.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / f64::from(n);
+        let asked = options.delay.mean().seconds();
+        close(&format!("{delay}): mean"), mean, asked, 4.0 * (variance / f64::from(n)).sqrt());
+        drawn.sort_by(f64::total_cmp);
+        let distance = distance(&options, &drawn);
+        assert!(distance < 1.95 / f64::from(n).sqrt(), "{delay}: {distance}");
+    }
+}
+
+/// The largest distance between the share of draws below a quantile and the quantile's share.
+fn distance(options: &LinkOptions, sorted: &[f64]) -> f64 {
+    let n = sorted.len() as f64;
+    (1..1000)
+        .map(|i| {
+            let u = f64::from(i) / 1000.0;
+            let at = options.delay.model.quantile(u).seconds();
+            let below = sorted.partition_point(|d| *d <= at) as f64 / n;
+            (below - u).abs()
+        })
+        .fold(0.0, f64::max)
+}
+
+/// netem's correlation shrinks the distribution; ours leaves it exact. With a correlation ρ there
+/// are as good as n(1-ρ)/(1+ρ) independent draws.
+#[test]
+fn correlated_delays_keep_their_distribution_and_are_correlated() {
+    for delay in DELAYS {
+        for rho in [0.25, 0.8] {
+            let options = options(&format!("delay={delay},correlation={rho})"));
+            let n = 100_000;
+            let drawn = travels(&options, n);
+            let mut sorted = drawn.clone();
+            sorted.sort_by(f64::total_cmp);
+            let independent = f64::from(n) * (1.0 - rho) / (1.0 + rho);
+            let distance = distance(&options, &sorted);
+            assert!(distance < 1.95 / independent.sqrt(), "{delay} ρ {rho}: {distance}");
+            // Ranks do not depend on the distribution: Spearman's is (6/π)·asin(ρ/2).
+            let rank = |d: &f64| sorted.partition_point(|x| x < d) as f64 / f64::from(n) - 0.5;
+            let ranks: Vec<f64> = drawn.iter().map(rank).collect();
+            let product = ranks.windows(2).map(|w| w[0] * w[1]).sum::<f64>() * 12.0 / f64::from(n);
+            let expected = 6.0 / std::f64::consts::PI * (rho / 2.0f64).asin();
+            close(&format!("{delay} ρ {rho}: ranks"), product, expected, 4.0 / independent.sqrt());
+        }
+    }
+}
+
+#[test]
+fn a_table_of_delays_is_drawn_from_as_measured() {
+    let mut options = options("delay=table(file=delays.txt)");
+    let (_, model) = options.files().next().unwrap();
+    model.take("10ms 20ms # two of them\n0.040, 80ms").unwrap();
+    let quantile = |u| options.delay.model.quantile(u).seconds();
+    assert_eq!((quantile(0.0), quantile(0.5)), (0.010, 0.030));
+    assert_eq!(options.delay.mean(), Span::from_nanos(35_000_000));
+    let n = 20_000;
+    let mut drawn = travels(&options, n);
+    drawn.sort_by(f64::total_cmp);
+    assert!(distance(&options, &drawn) < 1.95 / f64::from(n).sqrt());
+}
+
+#[test]
+fn preserved_order_lets_nobody_overtake() {
+    let arrivals = |order: &str| {
+        let text = format!("delay=exp(mean=50ms,order={order})");
+        let all = verdicts(&options(&text), 1, 5_000, Span::from_millis(10));
+        all[0].iter().map(|v| v.arrival.unwrap()).collect::<Vec<_>>()
+    };
+    let (free, kept) = (arrivals("free"), arrivals("preserve"));
+    assert!(!free.is_sorted() && kept.is_sorted());
+    let mut latest = Time::ZERO;
+    for (free, kept) in free.iter().zip(&kept) {
+        latest = latest.max(*free);
+        assert_eq!(latest, *kept, "each waits for those before it and no longer");
+    }
+}
+
+/// RFC 4737: a datagram is reordered if one that was sent later arrived before it.
+fn reordered(text: &str, n: u32, spacing: Span) -> f64 {
+    let all = verdicts(&options(text), 1, n, spacing);
+    let arrived = all[0].iter().filter_map(|v| Some((v.arrival.ok()?, v.index)));
+    let mut order: Vec<_> = arrived.collect();
+    order.sort_unstable();
+    let mut next = 0;
+    let late = order.iter().filter(|(_, index)| {
+        let late = *index < next;
+        next = next.max(index + 1);
+        late
+    });
+    late.count() as f64 / order.len() as f64
+}
+
+#[test]
+fn reordering_has_the_ratio_of_its_closed_form() {
+    let (n, spacing) = (200_000, Span::from_millis(10));
+    // What one datagram does hangs together with m others: as good as n/(2m+1) independent ones.
+    let check = |text: &str, expected: f64, m: i32| {
+        let got = reordered(text, n, spacing);
+        let share = expected * (1.0 - expected) / f64::from(n);
+        close(text, got, expected, 4.0 * (share * f64::from(2 * m + 1)).sqrt());
+    };
+    for (q, extra, m) in [(0.1f64, "25ms", 2), (0.3, "45ms", 4)] {
+        let text = format!("reorder=hold(probability={q},extra={extra}),delay=5ms");
+        check(&text, q * (1.0 - q.powi(m)), m);
+    }
+    for (q, delay, m) in [(0.1f64, "25ms", 2), (0.3, "45ms", 4)] {
+        let text = format!("reorder=early(probability={q}),delay={delay}");
+        check(&text, (1.0 - q) * (1.0 - (1.0 - q).powi(m)), m);
+    }
+    // Every fifth is early by two places: the two before it are overtaken.
+    close("every 5th", reordered("reorder=early(every=5),delay=25ms", n, spacing), 0.4, 1e-4);
+    // Jitter of width W, T ≤ W ≤ 2T: (W-T)²/(2W²).
+    check("delay=uniform(min=0ms,max=15ms)", 25.0 / (2.0 * 225.0), 1);
+}
+
+#[test]
+fn copies_come_after_loss_and_are_not_copied_again() {
+    let options = options("loss=.2,duplicate=.3");
+    let n = 200_000;
+    let all = verdicts(&options, 1, n, Span::from_millis(10));
+    let delivered: usize =
+        all[0].iter().map(|v| usize::from(v.arrival.is_ok()) + usize::from(v.copy.is_some())).sum();
+    assert!(all[0].iter().all(|v| v.arrival.is_ok() || v.copy.is_none()));
+    // delivered/sent = (1-PL)(1+Pdup); each datagram is 0, 1 or 2.
+    let expected = 0.8 * 1.3;
+    let variance = 0.8 * (0.7 + 0.3 * 4.0) - expected * expected;
+    let interval = 4.0 * (variance / f64::from(n)).sqrt();
+    close("delivered/sent", delivered as f64 / f64::from(n), expected, interval);
+}

@@ -1,0 +1,145 @@
+//! Links in whole runs: outages by timed events, damage, queues, presets; and the row of the theory
+//! that needs loss in bursts.
+
+use skipbeat_measure::{Figures, Results};
+use skipbeat_scenario::Plan;
+
+fn run(text: &str) -> Results {
+    let plan = Plan::parse("impairments.toml", text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    let results = skipbeat_sim::run(&plan, &mut |_| true);
+    assert_eq!(results.doubts, [], "{text}");
+    results
+}
+
+fn figure(figures: &Figures, name: &str) -> f64 {
+    figures.get(name).unwrap_or_else(|| panic!("{name} is undefined"))
+}
+
+fn ledger(results: &Results, term: &str) -> i64 {
+    let rows = results.ledger.iter().filter(|row| row.group.is_none() && row.term == term);
+    rows.map(|row| row.count).sum()
+}
+
+/// A room of 50 that talks for 40 s, with links and events.
+fn room(links: &str, events: &str) -> Results {
+    run(&format!(
+        r#"
+        name = "room"
+        seed = 9
+        warmup = "5s"
+        duration = "40s"
+        drain = "10s"
+        [server]
+        timeout = "100s"
+        [[group]]
+        name = "g"
+        clients = 50
+        heartbeat = {{ every = "2s" }}
+        chat = {{ rate = 0.2 }}
+        {links}
+        {events}
+        "#
+    ))
+}
+
+#[test]
+fn a_partition_loses_what_is_sent_in_it_and_a_clog_keeps_it() {
+    let event = |at: u32, what: &str| format!("[[event]]\nat = \"{at}s\"\ngroup = \"g\"\n{what}\n");
+    let partition = room("", &(event(15, "partition = \"both\"") + &event(25, "heal = \"both\"")));
+    assert!(ledger(&partition, "out:partition") > 100);
+    assert_eq!(ledger(&partition, "out:loss"), 0);
+    // A quarter of the window; nobody is evicted, since the timeout is longer.
+    let ratio = figure(&partition.figures, "delivery_ratio");
+    assert!((ratio - 0.75).abs() < 0.1, "{ratio}");
+    let clog = room("", &(event(15, "clog = \"up\"") + &event(25, "release = \"up\"")));
+    assert_eq!(figure(&clog.figures, "delivery_ratio"), 1.0);
+    let longest = figure(&clog.figures, "latency_max_s");
+    assert!(longest > 9.0 && longest <= 10.0, "{longest}");
+    // What nobody releases is on its way when the run ends.
+    let stuck = room("", &event(15, "clog = \"up\""));
+    assert!(ledger(&stuck, "out:in-flight") > 100);
+}
+
+#[test]
+fn an_event_changes_the_links_key_by_key() {
+    let results = room(
+        "up = { delay = \"10ms\", loss = 0.5 }",
+        "[[event]]\nat = \"2s\"\ngroup = \"g\"\nup = { loss = 0.0 }",
+    );
+    assert_eq!(figure(&results.figures, "delivery_ratio"), 1.0);
+    assert_eq!(figure(&results.figures, "latency_max_s"), 0.010, "the delay stays");
+    assert!(figure(&results.figures, "up_loss_ratio") > 0.01, "before it was lossy");
+}
+
+#[test]
+fn damaged_datagrams_arrive_but_their_messages_do_not_count_and_the_ledger_closes() {
+    for kind in ["bits", "byte", "truncate", "swap", "garbage"] {
+        let corrupt = format!("corrupt = {{ probability = 0.2, kind = \"{kind}\" }}");
+        let links =
+            format!("up = {{ {corrupt}, duplicate = 0.1 }}\ndown = {{ {corrupt}, loss = 0.1 }}");
+        let results = room(&links, "");
+        assert!(ledger(&results, "beside:changed") > 1_000, "{kind}");
+        let mangled = ledger(&results, "beside:mangled");
+        // What is added at the end breaks no tag.
+        assert_eq!(mangled > 0, kind != "garbage", "{kind}: {mangled}");
+        let ratio = figure(&results.figures, "delivery_ratio");
+        assert!(ratio < 0.95, "{kind}: {ratio}");
+    }
+}
+
+/// A chat server takes a damaged ack for a text, and each text asks for acks: above a probability of
+/// 1/members a storm begins. Well below it acks bring back what was damaged.
+#[test]
+fn acks_bring_back_what_was_damaged() {
+    let acked = room("acks = \"both\"\nup = { corrupt = { probability = 0.002, n = 4 } }", "");
+    assert!(ledger(&acked, "beside:changed") > 10);
+    assert_eq!(figure(&acked.figures, "delivery_ratio"), 1.0);
+}
+
+#[test]
+fn a_queue_that_is_full_loses_and_one_that_is_not_delays() {
+    // 50 clients × 0.2 texts a second × (64 + 22 + 28) bytes to each: about 9 kbit/s.
+    let slow = "down = { rate = { bandwidth = \"10kbit\", packets = 5, overhead = 28 } }";
+    let results = room(slow, "");
+    assert!(ledger(&results, "out:queue") > 0);
+    assert!(figure(&results.figures, "latency_p99_s") > 0.1);
+    let small = room("down = { mtu = 60 }", "");
+    assert_eq!(figure(&small.figures, "deliveries"), 0.0);
+    assert!(ledger(&small, "out:mtu") > 1_000);
+}
+
+#[test]
+fn every_preset_runs_and_its_figures_are_those_asked_for() {
+    for preset in ["lan", "wifi", "lte", "satellite", "lossy-mobile", "bufferbloat"] {
+        let results = room(&format!("link = \"{preset}\""), "");
+        let ratio = figure(&results.figures, "delivery_ratio");
+        assert!(ratio > 0.8, "{preset}: {ratio}");
+    }
+}
+
+/// Gilbert loss (h = 0, k = 1; good to bad g, bad to good r, per heartbeat): a live client makes
+/// (1-πB)·g·(1-r) mistakes per period at T = 2h without jitter, that is [g/(g+r)]·r·(1-r)/h.
+#[test]
+fn mistakes_under_loss_in_bursts() {
+    let results = run(r#"
+        name = "gilbert"
+        seed = 21
+        warmup = "20s"
+        duration = "4000s"
+        drain = "20s"
+        [server]
+        timeout = "10s"
+        [[group]]
+        name = "g"
+        clients = 2000
+        heartbeat = { every = "5s" }
+        up = { loss = { kind = "gilbert-elliott", p = 0.037037037037037035, r = 0.3333333333333333 } }
+        "#);
+    let (g, r, h) = (1.0 / 27.0, 1.0 / 3.0, 5.0f64);
+    let expected = g / (g + r) * r * (1.0 - r) / h;
+    let (n, time) =
+        (figure(&results.figures, "false_evictions"), figure(&results.figures, "live_time_s"));
+    println!("expected {expected}, got {} ± {}", n / time, 4.0 * n.sqrt() / time);
+    assert!((expected - 0.004_444_4f64).abs() < 1e-6);
+    assert!((n / time - expected).abs() <= 4.0 * n.sqrt() / time, "{} {expected}", n / time);
+}
