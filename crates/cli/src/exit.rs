@@ -21,6 +21,7 @@ pub(crate) fn complain(error: &anyhow::Error) {
 pub(crate) enum Exit {
     Pass = 0,
     Failed = 1,
+    Usage = 2,
     Inconclusive = 97,
     BadScenario = 104,
     Interrupted = 105,
@@ -32,9 +33,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Something on the command line that only its reader could find wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
 /// The code that fits an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
-    if error.is::<ScenarioError>() {
+    if error.is::<UsageError>() {
+        Exit::Usage
+    } else if error.is::<ScenarioError>() {
         Exit::BadScenario
     } else if matches!(error.downcast_ref(), Some(NetError::Interrupted)) {
         Exit::Interrupted

@@ -1,12 +1,15 @@
 //! `skipbeat`: arguments in, a plan run, an exit code out.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod chat;
 mod exit;
 mod interrupt;
+mod link;
 mod options;
 mod progress;
 mod prometheus;
+mod proxy;
 mod run;
 mod serve;
 mod sweep;
@@ -22,6 +25,8 @@ fn main() -> ExitCode {
     let done = match options.command {
         Command::Run(options) => run::run(&options),
         Command::Serve(options) => serve::serve(&options),
+        Command::Link(options) => link::link(&options),
+        Command::Proxy(options) => proxy::proxy(&options),
         Command::Chat(options) => chat::chat(&options),
     };
     done.unwrap_or_else(|error| {

@@ -23,6 +23,10 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Serve the chat, with a console: clients, stats, say TEXT, quit
     Serve(ServeOptions),
+    /// Impair any UDP application: between clients and a server, a link each way for each client
+    Proxy(ProxyOptions),
+    /// Show what a link does: drawn from a model, or fitted to a trace
+    Link(LinkOptions),
     /// Chat: lines are sent, `quit` or the end of input leaves
     Chat(ChatOptions),
 }
@@ -96,6 +100,103 @@ pub(crate) struct ServeOptions {
     pub(crate) quiet: bool,
 }
 
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct ProxyOptions {
+    /// Where clients send to
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+
+    /// The server
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) target: SocketAddr,
+
+    /// The links from clients to the server: loss=5%,delay=30ms or @wifi,loss=2%
+    #[arg(long, value_name = "LINK")]
+    pub(crate) up: Option<String>,
+
+    /// The links from the server to clients
+    #[arg(long, value_name = "LINK")]
+    pub(crate) down: Option<String>,
+
+    /// Take the links from a scenario, before --up and --down
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+
+    /// The group of the scenario whose links are taken [default: the first]
+    #[arg(long, value_name = "NAME", requires = "scenario")]
+    pub(crate) group: Option<String>,
+
+    /// The seed of all verdicts [default: the scenario's, or 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// A session without datagrams for longer is closed
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = above_zero)]
+    pub(crate) idle: Span,
+
+    /// The most sessions at a time
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) max_sessions: u32,
+
+    /// Write every verdict to a CSV file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+
+    /// Write what enters and leaves the links to a file that Wireshark reads
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+
+    /// No progress and no notices on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct LinkOptions {
+    /// The link: 'loss=ge(p=.01,r=.1),delay=exp(min=10ms,mean=30ms)' or @wifi,loss=2%
+    #[arg(value_name = "LINK", required_unless_present = "fit", conflicts_with = "fit")]
+    pub(crate) link: Option<String>,
+
+    /// How many datagrams go over it
+    #[arg(short, long, value_name = "N", default_value_t = 1_000_000,
+        value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    pub(crate) number: u32,
+
+    /// One datagram every so often
+    #[arg(long, value_name = "SPAN", default_value = "20ms", value_parser = above_zero)]
+    pub(crate) every: Span,
+
+    /// Bytes of each datagram
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub(crate) size: u16,
+
+    /// The direction, for links that differ and for the random numbers
+    #[arg(long, value_name = "WAY", default_value = "up")]
+    pub(crate) direction: Way,
+
+    /// The seed of all verdicts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Write what was drawn as a trace: seq, sent_s, received_s
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "fit")]
+    pub(crate) csv: Option<PathBuf>,
+
+    /// Fit a link to a trace: a CSV file with seq, sent_s and received_s, or a capture of both ends
+    #[arg(long, value_name = "FILE.csv|FILE.pcapng")]
+    pub(crate) fit: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Way {
+    /// From the client to the server
+    Up,
+    /// From the server to the client
+    Down,
+}
+
 fn above_zero(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|e: skipbeat_core::TimeError| e.to_string())?;
     if span.is_zero() { Err("expected a span above zero".to_owned()) } else { Ok(span) }
@@ -164,6 +265,11 @@ pub(crate) struct RunOptions {
     /// The folder of the result files [default: results/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+
+    /// Write what enters and leaves the links to a file that Wireshark reads; addresses are those
+    /// of virtual time
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
 
     /// No progress on standard error
     #[arg(long)]

@@ -59,3 +59,46 @@ impl Progress {
         }
     }
 }
+
+/// A line that is renewed, for what has no end.
+pub(crate) enum Status {
+    Quiet,
+    Line(ProgressBar),
+    Lines { next: Time },
+}
+
+impl Status {
+    pub(crate) fn new(quiet: bool) -> Self {
+        if quiet {
+            Status::Quiet
+        } else if stderr().is_terminal() {
+            let bar = ProgressBar::no_length();
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            Status::Line(bar)
+        } else {
+            Status::Lines { next: Time::ZERO + LINES_EVERY }
+        }
+    }
+
+    /// Shows how it is at `now`.
+    pub(crate) fn show(&mut self, now: Time, text: impl FnOnce() -> String) {
+        match self {
+            Status::Quiet => {}
+            Status::Line(bar) => bar.set_message(text()),
+            Status::Lines { next } if now >= *next => {
+                *next = now + LINES_EVERY;
+                let _ = writeln!(stderr(), "{:>10.3} {}", now.seconds(), text());
+            }
+            Status::Lines { .. } => {}
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn finish(&self) {
+        if let Status::Line(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}

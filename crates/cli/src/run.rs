@@ -9,8 +9,10 @@ use skipbeat_measure::Results;
 use skipbeat_net::{Clock, HostReport};
 use skipbeat_report::{Build, ResultFolder, json_summary, text_summary};
 use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
+use skipbeat_tunnel::Tap;
 
-use crate::exit::{Exit, complain};
+use crate::capture::SharedCapture;
+use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
 use crate::options::{Format, RunOptions, World};
 use crate::progress::Progress;
@@ -31,6 +33,9 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     };
     let study = Study::load(&options.scenario, &changes)?;
     let name = &study.base.name;
+    if options.pcap.is_some() && study.is_sweep {
+        return Err(UsageError("--pcap is for a single run, not for a sweep".to_owned()).into());
+    }
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(name));
     let folder = ResultFolder::create(&folder, study.is_sweep)?;
     let interrupt = Interrupt::listen()?;
@@ -45,17 +50,26 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
         interrupted |= interrupt.came();
         !interrupted
     };
-    let done = play(&run.plan, &mut go_on)?;
+    let capture = options.pcap.as_deref().map(SharedCapture::create).transpose()?;
+    let mut done = play(&run.plan, capture.clone(), &mut go_on)?;
     progress.finish();
+    if let Some(Err(failure)) = capture.map(|capture| capture.finish(done.results.end)) {
+        done.failure.get_or_insert(failure);
+    }
     finish(options, run, folder, &done, interrupted)
 }
 
 /// Runs a plan in its world.
-pub(crate) fn play(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> anyhow::Result<Done> {
+pub(crate) fn play(
+    plan: &Plan,
+    capture: Option<SharedCapture>,
+    go_on: &mut dyn FnMut(Time) -> bool,
+) -> anyhow::Result<Done> {
+    let tap = capture.map(|capture| Box::new(capture) as Box<dyn Tap>);
     Ok(match plan.mode {
-        Mode::Sim => simulate(plan, go_on),
+        Mode::Sim => simulate(plan, tap, go_on),
         Mode::Net => {
-            let outcome = skipbeat_net::run(plan, go_on)?;
+            let outcome = skipbeat_net::run(plan, tap, go_on)?;
             Done {
                 results: outcome.results,
                 host: outcome.host,
@@ -72,10 +86,10 @@ pub(crate) struct Done {
     pub(crate) failure: Option<anyhow::Error>,
 }
 
-fn simulate(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Done {
+fn simulate(plan: &Plan, tap: Option<Box<dyn Tap>>, go_on: &mut dyn FnMut(Time) -> bool) -> Done {
     let clock = Clock::start();
     let cpu_before = skipbeat_net::thread_cpu();
-    let results = skipbeat_sim::run(plan, go_on);
+    let results = skipbeat_sim::run_tapped(plan, tap, go_on);
     let cpu = skipbeat_net::thread_cpu().saturating_sub(cpu_before);
     let datagrams: u64 = results.links.iter().flatten().map(|links| links.offered).sum();
     let host = HostReport {

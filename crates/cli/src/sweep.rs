@@ -94,7 +94,7 @@ impl Work<'_> {
             if !go_on(Time::ZERO) {
                 return;
             }
-            let played = play(&run.plan, &mut go_on);
+            let played = play(&run.plan, None, &mut go_on);
             self.reached[number].store(run.plan.end().nanos(), Ordering::Relaxed);
             let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
             match played {

@@ -26,9 +26,9 @@ impl Course {
         later.fold(self.options.nearly_longest(), Span::max)
     }
 
-    /// Whether its links are the same all the time.
+    /// Whether its links are the same all the time, outages apart.
     pub fn is_steady(&self) -> bool {
-        self.changes.is_empty() && self.outages.is_empty()
+        self.changes.is_empty()
     }
 }
 
@@ -112,6 +112,11 @@ impl Links {
     /// The links of a group are others from now on.
     pub fn set(&mut self, group: usize, options: LinkOptions) {
         self.groups[group].options = options;
+        if self.groups.len() == 1 {
+            self.loss_states.clear();
+            self.delay_states.clear();
+            return;
+        }
         let clients = self.groups[group].clients.clone();
         for client in clients {
             // What has to do with the old model is forgotten; the queue goes on draining.

@@ -48,8 +48,9 @@ pub struct DatagramTally {
 }
 
 impl DatagramTally {
+    /// A datagram of `bytes` comes to a link at `now`, which gives this verdict.
     #[inline]
-    pub(crate) fn offer(&mut self, now: Time, within: bool, bytes: usize, verdict: &Verdict) {
+    pub fn offer(&mut self, now: Time, within: bool, bytes: usize, verdict: &Verdict) {
         self.offered += 1;
         self.bytes += bytes as u64;
         self.offered_in_window += u64::from(within);

@@ -22,6 +22,6 @@ pub use distribution::Distribution;
 pub use event::Event;
 pub use figures::{Figures, METRICS, Metric};
 pub use ledger::{Carriage, DatagramTally, LedgerRow, Level};
-pub use path::{PathTally, observers_every};
+pub use path::{Order, PathTally, observers_every};
 pub use recorder::{Doubt, Recorder, Results, Window, World};
 pub use timeline::Second;

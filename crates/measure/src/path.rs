@@ -46,9 +46,9 @@ impl PathTally {
 /// How many new maxima of a stream are remembered, to find the extent of a late one.
 const RECORDS: usize = 32;
 
-/// The order of one stream.
+/// The order of one stream, by RFC 4737.
 #[derive(Clone, Copy, Debug)]
-struct Order {
+pub struct Order {
     /// One above the highest index that arrived (RFC 4737 `NextExp`).
     next_expected: u32,
     arrivals: u32,
@@ -59,9 +59,12 @@ struct Order {
 }
 
 impl Order {
-    const NEW: Order = Order { next_expected: 0, arrivals: 0, records: [(0, 0); RECORDS], kept: 0 };
+    /// A stream of which nothing has arrived.
+    pub const NEW: Order =
+        Order { next_expected: 0, arrivals: 0, records: [(0, 0); RECORDS], kept: 0 };
 
-    fn arrive(&mut self, index: u32, tally: &mut PathTally) {
+    /// The datagram of this number arrives.
+    pub fn arrive(&mut self, index: u32, tally: &mut PathTally) {
         tally.received += 1;
         let place = self.arrivals;
         self.arrivals += 1;

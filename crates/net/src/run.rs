@@ -7,6 +7,7 @@ use skipbeat_core::{Span, Time};
 use skipbeat_measure::{Carriage, Doubt, Results, World};
 use skipbeat_scenario::{Plan, Target};
 use skipbeat_swarm::Swarm;
+use skipbeat_tunnel::Tap;
 
 use crate::clock::Clock;
 use crate::host::{self, HostReport};
@@ -39,25 +40,34 @@ enum Tested {
     Command { command: RunningCommand, drops_before: Option<u64> },
 }
 
-/// Runs a plan. `go_on` is told the time now and then and ends the run by saying no.
+/// Runs a plan. The tap, where there is one, hears of every datagram; `go_on` is told the time now and then and ends the run by saying no.
 ///
 /// # Errors
 /// Where the run can't begin: ports, targets, commands, limits. What fails later is in the
 /// outcome, beside what was measured until then.
-pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, NetError> {
+pub fn run(
+    plan: &Plan,
+    tap: Option<Box<dyn Tap>>,
+    go_on: &mut dyn FnMut(Time) -> bool,
+) -> Result<Outcome, NetError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(NetError::Socket)?;
-    runtime.block_on(run_here(plan, go_on))
+    runtime.block_on(run_here(plan, tap, go_on))
 }
 
-async fn run_here(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Result<Outcome, NetError> {
+async fn run_here(
+    plan: &Plan,
+    tap: Option<Box<dyn Tap>>,
+    go_on: &mut dyn FnMut(Time) -> bool,
+) -> Result<Outcome, NetError> {
     let udp_before = udp_counters();
     let (mut tested, mut transport, clock) = begin(plan, go_on).await?;
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
     let mut carrier = Carrier::new(plan, foreign);
+    carrier.tunnel.tap = tap;
     let cpu_before = thread_cpu();
 
     let server = tested.built_in();

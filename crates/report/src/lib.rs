@@ -2,12 +2,20 @@
 //! the plan and the results alone.
 #![forbid(unsafe_code)]
 
+mod describe;
 mod files;
+mod fit;
 mod links;
+mod proxy;
 mod summary;
 mod sweep;
 mod tables;
+mod trace;
 
+pub use describe::describe;
 pub use files::{Build, Cell, FileError, ResultFolder};
+pub use fit::{Fit, fit};
+pub use proxy::proxy_summary;
 pub use summary::{json_summary, text_summary};
 pub use sweep::{json_sweep, sweep_summary};
+pub use trace::{Crossing, crossings, draw, read_trace, write_trace};

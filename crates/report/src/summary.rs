@@ -279,7 +279,7 @@ fn count(value: Option<f64>) -> String {
 }
 
 /// A whole number with commas.
-fn thousands(value: f64) -> String {
+pub(crate) fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::from(if value < 0.0 { "-" } else { "" });
     for (i, digit) in digits.chars().enumerate() {

@@ -29,7 +29,7 @@ fn an_unknown_key_is_shown_with_line_and_caret() {
     assert_eq!(
         shown,
         "t.toml:8:1: unknown field `chatt`, expected one of `name`, `clients`, `heartbeat`, \
-         `chat`, `churn`, `acks`, `session`, `hostile`, `up`, `down`\n  |\n8 | chatt = { rate = 1 }\n  | ^^^^^"
+         `chat`, `churn`, `acks`, `session`, `hostile`, `link`, `up`, `down`\n  |\n8 | chatt = { rate = 1 }\n  | ^^^^^"
     );
 }
 

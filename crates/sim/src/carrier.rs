@@ -1,6 +1,7 @@
 //! What carries datagrams in virtual time: the tunnel and the calendar of arrivals.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use skipbeat_core::{AddressPlan, Calendar, ClientId, ClientSet, Direction, Place, Span, Time};
 use skipbeat_link::{Change, Class, Verdict};
@@ -9,7 +10,12 @@ use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
 use skipbeat_swarm::{Act, Datagram, Heard, Swarm};
-use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
+use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of};
+
+/// Where the clients are in virtual time.
+pub const CLIENTS: AddressPlan = AddressPlan { port: DEFAULT_PORT + 1 };
+/// Where the server is in virtual time.
+pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
 
 /// A datagram that leaves a link. The order of the fields is the order of simultaneous arrivals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -97,7 +103,6 @@ impl Seats {
 
 pub(crate) struct Carrier {
     tunnel: Tunnel,
-    addresses: AddressPlan,
     seats: Seats,
     arrivals: Calendar<Arrival>,
     loads: Loads,
@@ -106,10 +111,11 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, tap: Option<Box<dyn Tap>>) -> Self {
+        let mut tunnel = Tunnel::new(plan);
+        tunnel.tap = tap;
         Carrier {
-            tunnel: Tunnel::new(plan),
-            addresses: AddressPlan { port: DEFAULT_PORT + 1 },
+            tunnel,
             seats: Seats::default(),
             arrivals: Calendar::new(),
             loads: Loads::default(),
@@ -156,7 +162,7 @@ impl Carrier {
             Says::Up(datagram, place, change) => {
                 let mut text = std::mem::take(&mut self.text);
                 let mut out = FromServer { message, ..FromServer::new(self, now) };
-                let from = out.carrier.addresses.address(place);
+                let from = CLIENTS.address(place);
                 let peer = out.carrier.seats.peer(place);
                 let short = match datagram {
                     _ if change.is_some() => None,

@@ -12,8 +12,9 @@ use skipbeat_measure::{Results, World};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
 use skipbeat_swarm::Swarm;
-use skipbeat_tunnel::FromSwarm;
+use skipbeat_tunnel::{FromSwarm, Tap};
 
+pub use carrier::{CLIENTS, SERVER};
 use carrier::{Carrier, FromServer};
 
 /// How often the caller is asked whether to go on, in steps of the main loop.
@@ -21,10 +22,19 @@ const STEPS_BETWEEN_LOOKS: u32 = 1 << 12;
 
 /// Runs a plan. `go_on` is told the virtual time now and then and ends the run by saying no.
 pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
+    run_tapped(plan, None, go_on)
+}
+
+/// The same, with a tap that hears of every datagram.
+pub fn run_tapped(
+    plan: &Plan,
+    tap: Option<Box<dyn Tap>>,
+    go_on: &mut dyn FnMut(Time) -> bool,
+) -> Results {
     let seed: Seed = plan.seed();
     let mut server = Server::new(plan.server.options, seed);
     let mut swarm = Swarm::new(plan.swarm_options(), seed);
-    let mut carrier = Carrier::new(plan);
+    let mut carrier = Carrier::new(plan, tap);
     swarm.start(&mut FromSwarm(&mut carrier));
 
     let end = plan.end();

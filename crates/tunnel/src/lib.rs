@@ -9,4 +9,4 @@ mod tunnel;
 
 pub use places::Places;
 pub use swarm_side::{Carry, FromSwarm, Sent};
-pub use tunnel::{Fallen, Tunnel, class_of};
+pub use tunnel::{Fallen, Tap, Tunnel, class_of};

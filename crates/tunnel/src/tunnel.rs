@@ -11,6 +11,20 @@ use skipbeat_swarm::{Act, Datagram, Heard};
 
 use crate::{Places, Sent};
 
+/// Hears of every datagram that enters a link, beside the books.
+pub trait Tap {
+    /// A datagram enters a link at `at`, from a place or to it, and the link gives a verdict. Calls
+    /// of one direction come in order of time.
+    fn passage(
+        &mut self,
+        at: Time,
+        direction: Direction,
+        place: Place,
+        payload: &[u8],
+        verdict: &Verdict,
+    );
+}
+
 /// Links, addresses and books of a run.
 pub struct Tunnel {
     /// Hears of everything.
@@ -21,6 +35,8 @@ pub struct Tunnel {
     pub roster: Roster,
     /// What is later than this is heard as if it came at the end.
     pub end: Time,
+    /// Hears of every datagram, where somebody wants to.
+    pub tap: Option<Box<dyn Tap>>,
     run: u16,
     up: Links,
     down: Links,
@@ -50,6 +66,7 @@ impl Tunnel {
             recorder: Recorder::new(roster.clone(), window, hostile),
             places: Places::new(&plan.groups, &roster),
             end: plan.end(),
+            tap: None,
             run: plan.run_id(),
             scratch: Vec::new(),
             roster,
@@ -114,6 +131,10 @@ impl Tunnel {
             Event::Offered { direction, client, bytes, verdict, mangled, message },
         );
         let from = self.places.of(client, datagram.source, &self.roster);
+        if let Some(tap) = &mut self.tap {
+            datagram.write(&mut self.scratch);
+            tap.passage(planned, direction, from, &self.scratch, &verdict);
+        }
         Sent { client, datagram, messages, from, verdict }
     }
 
@@ -161,6 +182,9 @@ impl Tunnel {
         }
         let direction = Direction::Down;
         self.record(now, Event::Offered { direction, client, bytes, verdict, mangled, message });
+        if let Some(tap) = &mut self.tap {
+            tap.passage(now, direction, place, payload, &verdict);
+        }
         Some(Fallen { client, verdict, messages })
     }
 

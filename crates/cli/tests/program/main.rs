@@ -5,6 +5,7 @@ mod chat;
 mod foreign;
 mod interop;
 mod interrupt;
+mod links;
 mod repeatable;
 mod running;
 mod sockets;

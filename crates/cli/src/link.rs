@@ -1,0 +1,106 @@
+//! `skipbeat link`: what a link does to many datagrams, or which link a trace shows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use skipbeat_capture::{Frame, read_frames};
+use skipbeat_core::Direction;
+use skipbeat_link::read_compact;
+use skipbeat_report::{Crossing, crossings, describe, draw, fit, read_trace, write_trace};
+
+use crate::exit::{Exit, UsageError};
+use crate::options::{LinkOptions, Way};
+use crate::proxy::read_files;
+
+pub(crate) fn link(options: &LinkOptions) -> anyhow::Result<Exit> {
+    let direction = match options.direction {
+        Way::Up => Direction::Up,
+        Way::Down => Direction::Down,
+    };
+    let text = match (&options.link, &options.fit) {
+        (_, Some(path)) => {
+            let fit =
+                fit(&trace(path, direction)?).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+            format!("{}\nlink: {}\n", fit.text, fit.link)
+        }
+        (Some(link), None) => {
+            let model = read_compact(link, direction, Default::default()).and_then(read_files);
+            let model = model.map_err(|e| UsageError(format!("{link:?}: {e}")))?;
+            let LinkOptions { number, every, size, seed, .. } = *options;
+            let verdicts = draw(&model, direction, seed, number, every, size.into());
+            if let Some(path) = &options.csv {
+                let file = File::create(path)
+                    .with_context(|| format!("can't write {}", path.display()))?;
+                write_trace(&crossings(&verdicts), file)?;
+            }
+            format!(
+                "{number} datagrams of {size} bytes, one every {every}, seed {seed}\n\n{}",
+                describe(&model, &verdicts, every)
+            )
+        }
+        (None, None) => bail!("expected a link, or --fit"),
+    };
+    // Whoever closed our output has seen enough.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    Ok(Exit::Pass)
+}
+
+fn trace(path: &Path, direction: Direction) -> anyhow::Result<Vec<Crossing>> {
+    let mut head = [0; 4];
+    let mut file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
+    let read = std::io::Read::read(&mut file, &mut head)?;
+    // The block type of a pcapng section.
+    if read == 4 && head == [0x0a, 0x0d, 0x0d, 0x0a] {
+        return both_ends(&read_frames(path)?, direction)
+            .map_err(|e| anyhow!("{}: {e}", path.display()));
+    }
+    let file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
+    read_trace(file).map_err(|e| anyhow!("{}: {e}", path.display()))
+}
+
+/// A capture of both ends of a link as a trace: the interfaces `up in` and `up out` (or `down …`)
+/// where it has them, as ours do, else its first two. The link is that of the two addresses with the
+/// most datagrams. Only datagrams count that have their bytes to themselves, since others can't be
+/// told apart; one that was changed on the way counts as lost.
+fn both_ends(frames: &[Frame], direction: Direction) -> Result<Vec<Crossing>, String> {
+    let name = direction.name();
+    let named = |end: &str| {
+        let name = format!("{name} {end}");
+        frames.iter().find(|f| f.name.as_ref() == Some(&name)).map(|f| f.interface)
+    };
+    let mut numbers: Vec<u32> = frames.iter().map(|f| f.interface).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let (entrance, exit) = match (named("in"), named("out"), &numbers[..]) {
+        (Some(entrance), Some(exit), _) => (entrance, exit),
+        (_, _, [entrance, exit, ..]) => (*entrance, *exit),
+        _ => return Err("expected a capture of two interfaces, one at each end".to_owned()),
+    };
+    let ends = |frame: &Frame| (frame.from, frame.to);
+    let mut flows: BTreeMap<_, u64> = BTreeMap::new();
+    for frame in frames.iter().filter(|frame| frame.interface == entrance) {
+        *flows.entry(ends(frame)).or_default() += 1;
+    }
+    let busiest = flows.into_iter().max_by_key(|(_, count)| *count).map(|(flow, _)| flow);
+    let of_flow = |interface: u32| {
+        frames.iter().filter(move |f| f.interface == interface && Some(ends(f)) == busiest)
+    };
+    let mut times: HashMap<&[u8], u32> = HashMap::new();
+    for frame in of_flow(entrance) {
+        *times.entry(&frame.payload).or_default() += 1;
+    }
+    let mut leaves: HashMap<&[u8], f64> = HashMap::new();
+    for frame in of_flow(exit) {
+        leaves.entry(&frame.payload).or_insert(frame.at_s);
+    }
+    let alone = of_flow(entrance).filter(|frame| times[&frame.payload[..]] == 1);
+    let crossing = |(seq, frame): (u64, &Frame)| Crossing {
+        seq,
+        sent_s: frame.at_s,
+        received_s: leaves.get(&frame.payload[..]).copied(),
+    };
+    Ok((0..).zip(alone).map(crossing).collect())
+}

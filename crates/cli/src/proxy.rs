@@ -1,0 +1,285 @@
+//! `skipbeat proxy`: impairs any UDP application. Standard input changes the links while it runs.
+
+use std::fs::File;
+use std::io::{BufWriter, Write, stderr};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use anyhow::Context;
+use skipbeat_core::{Direction, Seed, Span, Time};
+use skipbeat_link::{LinkOptions, OutageKind, read_compact};
+use skipbeat_net::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyTotals};
+use skipbeat_report::proxy_summary;
+use skipbeat_scenario::{Changes, Study};
+
+use crate::capture::SharedCapture;
+use crate::exit::{Exit, UsageError, complain};
+use crate::interrupt::Interrupt;
+use crate::options::ProxyOptions;
+use crate::progress::Status;
+use crate::serve::lines_of_input;
+
+/// What the console understands.
+const COMMANDS: &str = "up LINK, down LINK, both LINK, partition [up|down] SPAN, \
+                        clog [up|down] SPAN, heal, stats, quit";
+
+pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
+    let (base, seed) = links_of_scenario(options)?;
+    let [up, down] = base;
+    let read = |text: &Option<String>, direction, base: LinkOptions| match text {
+        None => Ok(base),
+        Some(text) => read_compact(text, direction, base)
+            .and_then(read_files)
+            .map_err(|e| UsageError(format!("--{}: {e}", direction.name()))),
+    };
+    let net = skipbeat_net::ProxyOptions {
+        listen: options.listen,
+        target: options.target,
+        up: read(&options.up, Direction::Up, up)?,
+        down: read(&options.down, Direction::Down, down)?,
+        seed: Seed(seed),
+        idle: options.idle,
+        most_sessions: options.max_sessions,
+    };
+    let mut observer = Observer {
+        log: options.log.as_deref().map(Log::create).transpose()?,
+        capture: options.pcap.as_deref().map(SharedCapture::create).transpose()?,
+        target: options.target,
+        now: Time::ZERO,
+        lines: lines_of_input(),
+        interrupt: Interrupt::listen()?,
+        quiet: options.quiet,
+        status: Status::new(options.quiet),
+        failure: None,
+    };
+    let bound = BoundProxy::bind(options.listen)?;
+    observer.say(&format!(
+        "proxy at {} towards {}, seed {seed}; {COMMANDS}",
+        bound.address(),
+        options.target
+    ));
+    let totals = bound.run(&net, &mut observer)?;
+    observer.status.finish();
+    // Whoever closed our output has seen enough.
+    let _ = anstream::stdout().write_all(summary(&totals).as_bytes());
+    if let Some(log) = observer.log {
+        log.finish()?;
+    }
+    if let Some(capture) = observer.capture {
+        capture.finish(observer.now)?;
+    }
+    match observer.failure {
+        Some(failure) => {
+            complain(&failure);
+            Ok(Exit::Failed)
+        }
+        None => Ok(Exit::Pass),
+    }
+}
+
+fn summary(totals: &ProxyTotals) -> String {
+    proxy_summary(&totals.links, totals.not_sent, totals.sessions, totals.refused)
+}
+
+/// The links of a group of the scenario, up and down, and the seed.
+fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([LinkOptions; 2], u64)> {
+    let Some(path) = &options.scenario else {
+        return Ok(([LinkOptions::default(), LinkOptions::default()], options.seed.unwrap_or(1)));
+    };
+    let plan = Study::load(path, &Changes::default())?.base;
+    let group = match &options.group {
+        None => plan.groups.first(),
+        Some(name) => plan.groups.iter().find(|group| group.name == *name),
+    };
+    let group = group.with_context(|| {
+        let known: Vec<_> = plan.groups.iter().map(|group| &*group.name).collect();
+        format!("no such group in {}, expected {}", path.display(), known.join(" or "))
+    })?;
+    let links = [&group.up, &group.down].map(|course| course.options.clone());
+    Ok((links, options.seed.unwrap_or(plan.seed)))
+}
+
+/// Reads the files that a link names, from here.
+pub(crate) fn read_files(mut options: LinkOptions) -> Result<LinkOptions, String> {
+    for (file, model) in options.files() {
+        let text = std::fs::read_to_string(&file).map_err(|e| format!("can't read {file}: {e}"))?;
+        model.take(&text).map_err(|e| format!("{file}: {e}"))?;
+    }
+    Ok(options)
+}
+
+struct Observer {
+    log: Option<Log>,
+    capture: Option<SharedCapture>,
+    target: SocketAddr,
+    now: Time,
+    lines: Receiver<String>,
+    interrupt: Interrupt,
+    quiet: bool,
+    status: Status,
+    /// The log could not be written; the proxy went on.
+    failure: Option<anyhow::Error>,
+}
+
+impl Observer {
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            // Nobody may be listening; the proxy goes on.
+            let _ = writeln!(stderr(), "{line}");
+        }
+    }
+
+    /// A line of the console: what is to be done.
+    fn read(
+        &self,
+        line: &str,
+        totals: &ProxyTotals,
+        links: [&LinkOptions; 2],
+    ) -> Result<Vec<ProxyCommand>, String> {
+        let (command, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let both = Direction::BOTH;
+        let set = |directions: &[Direction]| {
+            let set = |direction: &Direction| {
+                let base = links[*direction as usize].clone();
+                let options = read_compact(rest, *direction, base).and_then(read_files)?;
+                Ok(ProxyCommand::Set(*direction, Box::new(options)))
+            };
+            directions.iter().map(set).collect::<Result<Vec<_>, String>>()
+        };
+        let outage = |kind| {
+            let (way, span) = rest.trim().split_once(' ').unwrap_or(("both", rest.trim()));
+            let span: Span = span.trim().parse().map_err(|e| format!("{e}"))?;
+            let directions = match way {
+                "both" => both.to_vec(),
+                "up" => vec![Direction::Up],
+                "down" => vec![Direction::Down],
+                way => return Err(format!("expected up, down or both, got {way:?}")),
+            };
+            let interrupt = |direction| ProxyCommand::Interrupt(direction, kind, span);
+            Ok(directions.into_iter().map(interrupt).collect())
+        };
+        match command {
+            "" => Ok(Vec::new()),
+            "up" => set(&[Direction::Up]),
+            "down" => set(&[Direction::Down]),
+            "both" => set(&both),
+            "partition" => outage(OutageKind::Partition),
+            "clog" => outage(OutageKind::Clog),
+            "heal" => Ok(vec![ProxyCommand::Heal]),
+            "stats" => {
+                let _ = anstream::stdout().write_all(summary(totals).as_bytes());
+                Ok(Vec::new())
+            }
+            "quit" => Ok(vec![ProxyCommand::Stop]),
+            command => Err(format!("unknown command {command:?}: {COMMANDS}")),
+        }
+    }
+}
+
+impl ProxyObserver for Observer {
+    fn passage(&mut self, passage: &Passage<'_>) {
+        let written = self.log.as_mut().map_or(Ok(()), |log| log.write(passage));
+        if let Err(failure) = written {
+            self.failure = Some(failure);
+            self.log = None;
+        }
+        if let Some(capture) = &self.capture {
+            let Passage { at, direction, client, payload, verdict, .. } = passage;
+            capture.write(*at, *direction, [*client, self.target], payload, verdict);
+        }
+    }
+
+    fn session(&mut self, at: Time, client: SocketAddr, begins: bool) {
+        let what = if begins { "begins" } else { "was idle and ends" };
+        self.say(&format!("{:>10.3} {client} {what}", at.seconds()));
+    }
+
+    fn look(
+        &mut self,
+        at: Time,
+        totals: &ProxyTotals,
+        links: [&LinkOptions; 2],
+    ) -> Vec<ProxyCommand> {
+        self.now = at;
+        let [up, down] = &totals.links;
+        self.status.show(at, || {
+            format!(
+                "{} sessions; up {} in, {} out, {} lost; down {} in, {} out, {} lost",
+                totals.open,
+                up.offered,
+                up.arrived,
+                up.all_lost(),
+                down.offered,
+                down.arrived,
+                down.all_lost()
+            )
+        });
+        let mut commands = Vec::new();
+        if self.interrupt.came() || self.failure.is_some() {
+            commands.push(ProxyCommand::Stop);
+        }
+        loop {
+            match self.lines.try_recv() {
+                Ok(line) => match self.read(&line, totals, links) {
+                    Ok(more) => commands.extend(more),
+                    Err(mistake) => self.say(&format!("error: {mistake}")),
+                },
+                // The end of input ends the console, not the proxy.
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return commands,
+            }
+        }
+    }
+}
+
+/// The verdicts as CSV.
+struct Log(csv::Writer<BufWriter<File>>);
+
+impl Log {
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("can't write {}", path.display()))?;
+        let mut csv = csv::Writer::from_writer(BufWriter::new(file));
+        csv.write_record([
+            "time_s",
+            "session",
+            "client",
+            "direction",
+            "index",
+            "bytes",
+            "verdict",
+            "arrives_s",
+            "waited_s",
+            "reordered",
+            "changed",
+            "copy_arrives_s",
+            "copy_changed",
+        ])?;
+        Ok(Log(csv))
+    }
+
+    fn write(&mut self, passage: &Passage<'_>) -> anyhow::Result<()> {
+        let Passage { at, direction, session, client, payload, verdict } = passage;
+        let time = |at: Option<Time>| at.map_or(String::new(), |at| at.seconds().to_string());
+        let flag = |set: bool| if set { "1" } else { "0" }.to_owned();
+        self.0.write_record([
+            at.seconds().to_string(),
+            session.to_string(),
+            client.to_string(),
+            direction.name().to_owned(),
+            verdict.index.to_string(),
+            payload.len().to_string(),
+            verdict.arrival.err().map_or("arrives", |cause| cause.name()).to_owned(),
+            time(verdict.arrival.ok()),
+            verdict.waited.seconds().to_string(),
+            flag(verdict.held),
+            flag(verdict.change.is_some()),
+            time(verdict.copy),
+            flag(verdict.copy_change.is_some()),
+        ])?;
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.0.flush().context("can't write the log")
+    }
+}

@@ -1,0 +1,46 @@
+//! What a proxy has done: the ledger of both directions.
+
+use skipbeat_link::Cause;
+use skipbeat_measure::DatagramTally;
+
+use crate::summary::{seconds, table, thousands};
+
+/// The totals as text with terminal colours: the links of both directions, what left them and did
+/// not go on, sessions so far, and datagrams beyond the most sessions.
+pub fn proxy_summary(
+    links: &[DatagramTally; 2],
+    not_sent: [u64; 2],
+    sessions: u32,
+    refused: u64,
+) -> String {
+    let both: Vec<_> = links.iter().zip(not_sent).collect();
+    let mut rows = vec![vec![String::new(), "up".to_owned(), "down".to_owned()]];
+    let mut row = |name: &str, cell: &dyn Fn(&DatagramTally, u64) -> String| {
+        let cells = both.iter().map(|(links, not_sent)| cell(links, *not_sent));
+        rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
+    };
+    let number = |count: u64| thousands(count as f64);
+    row("came", &|links, _| number(links.offered));
+    row("+ duplicated", &|links, _| number(links.duplicated));
+    for cause in Cause::ALL {
+        if both.iter().any(|(links, _)| links.lost[cause as usize] > 0) {
+            let name = format!("- {}", cause.name());
+            row(&name, &|links, _| number(links.lost[cause as usize]));
+        }
+    }
+    row("- in flight", &|links, _| number(links.in_flight));
+    row("- not sent", &|_, not_sent| number(not_sent));
+    row("= went on", &|links, not_sent| number(links.arrived.saturating_sub(not_sent)));
+    row("changed", &|links, _| number(links.changed));
+    row("held back or early", &|links, _| number(links.held));
+    let arrived = |links: &DatagramTally| links.offered - links.all_lost();
+    let mean = |sum: u128, n: u64| seconds((n > 0).then(|| sum as f64 / n as f64 / 1e9));
+    row("travelled, mean", &|links, _| mean(links.delay_ns, arrived(links)));
+    row("waited, mean", &|links, _| mean(links.waited_ns, arrived(links)));
+    let more = if refused > 0 {
+        format!("; {} datagrams beyond the most sessions", number(refused))
+    } else {
+        String::new()
+    };
+    format!("{}{sessions} sessions{more}\n", table("datagrams", &rows))
+}

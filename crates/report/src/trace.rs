@@ -1,0 +1,98 @@
+//! What went over one link: numbers, times of sending and of arrival. Drawn from a model, or read
+//! from a file of measurements.
+
+use std::io::{Read, Write};
+
+use skipbeat_core::{Direction, Roster, Seed, Span, Time};
+use skipbeat_link::{Class, Freight, LinkOptions, Links, Verdict};
+
+/// One datagram of a trace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crossing {
+    /// Its place in the sequence.
+    pub seq: u64,
+    /// When it was sent, in seconds.
+    pub sent_s: f64,
+    /// When it arrived, in seconds, if it did.
+    pub received_s: Option<f64>,
+}
+
+/// Draws `n` verdicts of one link: datagrams of `bytes`, one every `spacing`.
+pub fn draw(
+    options: &LinkOptions,
+    direction: Direction,
+    seed: u64,
+    n: u32,
+    spacing: Span,
+    bytes: usize,
+) -> Vec<(Time, Verdict)> {
+    let roster = Roster::new([1]);
+    let mut links = Links::new(Seed(seed), direction, [options.clone().into()], &roster);
+    let freight = Freight { bytes, class: Class::Chat };
+    let times = (0..u64::from(n)).map(|i| Time::ZERO + spacing * i);
+    times.map(|now| (now, links.judge(now, 0, 0, freight))).collect()
+}
+
+/// The verdicts as a trace, copies apart.
+pub fn crossings(verdicts: &[(Time, Verdict)]) -> Vec<Crossing> {
+    let crossing = |(sent, verdict): &(Time, Verdict)| Crossing {
+        seq: verdict.index.into(),
+        sent_s: sent.seconds(),
+        received_s: verdict.arrival.ok().map(Time::seconds),
+    };
+    verdicts.iter().map(crossing).collect()
+}
+
+/// Writes a trace as CSV.
+///
+/// # Errors
+/// Where it can't be written.
+pub fn write_trace(trace: &[Crossing], out: impl Write) -> Result<(), csv::Error> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(["seq", "sent_s", "received_s"])?;
+    for Crossing { seq, sent_s, received_s } in trace {
+        let received = received_s.map_or(String::new(), |at| at.to_string());
+        csv.write_record([seq.to_string(), sent_s.to_string(), received])?;
+    }
+    csv.flush()?;
+    Ok(())
+}
+
+/// Reads a trace: a CSV file with the columns `seq`, `sent_s` and `received_s`, which is empty for
+/// what was lost. Numbers that are missing were lost too. Comes back in order of `seq`.
+///
+/// # Errors
+/// What is wrong with it, and in which row.
+pub fn read_trace(input: impl Read) -> Result<Vec<Crossing>, String> {
+    let mut csv = csv::Reader::from_reader(input);
+    let head = csv.headers().map_err(|e| e.to_string())?.clone();
+    let column = |name: &str| {
+        let place = head.iter().position(|column| column.trim() == name);
+        place.ok_or_else(|| {
+            format!(
+                "expected a column {name:?}, got {}",
+                head.iter().collect::<Vec<_>>().join(", ")
+            )
+        })
+    };
+    let (seq, sent, received) = (column("seq")?, column("sent_s")?, column("received_s")?);
+    let mut trace = Vec::new();
+    for (number, row) in (2..).zip(csv.records()) {
+        let row = row.map_err(|e| e.to_string())?;
+        let cell = |column: usize| row.get(column).unwrap_or("").trim();
+        let time = |column: usize| {
+            let time = cell(column).parse().ok().filter(|t: &f64| t.is_finite());
+            time.ok_or_else(|| format!("row {number}: expected seconds, got {:?}", cell(column)))
+        };
+        let seq = cell(seq)
+            .parse()
+            .map_err(|_| format!("row {number}: expected a number, got {:?}", cell(seq)))?;
+        let received_s = if cell(received).is_empty() { None } else { Some(time(received)?) };
+        trace.push(Crossing { seq, sent_s: time(sent)?, received_s });
+    }
+    trace.sort_by_key(|crossing| crossing.seq);
+    if trace.windows(2).any(|pair| pair[0].seq == pair[1].seq) {
+        return Err("a number stands there twice: leave out the copies".to_owned());
+    }
+    Ok(trace)
+}
