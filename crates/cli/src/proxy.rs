@@ -79,7 +79,8 @@ pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
 }
 
 fn summary(totals: &ProxyTotals) -> String {
-    proxy_summary(&totals.links, totals.not_sent, totals.sessions, totals.refused)
+    let ProxyTotals { links, not_sent, added, sessions, refused, .. } = totals;
+    proxy_summary(links, *not_sent, added, *sessions, *refused)
 }
 
 /// The links of a group of the scenario, up and down, and the seed.

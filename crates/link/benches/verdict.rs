@@ -1,4 +1,5 @@
-//! What one verdict costs: on a link that does nothing, with loss and delay, and with all stages.
+//! What one verdict costs: on a link that does nothing, with loss and delay, with all stages, and with
+//! each stage by itself.
 
 use std::hint::black_box;
 
@@ -21,7 +22,25 @@ fn verdict(c: &mut Criterion) {
     let mut group = c.benchmark_group("link verdict");
     group.throughput(Throughput::Elements(LINKS.into()));
     let freight = Freight { bytes: 64, class: Class::Chat };
-    for (name, options) in [("plain", plain), ("loss and delay", lossy), ("all stages", all)] {
+    let stages = [
+        "loss=5%",
+        "loss=ge(loss=5%,burst=3)",
+        "loss=get(mean_good=19s,mean_bad=1s)",
+        "mtu=1400",
+        "rate=(bandwidth=10Mbit,packets=1000)",
+        "rate=(bandwidth=10Mbit,police=15000)",
+        "delay=uniform(min=10ms,max=30ms)",
+        "delay=exp(min=10ms,mean=30ms)",
+        "delay=lognormal(median=30ms,sigma=.5)",
+        "delay=exp(mean=30ms,correlation=.5)",
+        "delay=exp(mean=30ms,order=preserve)",
+        "reorder=hold(probability=2%,extra=20ms)",
+        "duplicate=1%",
+        "corrupt=(probability=1%)",
+    ];
+    let stages = stages.map(|text| (text, link(text)));
+    let others = [("plain", plain), ("loss and delay", lossy), ("all stages", all)];
+    for (name, options) in others.into_iter().chain(stages) {
         let roster = Roster::new([LINKS]);
         let mut links = Links::new(Seed(1), Direction::Down, [options.into()], &roster);
         let mut now = Time::ZERO;

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use skipbeat_core::{Calendar, Direction, Roster, Seed, Span, Time};
 use skipbeat_link::{Class, Freight, LinkOptions, Links, Outage, Verdict};
-use skipbeat_measure::DatagramTally;
+use skipbeat_measure::{DatagramTally, Distribution};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -98,6 +98,9 @@ pub struct ProxyTotals {
     pub links: [DatagramTally; 2],
     /// What left a link and no socket took, or whose session was closed.
     pub not_sent: [u64; 2],
+    /// How much later than its link lets it go each datagram was handed on: what the proxy itself
+    /// adds, beside what the kernel takes before it is read.
+    pub added: [Distribution; 2],
     /// Datagrams of clients beyond the most sessions.
     pub refused: u64,
     /// Sessions so far.
@@ -376,8 +379,9 @@ impl<'a> Proxy<'a> {
 
     /// Hands on what leaves its link.
     fn land(&mut self) {
-        while let Some((_, flying)) = self.flying.pop_until(self.now) {
+        while let Some((at, flying)) = self.flying.pop_until(self.now) {
             let Flying { direction, session, bytes, .. } = flying;
+            self.totals.added[direction as usize].record(self.clock.now().since(at));
             self.totals.links[direction as usize].arrived += 1;
             self.free.push(bytes);
             let payload = &self.bytes[bytes];

@@ -1,15 +1,17 @@
 //! What a proxy has done: the ledger of both directions.
 
 use skipbeat_link::Cause;
-use skipbeat_measure::DatagramTally;
+use skipbeat_measure::{DatagramTally, Distribution};
 
-use crate::summary::{seconds, table, thousands};
+use crate::summary::{UNKNOWN, seconds, table, thousands};
 
 /// The totals as text with terminal colours: the links of both directions, what left them and did
-/// not go on, sessions so far, and datagrams beyond the most sessions.
+/// not go on, what the proxy itself added to their delays, sessions so far, and datagrams beyond the
+/// most sessions.
 pub fn proxy_summary(
     links: &[DatagramTally; 2],
     not_sent: [u64; 2],
+    added: &[Distribution; 2],
     sessions: u32,
     refused: u64,
 ) -> String {
@@ -37,10 +39,19 @@ pub fn proxy_summary(
     let mean = |sum: u128, n: u64| seconds((n > 0).then(|| sum as f64 / n as f64 / 1e9));
     row("travelled, mean", &|links, _| mean(links.delay_ns, arrived(links)));
     row("waited, mean", &|links, _| mean(links.waited_ns, arrived(links)));
+    for (name, q) in [("added here, median", 0.5), ("added here, p99", 0.99)] {
+        let cells = added.iter().map(|added| fine(added.quantile(q)));
+        rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
+    }
     let more = if refused > 0 {
         format!("; {} datagrams beyond the most sessions", number(refused))
     } else {
         String::new()
     };
     format!("{}{sessions} sessions{more}\n", table("datagrams", &rows))
+}
+
+/// Seconds to the microsecond.
+fn fine(value: Option<f64>) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |s| format!("{:.3} ms", s * 1e3))
 }

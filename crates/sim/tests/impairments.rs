@@ -1,19 +1,10 @@
 //! Links in whole runs: outages by timed events, damage, queues, presets; and the row of the theory
 //! that needs loss in bursts.
 
-use skipbeat_measure::{Figures, Results};
-use skipbeat_scenario::Plan;
+mod common;
 
-fn run(text: &str) -> Results {
-    let plan = Plan::parse("impairments.toml", text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    let results = skipbeat_sim::run(&plan, &mut |_| true);
-    assert_eq!(results.doubts, [], "{text}");
-    results
-}
-
-fn figure(figures: &Figures, name: &str) -> f64 {
-    figures.get(name).unwrap_or_else(|| panic!("{name} is undefined"))
-}
+use common::{close, figure, run};
+use skipbeat_measure::Results;
 
 fn ledger(results: &Results, term: &str) -> i64 {
     let rows = results.ledger.iter().filter(|row| row.group.is_none() && row.term == term);
@@ -139,7 +130,6 @@ fn mistakes_under_loss_in_bursts() {
     let expected = g / (g + r) * r * (1.0 - r) / h;
     let (n, time) =
         (figure(&results.figures, "false_evictions"), figure(&results.figures, "live_time_s"));
-    println!("expected {expected}, got {} ± {}", n / time, 4.0 * n.sqrt() / time);
     assert!((expected - 0.004_444_4f64).abs() < 1e-6);
-    assert!((n / time - expected).abs() <= 4.0 * n.sqrt() / time, "{} {expected}", n / time);
+    close("mistakes under Gilbert loss", n / time, expected, 4.0 * n.sqrt() / time);
 }

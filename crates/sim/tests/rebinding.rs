@@ -1,28 +1,14 @@
 //! Addresses that change in the middle, and addresses that are forged: closed forms, and what helps
 //! against whom.
 
-use skipbeat_measure::{EvictionCause, Figures, Results};
-use skipbeat_scenario::Plan;
+mod common;
+
+use common::{close, figure, run};
+use skipbeat_measure::{EvictionCause, Results};
 
 const H: f64 = 2.0;
 const T: f64 = 5.0;
 const D: f64 = 0.05;
-
-fn run(text: &str) -> Results {
-    let plan = Plan::parse("rebinding.toml", text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    let results = skipbeat_sim::run(&plan, &mut |_| true);
-    assert_eq!(results.doubts, [], "{text}");
-    results
-}
-
-fn figure(figures: &Figures, name: &str) -> f64 {
-    figures.get(name).unwrap_or_else(|| panic!("{name} is undefined"))
-}
-
-fn close(what: &str, got: f64, expected: f64, interval: f64) {
-    println!("{what:<44} expected {expected:<12.6} got {got:<12.6} ± {interval:.6}");
-    assert!((got - expected).abs() <= interval, "{what}: expected {expected}, got {got}");
-}
 
 /// 500 clients that change their address once in 200 s, half of them with a session.
 fn roaming(seconds: u32, more: &str) -> Results {

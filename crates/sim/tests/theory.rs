@@ -4,30 +4,17 @@
 //! Intervals follow from the counts: four standard errors. Seeds are fixed, so nothing flakes.
 //! Closed forms: Chen, Toueg, Aguilera 2002 for the terms; derivations in docs/theory.md.
 
+mod common;
+
+use common::{close, run};
 use skipbeat_measure::{EvictionCause, Results};
-use skipbeat_scenario::Plan;
 
 const H: f64 = 5.0;
 const T: f64 = 10.0;
 const D: f64 = 0.05;
 
-fn run(text: &str) -> Results {
-    let plan = Plan::parse("theory.toml", text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
-    let results = skipbeat_sim::run(&plan, &mut |_| true);
-    assert_eq!(results.doubts, [], "{text}");
-    results
-}
-
-fn close(what: &str, got: f64, expected: f64, interval: f64) {
-    println!("{what:<44} expected {expected:<12.6} got {got:<12.6} ± {interval:.6}");
-    assert!(
-        (got - expected).abs() <= interval,
-        "{what}: expected {expected}, got {got}, interval ± {interval}"
-    );
-}
-
 fn figure(results: &Results, name: &str) -> f64 {
-    results.figures.get(name).unwrap_or_else(|| panic!("{name} is undefined"))
+    common::figure(&results.figures, name)
 }
 
 // ------------------------------------------------------------------ detection time

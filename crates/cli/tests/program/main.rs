@@ -11,4 +11,5 @@ mod running;
 mod sockets;
 mod support;
 mod sweep;
+mod witnesses;
 mod worlds;

@@ -25,7 +25,7 @@ fn two_processes_write_the_same_bytes() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         runs.push(files(&bench.path().join(out)));
     }
-    assert_eq!(runs[0].len(), 7);
+    assert_eq!(runs[0].len(), 8);
     assert!(runs[0] == runs[1], "the same seed gives other bytes");
     for name in ["summary.csv", "timeline.csv", "evictions.csv", "run.json"] {
         assert_ne!(runs[0][name], runs[2][name], "{name} does not depend on the seed");

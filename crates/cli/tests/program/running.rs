@@ -93,3 +93,14 @@ pub(crate) fn hears(socket: &UdpSocket) -> Vec<u8> {
     let length = socket.recv(&mut buffer).expect("something is heard");
     buffer[..length].to_vec()
 }
+
+/// A proxy towards a target, and where it listens.
+pub(crate) fn proxy(target: SocketAddr, arguments: &[&str]) -> (Running, SocketAddr) {
+    let target = target.to_string();
+    let fixed = ["proxy", "--listen", "127.0.0.1:0", "--target", &target];
+    let proxy = start(&[&fixed, arguments].concat());
+    let line = wait_for(&proxy.errors, "proxy at ");
+    let address = line.trim_start_matches("proxy at ").split(' ').next().expect("an address");
+    let address = address.parse().expect("an address");
+    (proxy, address)
+}

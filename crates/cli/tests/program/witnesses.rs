@@ -1,0 +1,202 @@
+//! Programs of others as witnesses: what they see of our links and captures is what we say of them.
+//! Where one is not installed its test is passed over, but not in CI.
+
+use std::io::{ErrorKind, copy};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::running::proxy;
+use crate::support::{Bench, stderr};
+
+/// Whether a program is here; where CI runs it has to be.
+fn is_here(program: &str) -> bool {
+    let mut command = Command::new(program);
+    let asked = command.arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    match asked {
+        Err(e) if e.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+            eprintln!("passed over: there is no {program} on this machine");
+            false
+        }
+        asked => {
+            asked.unwrap_or_else(|e| panic!("{program}: {e}"));
+            true
+        }
+    }
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().expect("it starts");
+    assert!(output.status.success(), "{program}: {}", stderr(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A resolver that knows one address for every name.
+fn resolver(end: Arc<AtomicBool>) -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    socket.set_read_timeout(Some(Duration::from_millis(50))).expect("it can be set");
+    let address = socket.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        while !end.load(Ordering::Relaxed) {
+            let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
+            let query = &buffer[..length];
+            // The question is a name of labels, an empty one, type and class.
+            let name = query[12..].iter().position(|byte| *byte == 0).expect("a name ends");
+            let question = &query[12..12 + name + 5];
+            let mut answer = query[..2].to_vec();
+            answer.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+            answer.extend(question);
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+            let _ = socket.send_to(&answer, from);
+        }
+    });
+    address
+}
+
+#[test]
+fn dig_asks_a_resolver_through_the_proxy() {
+    if !is_here("dig") {
+        return;
+    }
+    let end = Arc::new(AtomicBool::new(false));
+    let (_proxy, address) =
+        proxy(resolver(Arc::clone(&end)), &["--up", "delay=30ms", "--down", "delay=40ms"]);
+    let port = address.port().to_string();
+    let said = output("dig", &["@127.0.0.1", "-p", &port, "skipbeat.test", "A"]);
+    end.store(true, Ordering::Relaxed);
+    assert!(said.contains("192.0.2.7"), "{said}");
+    let time = said.split_once("Query time: ").expect("it says how long it took").1;
+    let milliseconds: u32 = time.split(' ').next().unwrap_or("").parse().expect("a number");
+    // Its clock is a coarse one.
+    assert!(milliseconds >= 60, "no answer comes before its links let it: {milliseconds} ms");
+}
+
+/// What iperf3 says over TCP goes from the port of the proxy to its server.
+fn relay_control(port: u16, server: SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the TCP port is free as well");
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(server) else { return };
+            let (mut from_client, mut from_server) =
+                (client.try_clone().expect("a copy"), server.try_clone().expect("a copy"));
+            let (mut to_client, mut to_server) = (client, server);
+            std::thread::spawn(move || copy(&mut from_client, &mut to_server));
+            std::thread::spawn(move || copy(&mut from_server, &mut to_client));
+        }
+    });
+}
+
+/// A number in iperf3's JSON, at its last place.
+fn last_number(json: &str, key: &str) -> f64 {
+    let (_, rest) = json.rsplit_once(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key}"));
+    let end = rest.find([',', '}', '\n']).unwrap_or(rest.len());
+    rest[..end].trim().parse().unwrap_or_else(|_| panic!("{key} is {:?}", &rest[..end]))
+}
+
+#[test]
+fn iperf3_sees_the_loss_and_the_jitter_of_the_proxys_link() {
+    if !is_here("iperf3") {
+        return;
+    }
+    let bench = Bench::new();
+    let log = bench.path().join("verdicts.csv");
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+    let server_port = free.port().to_string();
+    let mut server = Command::new("iperf3")
+        .args(["-s", "-1", "-B", "127.0.0.1", "-p", &server_port])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    // Seed 2 lets the first datagram pass, with which iperf3 says hello.
+    let link = "loss=10%,delay=uniform(min=0ms,max=30ms)";
+    let arguments = ["--up", link, "--seed", "2", "--log", log.to_str().expect("a path")];
+    let (mut proxy, address) = proxy(free, &arguments);
+    relay_control(address.port(), free);
+    let port = address.port().to_string();
+    let client = ["-c", "127.0.0.1", "-p", &port, "-u", "-b", "2M", "-l", "200", "-t", "2", "-J"];
+    let mut tries = 0;
+    let said = loop {
+        // Its server may not listen yet.
+        let output = Command::new("iperf3").args(client).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if said.contains("lost_packets") {
+            break said;
+        }
+        tries += 1;
+        assert!(tries < 40, "{said}");
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    proxy.types("quit");
+    assert_eq!(proxy.ends(), Some(0));
+    let _ = server.kill();
+    let _ = server.wait();
+    let mut csv = csv::Reader::from_path(&log).expect("the log is there");
+    let head = csv.headers().expect("a head").clone();
+    let column = |name: &str| head.iter().position(|column| column == name).expect("a column");
+    let (direction, bytes, verdict) = (column("direction"), column("bytes"), column("verdict"));
+    let rows: Vec<csv::StringRecord> = csv.records().map(|row| row.expect("a row")).collect();
+    let data: Vec<_> =
+        rows.iter().filter(|row| &row[direction] == "up" && &row[bytes] == "200").collect();
+    let lost = data.iter().filter(|row| &row[verdict] == "loss").count() as f64;
+    let (packets, their_lost) = (last_number(&said, "packets"), last_number(&said, "lost_packets"));
+    assert!(packets > 1_000.0, "{packets}");
+    // What is lost or still under way at the very end it can't see.
+    assert!((their_lost - lost).abs() <= 50.0, "iperf3 saw {their_lost} lost, we {lost}");
+    assert!((lost / data.len() as f64 - 0.1).abs() < 4.0 * (0.09 / data.len() as f64).sqrt());
+    // RFC 3550 jitter of independent uniform delays of width W is W/3; as a running mean over some
+    // 16 datagrams it varies by 0.042·W.
+    let jitter = last_number(&said, "jitter_ms");
+    assert!((jitter - 10.0).abs() <= 4.0 * 0.042 * 30.0, "iperf3 saw a jitter of {jitter} ms");
+}
+
+#[test]
+fn tshark_counts_what_the_ledger_says() {
+    if !is_here("tshark") {
+        return;
+    }
+    let bench = Bench::new();
+    let scenario = bench.scenario(
+        r#"
+        name = "captured"
+        duration = "20s"
+        drain = "5s"
+        [[group]]
+        name = "g"
+        clients = 20
+        heartbeat = { every = "1s" }
+        chat = { rate = 0.2 }
+        [group.up]
+        loss = { kind = "gilbert-elliott", loss = 0.1, burst = 3 }
+        delay = "20ms"
+        duplicate = 0.1
+        [group.down]
+        loss = 0.2
+        mtu = 80
+        corrupt = { probability = 0.1, kind = "garbage", n = 40 }
+        "#,
+    );
+    let run = bench.run(&scenario, &["--quiet", "--out", "out", "--pcap", "run.pcapng"]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let path = bench.path().join("run.pcapng");
+    let fields = ["-T", "fields", "-e", "frame.interface_name", "-e", "frame.comment"];
+    let path = path.to_str().expect("a path");
+    let said = output("tshark", &[&["-r", path], &fields[..]].concat());
+    let count = |start: &str| said.lines().filter(|line| line.starts_with(start)).count() as i64;
+    for way in ["up", "down"] {
+        let ledger = |term: &str| bench.ledger("datagrams", way, term);
+        assert_eq!(count(&format!("{way} in")), ledger("sent"), "{way}");
+        assert_eq!(count(&format!("{way} out")), ledger("received"), "{way}");
+        assert_eq!(count(&format!("{way} in\tlost: loss")), ledger("loss"), "{way}");
+        assert_eq!(count(&format!("{way} in\tlost: mtu")), ledger("mtu"), "{way}");
+    }
+    assert!(count("up in\tlost: loss") > 0);
+    // Wireshark finds nothing wrong with the packets.
+    let checked = ["-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"];
+    let wrong = "udp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed";
+    let wrong = output("tshark", &[&["-r", path, "-Y", wrong], &checked[..]].concat());
+    assert_eq!(wrong, "");
+}
