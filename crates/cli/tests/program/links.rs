@@ -166,6 +166,28 @@ fn the_proxy_can_be_changed_while_it_runs() {
 }
 
 #[test]
+fn without_impairment_nothing_is_lost_or_put_out_of_order() {
+    let echo = Echo::start();
+    let (mut proxy, address) = proxy(echo.address, &[]);
+    let client = client(address);
+    let mut buffer = [0; 64];
+    for burst in 0..200u32 {
+        let numbers = (0..50).map(|n| burst * 50 + n);
+        numbers.clone().for_each(|n| assert!(client.send(&n.to_le_bytes()).is_ok()));
+        for n in numbers {
+            let length = client.recv(&mut buffer).expect("nothing is lost");
+            assert_eq!(buffer[..length], n.to_le_bytes(), "in the order in which it was sent");
+        }
+    }
+    proxy.types("quit");
+    assert_eq!(proxy.ends(), Some(0));
+    let went_on = wait_for(&proxy.output, "= went on");
+    assert_eq!((number(&went_on, 0), number(&went_on, 1)), (10_000, 10_000));
+    let added = wait_for(&proxy.output, "added here, p99");
+    assert_eq!(added.matches(" ms").count(), 2, "it says what it adds itself: {added}");
+}
+
+#[test]
 fn an_idle_session_is_closed_and_begins_anew() {
     let echo = Echo::start();
     let (proxy, address) = proxy(echo.address, &["--idle", "100ms"]);
