@@ -51,6 +51,8 @@ pub fn read_frames(path: &Path) -> Result<Vec<Frame>, CaptureError> {
     let mut frames = Vec::new();
     while let Some(block) = reader.next_block() {
         match block? {
+            // Another section numbers its interfaces anew.
+            Block::SectionHeader(_) => interfaces.clear(),
             Block::InterfaceDescription(block) => {
                 let mut interface = Interface { name: None, units: 1e6, link: block.linktype };
                 for option in block.options {

@@ -41,6 +41,11 @@ impl SharedCapture {
         }
     }
 
+    /// Whether the file can still be written.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.0.borrow().is_ok()
+    }
+
     /// The end; says what went wrong, if anything did.
     pub(crate) fn finish(&self, end: Time) -> anyhow::Result<()> {
         match self.0.replace(Ok(None)) {

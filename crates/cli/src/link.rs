@@ -57,6 +57,12 @@ fn trace(path: &Path, direction: Direction) -> anyhow::Result<Vec<Crossing>> {
         return both_ends(&read_frames(path)?, direction)
             .map_err(|e| anyhow!("{}: {e}", path.display()));
     }
+    // The magic numbers of pcap, with microseconds and nanoseconds, in either order of bytes.
+    let classic =
+        [0xa1b2_c3d4_u32, 0xa1b2_3c4d].map(|magic| [magic.to_be_bytes(), magic.to_le_bytes()]);
+    if classic.concat().contains(&head) {
+        bail!("{} is a pcap: expected pcapng (editcap -F pcapng makes one)", path.display());
+    }
     let file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     read_trace(file).map_err(|e| anyhow!("{}: {e}", path.display()))
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use anyhow::Context;
 use skipbeat_core::{Direction, Seed, Span, Time};
-use skipbeat_link::{LinkOptions, OutageKind, read_compact};
+use skipbeat_link::{Course, LinkOptions, OutageKind, read_compact};
 use skipbeat_net::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyTotals};
 use skipbeat_report::proxy_summary;
 use skipbeat_scenario::{Changes, Study};
@@ -27,11 +27,12 @@ const COMMANDS: &str = "up LINK, down LINK, both LINK, partition [up|down] SPAN,
 pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
     let (base, seed) = links_of_scenario(options)?;
     let [up, down] = base;
-    let read = |text: &Option<String>, direction, base: LinkOptions| match text {
+    let read = |text: &Option<String>, direction, base: Course| match text {
         None => Ok(base),
-        Some(text) => read_compact(text, direction, base)
-            .and_then(read_files)
-            .map_err(|e| UsageError(format!("--{}: {e}", direction.name()))),
+        Some(text) => match read_compact(text, direction, base.options).and_then(read_files) {
+            Ok(options) => Ok(Course { options, ..base }),
+            Err(e) => Err(UsageError(format!("--{}: {e}", direction.name()))),
+        },
     };
     let net = skipbeat_net::ProxyOptions {
         listen: options.listen,
@@ -79,14 +80,15 @@ pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
 }
 
 fn summary(totals: &ProxyTotals) -> String {
-    let ProxyTotals { links, not_sent, added, sessions, refused, .. } = totals;
-    proxy_summary(links, *not_sent, added, *sessions, *refused)
+    let ProxyTotals { links, not_sent, added, sessions, refused, no_socket, .. } = totals;
+    let no_socket = (no_socket.0, no_socket.1.as_deref());
+    proxy_summary(links, *not_sent, added, *sessions, *refused, no_socket)
 }
 
 /// The links of a group of the scenario, up and down, and the seed.
-fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([LinkOptions; 2], u64)> {
+fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([Course; 2], u64)> {
     let Some(path) = &options.scenario else {
-        return Ok(([LinkOptions::default(), LinkOptions::default()], options.seed.unwrap_or(1)));
+        return Ok(([Course::default(), Course::default()], options.seed.unwrap_or(1)));
     };
     let plan = Study::load(path, &Changes::default())?.base;
     let group = match &options.group {
@@ -97,7 +99,7 @@ fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([LinkOptions; 2]
         let known: Vec<_> = plan.groups.iter().map(|group| &*group.name).collect();
         format!("no such group in {}, expected {}", path.display(), known.join(" or "))
     })?;
-    let links = [&group.up, &group.down].map(|course| course.options.clone());
+    let links = [group.up.clone(), group.down.clone()];
     Ok((links, options.seed.unwrap_or(plan.seed)))
 }
 
@@ -119,7 +121,7 @@ struct Observer {
     interrupt: Interrupt,
     quiet: bool,
     status: Status,
-    /// The log could not be written; the proxy went on.
+    /// The log could not be written: the proxy ends.
     failure: Option<anyhow::Error>,
 }
 
@@ -141,6 +143,9 @@ impl Observer {
         let (command, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
         let both = Direction::BOTH;
         let set = |directions: &[Direction]| {
+            if rest.trim().is_empty() {
+                return Err("expected a link, such as loss=5%".to_owned());
+            }
             let set = |direction: &Direction| {
                 let base = links[*direction as usize].clone();
                 let options = read_compact(rest, *direction, base).and_then(read_files)?;
@@ -217,7 +222,8 @@ impl ProxyObserver for Observer {
             )
         });
         let mut commands = Vec::new();
-        if self.interrupt.came() || self.failure.is_some() {
+        let captured = self.capture.as_ref().is_none_or(SharedCapture::goes_on);
+        if self.interrupt.came() || self.failure.is_some() || !captured {
             commands.push(ProxyCommand::Stop);
         }
         loop {

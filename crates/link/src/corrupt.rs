@@ -1,11 +1,11 @@
 //! Corruption: errors in the payload that passed the checksum.
 
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{Probability, Stream, mix};
+use skipbeat_core::{Probability, ScalarOrTable, Stream, mix};
 
 /// Which datagrams are changed, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "Table")]
+#[serde(try_from = "ScalarOrTable<Probability, Table>")]
 pub struct Corrupt {
     /// The probability that a datagram or a copy of one is changed.
     pub probability: Probability,
@@ -56,10 +56,16 @@ enum Kind {
     Garbage,
 }
 
-impl TryFrom<Table> for Corrupt {
+impl TryFrom<ScalarOrTable<Probability, Table>> for Corrupt {
     type Error = &'static str;
 
-    fn try_from(Table { probability, kind, n }: Table) -> Result<Self, &'static str> {
+    fn try_from(form: ScalarOrTable<Probability, Table>) -> Result<Self, &'static str> {
+        let Table { probability, kind, n } = match form {
+            ScalarOrTable::Scalar(probability) => {
+                return Ok(Corrupt { probability, how: Damage::Bits(1) });
+            }
+            ScalarOrTable::Table(table) => table,
+        };
         if n.is_some_and(|n| !(1..=1024).contains(&n)) {
             return Err("expected `n` from 1 to 1024");
         }

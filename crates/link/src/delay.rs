@@ -95,7 +95,7 @@ pub enum DelayModel {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a span or a table `{ kind, … }`")]
 struct Table {
     kind: Kind,
     value: Option<Span>,
@@ -152,7 +152,7 @@ impl TryFrom<ScalarOrTable<Span, Table>> for Delay {
 
 /// Takes what a kind needs out of the table.
 fn model(t: &mut Table) -> Result<DelayModel, &'static str> {
-    let shape = |shape: f64| shape > 0.0 && shape <= 100.0;
+    let shape = |shape: f64| shape > 0.0 && shape <= 5.0;
     match t.kind {
         Kind::Constant => match t.value.take() {
             Some(value) => Ok(DelayModel::Constant { value }),
@@ -184,7 +184,7 @@ fn model(t: &mut Table) -> Result<DelayModel, &'static str> {
                     Ok(DelayModel::Lognormal { min, median, sigma })
                 }
                 (_, Some(_), Some(_)) => {
-                    Err("expected `median` above `min` and `sigma` above 0 and up to 100")
+                    Err("expected `median` above `min` and `sigma` above 0 and up to 5")
                 }
                 _ => Err("a lognormal delay takes `median`, `sigma` and, if wanted, `min`"),
             }
@@ -194,7 +194,7 @@ fn model(t: &mut Table) -> Result<DelayModel, &'static str> {
                 Ok(DelayModel::Pareto { min, alpha, cap })
             }
             (Some(_), Some(_), Some(_)) => {
-                Err("expected `min` above zero, `cap` above `min`, `alpha` above 0 and up to 100")
+                Err("expected `min` above zero, `cap` above `min`, `alpha` above 0 and up to 5")
             }
             _ => Err("a Pareto delay takes `min`, `alpha` and `cap`"),
         },
@@ -218,6 +218,13 @@ pub(crate) struct DelayState {
     z: Option<f64>,
     /// The latest arrival so far, where the order is preserved.
     latest: Time,
+}
+
+impl DelayState {
+    /// The delays to come have nothing to do with those before.
+    pub(crate) fn forget(&mut self) {
+        self.z = None;
+    }
 }
 
 impl Delay {
@@ -270,6 +277,15 @@ impl Delay {
     /// The mean delay, as far as order is free.
     pub fn mean(&self) -> Span {
         self.model.mean()
+    }
+
+    /// Whether the mean of some thousand draws is nearly normal: heavy tails take far more.
+    pub fn has_light_tail(&self) -> bool {
+        match self.model {
+            DelayModel::Lognormal { sigma, .. } => sigma <= 1.5,
+            DelayModel::Pareto { alpha, .. } => alpha > 2.5,
+            _ => true,
+        }
     }
 
     /// The delay that all but one in 10⁴ datagrams stay below.

@@ -111,21 +111,20 @@ impl Links {
 
     /// The links of a group are others from now on.
     pub fn set(&mut self, group: usize, options: LinkOptions) {
-        self.groups[group].options = options;
-        if self.groups.len() == 1 {
-            self.loss_states.clear();
-            self.delay_states.clear();
-            return;
+        let old = std::mem::replace(&mut self.groups[group].options, options);
+        let new = &self.groups[group].options;
+        // What has to do with a model that is gone is forgotten. The queue goes on draining, and
+        // whoever must not be overtaken is not.
+        let only_group = self.groups.len() == 1;
+        let clients = &self.groups[group].clients;
+        let mine = |client: usize| only_group || clients.contains(&(client as ClientId));
+        if old.loss != new.loss {
+            let states = self.loss_states.iter_mut().enumerate();
+            states.filter(|(client, _)| mine(*client)).for_each(|(_, state)| state.forget());
         }
-        let clients = self.groups[group].clients.clone();
-        for client in clients {
-            // What has to do with the old model is forgotten; the queue goes on draining.
-            if let Some(state) = self.loss_states.get_mut(client as usize) {
-                *state = LossState::default();
-            }
-            if let Some(state) = self.delay_states.get_mut(client as usize) {
-                *state = DelayState::default();
-            }
+        if (&old.delay.model, old.delay.correlation) != (&new.delay.model, new.delay.correlation) {
+            let states = self.delay_states.iter_mut().enumerate();
+            states.filter(|(client, _)| mine(*client)).for_each(|(_, state)| state.forget());
         }
     }
 
@@ -139,9 +138,11 @@ impl Links {
         self.groups[group].outages.push(outage);
     }
 
-    /// All outages of a group end.
-    pub fn heal(&mut self, group: usize) {
-        self.groups[group].outages.clear();
+    /// All outages of the only group end. What a clog has kept comes at the end that it had; what
+    /// comes now does not queue behind it.
+    pub fn heal(&mut self) {
+        self.groups.iter_mut().for_each(|group| group.outages.clear());
+        self.queues.clear();
     }
 
     /// Judges the next datagram on the link of `client`, which belongs to `group` and enters the

@@ -69,7 +69,7 @@ pub enum LossModel {
         /// P(1 → 4).
         p14: Probability,
     },
-    /// Exactly these datagrams of each link, counted from 0.
+    /// Exactly these datagrams of each link, of those that the model looks at, counted from 0.
     List {
         /// Their numbers, rising.
         indices: Vec<u32>,
@@ -90,7 +90,7 @@ pub enum LossModel {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a probability or a table `{ kind, … }`")]
 struct Table {
     kind: Option<Kind>,
     only: Vec<Class>,
@@ -178,11 +178,7 @@ fn model(mut t: Table) -> Result<LossModel, String> {
         }
         Kind::Markov4 => {
             let all = [&mut t.p13, &mut t.p31, &mut t.p32, &mut t.p23, &mut t.p14];
-            let [p13, p31, p32, p23, p14] = all.map(|p| p.take().unwrap_or(zero));
-            if p13.get() + p14.get() > 1.0 || p31.get() + p32.get() > 1.0 {
-                return Err("expected p13 + p14 and p31 + p32 of at most 1".to_owned());
-            }
-            LossModel::Markov4 { p13, p31, p32, p23, p14 }
+            markov4(all.map(|p| p.take().unwrap_or(zero)))?
         }
         Kind::List => {
             let mut indices = t.indices.take().ok_or_else(|| need("`indices`"))?;
@@ -211,6 +207,19 @@ fn model(mut t: Table) -> Result<LossModel, String> {
     } else {
         Ok(model)
     }
+}
+
+/// The four states, if they are a chain that comes back.
+fn markov4([p13, p31, p32, p23, p14]: [Probability; 5]) -> Result<LossModel, String> {
+    if p13.get() + p14.get() > 1.0 || p31.get() + p32.get() > 1.0 {
+        return Err("expected p13 + p14 and p31 + p32 of at most 1".to_owned());
+    }
+    if !p13.is_zero() && p31.is_zero() || !p32.is_zero() && p23.is_zero() {
+        let message = "a state that is never left: where p13 is above 0 p31 must be, and where p32 \
+                       is p23";
+        return Err(message.to_owned());
+    }
+    Ok(LossModel::Markov4 { p13, p31, p32, p23, p14 })
 }
 
 /// The transitions that give an observed loss rate and mean stay in the bad state: `r = 1/length`,
@@ -244,9 +253,18 @@ pub(crate) struct LossState {
     state: u8,
     /// When it was looked at last.
     last: Time,
+    /// How many datagrams the model has looked at.
+    seen: u32,
 }
 
-/// The draw of a link's first state stands where no datagram's is.
+impl LossState {
+    /// The losses to come have nothing to do with those before.
+    pub(crate) fn forget(&mut self) {
+        self.state = 0;
+    }
+}
+
+/// The draws of first states stand behind those of all datagrams.
 const FIRST: u64 = u64::MAX;
 const GOOD: u8 = 1;
 const BAD: u8 = 2;
@@ -280,14 +298,16 @@ impl Loss {
         index: u64,
         now: Time,
     ) -> bool {
+        let number = state.seen;
+        state.seen = state.seen.wrapping_add(1);
         match &self.model {
             LossModel::Bernoulli { probability } => {
                 !probability.is_zero() && probability.decides(stream.bits(index))
             }
-            LossModel::List { indices } => indices.binary_search(&(index as u32)).is_ok(),
-            LossModel::Every { n } => (index + 1).is_multiple_of(u64::from(*n)),
+            LossModel::List { indices } => indices.binary_search(&number).is_ok(),
+            LossModel::Every { n } => (u64::from(number) + 1).is_multiple_of(u64::from(*n)),
             LossModel::Trace { arrives, .. } => {
-                !arrives.is_empty() && !arrives[index as usize % arrives.len()]
+                !arrives.is_empty() && !arrives[number as usize % arrives.len()]
             }
             _ => self.model.step(state, stream, index, now),
         }
@@ -302,7 +322,7 @@ impl LossModel {
         match self {
             LossModel::GilbertElliott { p, r, good_loss, bad_loss } => {
                 if first {
-                    memory.state = self.first_state(stream);
+                    memory.state = self.first_state(stream, index);
                 }
                 let bad = memory.state == BAD;
                 let lost = if bad { bad_loss } else { good_loss }.decides(chance);
@@ -312,16 +332,17 @@ impl LossModel {
             }
             LossModel::GilbertElliottTime { good_loss, bad_loss, .. } => {
                 let bad = if first {
-                    self.first_state(stream) == BAD
+                    self.first_state(stream, index) == BAD
                 } else {
                     change < self.bad_after(memory.state == BAD, now.since(memory.last))
                 };
-                *memory = LossState { state: if bad { BAD } else { GOOD }, last: now };
+                memory.state = if bad { BAD } else { GOOD };
+                memory.last = now;
                 if bad { bad_loss } else { good_loss }.decides(chance)
             }
             LossModel::Markov4 { p13, p31, p32, p23, p14 } => {
                 if first {
-                    memory.state = self.first_state(stream);
+                    memory.state = self.first_state(stream, index);
                 }
                 memory.state = match memory.state {
                     1 if change < p14.get() => 4,
@@ -338,9 +359,9 @@ impl LossModel {
         }
     }
 
-    /// A state drawn with its stationary probability.
-    fn first_state(&self, stream: Stream) -> u8 {
-        let mut rest = stream.unit(FIRST);
+    /// A state drawn with its stationary probability, for a model that begins at `index`.
+    fn first_state(&self, stream: Stream, index: u64) -> u8 {
+        let mut rest = stream.unit(FIRST - index);
         for (state, share) in (1..).zip(self.stationary()) {
             if rest < share {
                 return state;
@@ -377,13 +398,7 @@ impl LossModel {
                 let three = ratio(p13, p31);
                 let two = three * ratio(p32, p23);
                 let one = 1.0 / (1.0 + p14 + three + two);
-                // A state that is never left takes all.
-                let shares = [one, one * two, one * three, one * p14];
-                if shares.iter().all(|share| share.is_finite()) {
-                    shares
-                } else {
-                    [1.0, 0.0, 0.0, 0.0]
-                }
+                [one, one * two, one * three, one * p14]
             }
             _ => [1.0, 0.0, 0.0, 0.0],
         }

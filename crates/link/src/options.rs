@@ -1,6 +1,10 @@
 //! The options of a link, and how they are read: key by key, on top of others.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{F64Deserializer, I64Deserializer, MapAccessDeserializer, StrDeserializer};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use skipbeat_core::{Span, mix};
 
 use crate::{Corrupt, Delay, Duplicate, Loss, Rate, Reorder};
@@ -84,15 +88,62 @@ pub(crate) fn fingerprint<T: std::fmt::Debug, S: serde::Serializer>(
 
 /// A table of link options: what is not there is as in another link.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table of link options")]
 pub struct LinkTable {
     loss: Option<Loss>,
-    mtu: Option<usize>,
-    rate: Option<Rate>,
+    mtu: Option<Switch<Bytes>>,
+    rate: Option<Switch<Rate>>,
     delay: Option<Delay>,
-    reorder: Option<Reorder>,
+    reorder: Option<Switch<Reorder>>,
     duplicate: Option<Duplicate>,
-    corrupt: Option<Corrupt>,
+    corrupt: Option<Switch<Corrupt>>,
+}
+
+/// Something that `"none"` switches off.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Switch<T>(Option<T>);
+
+/// A number of bytes.
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[serde(try_from = "i64")]
+struct Bytes(usize);
+
+impl TryFrom<i64> for Bytes {
+    type Error = &'static str;
+
+    fn try_from(bytes: i64) -> Result<Self, &'static str> {
+        let fits = usize::try_from(bytes).ok().filter(|bytes| (1..=65_507).contains(bytes));
+        fits.map(Bytes).ok_or("expected 1 to 65507 bytes")
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The word decides; whatever else stands there is the thing's own business.
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = Switch<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"none\", or a value")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Switch<T>, E> {
+                if word == "none" {
+                    return Ok(Switch(None));
+                }
+                T::deserialize(StrDeserializer::new(word)).map(Some).map(Switch)
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Switch<T>, E> {
+                T::deserialize(I64Deserializer::new(n)).map(Some).map(Switch)
+            }
+            fn visit_f64<E: de::Error>(self, x: f64) -> Result<Switch<T>, E> {
+                T::deserialize(F64Deserializer::new(x)).map(Some).map(Switch)
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Switch<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Some).map(Switch)
+            }
+        }
+        deserializer.deserialize_any(Visitor(PhantomData))
+    }
 }
 
 impl LinkTable {
@@ -100,12 +151,12 @@ impl LinkTable {
     pub fn over(self, base: LinkOptions) -> LinkOptions {
         LinkOptions {
             loss: self.loss.unwrap_or(base.loss),
-            mtu: self.mtu.or(base.mtu),
-            rate: self.rate.or(base.rate),
+            mtu: self.mtu.map_or(base.mtu, |mtu| mtu.0.map(|bytes| bytes.0)),
+            rate: self.rate.map_or(base.rate, |rate| rate.0),
             delay: self.delay.unwrap_or(base.delay),
-            reorder: self.reorder.or(base.reorder),
+            reorder: self.reorder.map_or(base.reorder, |reorder| reorder.0),
             duplicate: self.duplicate.unwrap_or(base.duplicate),
-            corrupt: self.corrupt.or(base.corrupt),
+            corrupt: self.corrupt.map_or(base.corrupt, |corrupt| corrupt.0),
         }
     }
 }

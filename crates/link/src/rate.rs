@@ -27,14 +27,15 @@ pub enum Excess {
     /// They wait, as long as no more than so many datagrams are in the queue, the one that is being
     /// sent included; else they are dropped at its tail.
     QueuePackets(u32),
-    /// They wait, as long as no more than so many bytes are in the queue.
+    /// They wait, as long as no more than so many bytes are in the queue, those of the datagram that is
+    /// being sent included.
     QueueBytes(u64),
     /// They are dropped by a token bucket of so many bytes, and nothing waits.
     Police(u64),
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table `{ bandwidth, packets | bytes | police, … }`")]
 struct Table {
     bandwidth: Bandwidth,
     packets: Option<u32>,
@@ -106,8 +107,8 @@ impl TryFrom<Table> for Rate {
 /// What a link remembers of its queue.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
-    /// When what is in the queue will have left, in order.
-    departures: VecDeque<Time>,
+    /// When each datagram in the queue will have left, in order, and its bytes.
+    departures: VecDeque<(Time, f64)>,
     /// Bytes that a policer allows, and since when.
     tokens: Option<(f64, Time)>,
 }
@@ -126,15 +127,15 @@ impl Rate {
             queue.tokens = Some((if passes { tokens - bytes } else { tokens }, now));
             return if passes { Ok(now) } else { Err(Cause::Policed) };
         }
-        while queue.departures.front().is_some_and(|left| *left <= now) {
+        while queue.departures.front().is_some_and(|(left, _)| *left <= now) {
             queue.departures.pop_front();
         }
-        let free = queue.departures.back().copied().unwrap_or(now);
+        let free = queue.departures.back().map_or(now, |(left, _)| *left);
         let full = match self.excess {
             Excess::QueuePackets(most) => queue.departures.len() >= most as usize,
             Excess::QueueBytes(most) => {
-                let waiting = free.since(now).seconds() * self.bits_per_s / 8.0;
-                waiting + bytes > most as f64 + 0.5
+                let waiting: f64 = queue.departures.iter().map(|(_, bytes)| bytes).sum();
+                waiting + bytes > most as f64
             }
             Excess::Police(_) => false,
         };
@@ -142,7 +143,7 @@ impl Rate {
             return Err(Cause::Queue);
         }
         let departure = free.max(now) + service;
-        queue.departures.push_back(departure);
+        queue.departures.push_back((departure, bytes));
         Ok(departure)
     }
 }

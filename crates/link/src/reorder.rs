@@ -28,7 +28,8 @@ pub enum Chosen {
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// It waits this much longer, so that those behind it overtake: at a spacing `T` and a
-    /// probability `q` the RFC 4737 reordered ratio is `q(1-q^m)`, `m = ⌊extra/T⌋`.
+    /// probability `q` the RFC 4737 reordered ratio is `q(1-q^m)`, `m = ⌊extra/T⌋` (one less where
+    /// `T` divides `extra`: who arrives at the same moment does not overtake).
     Hold(Span),
     /// It skips the delay, and overtakes those before it, as netem's `reorder` does: the ratio is
     /// `(1-q)(1-(1-q)^m)`, `m = ⌊delay/T⌋`.
@@ -36,7 +37,7 @@ pub enum How {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table `{ kind, probability | every, extra }`")]
 struct Table {
     kind: Kind,
     probability: Option<Probability>,

@@ -31,6 +31,7 @@ pub fn read_compact(
     let (mut base, mut rest) = (base, Vec::new());
     for part in split(text)? {
         match part.strip_prefix('@') {
+            Some("none") => base = LinkOptions::default(),
             Some(name) => {
                 let preset = LinkPreset::named(name).ok_or_else(|| {
                     let known = LinkPreset::ALL.map(|(name, _)| name).join(", ");
@@ -66,7 +67,7 @@ pub(crate) fn read_table(text: &str) -> Result<LinkTable, String> {
 
 /// One value as TOML: `name(key=value,…)` is a table of that kind, `(key=value,…)` one without.
 fn to_toml(value: &str) -> Result<String, String> {
-    let value = value.trim();
+    let value = value.trim().trim_matches('"');
     if let Some((name, arguments)) = value.split_once('(') {
         let arguments =
             arguments.strip_suffix(')').ok_or_else(|| format!("expected ')' in {value:?}"))?;
@@ -139,7 +140,7 @@ pub fn compact(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Loss, LossModel};
+    use crate::{Loss, LossModel, Order};
     use skipbeat_core::Span;
 
     fn read(text: &str) -> Result<LinkOptions, String> {
@@ -159,6 +160,17 @@ mod tests {
         let list = read("loss=list(indices=[3,1]),mtu=1400").unwrap();
         assert!(matches!(list.loss.model, LossModel::List { indices } if indices == [1, 3]));
         assert_eq!((list.mtu, read("").unwrap().loss), (Some(1400), Loss::NONE));
+        // What was on can be switched off.
+        let on = read("@lte,corrupt=5%,mtu=99,reorder=early(every=5)").unwrap();
+        assert!(on.rate.is_some() && on.corrupt.is_some() && on.reorder.is_some());
+        let off = "rate=none,corrupt=none,mtu=none,reorder=none,loss=0,delay=0s";
+        let off = read_compact(off, Direction::Up, on.clone()).unwrap();
+        assert_eq!(off, LinkOptions::default());
+        assert_eq!(read_compact("@none", Direction::Up, on).unwrap(), LinkOptions::default());
+        assert_eq!(
+            read("delay=exp(mean=3ms,order=\"preserve\")").unwrap().delay.order,
+            Order::Preserve
+        );
     }
 
     #[test]
@@ -168,6 +180,10 @@ mod tests {
             ("loss=7", "probability"),
             ("loss=ge(p=.1", "bracket is missing"),
             ("@dsl", "bufferbloat"),
+            ("mtu=-1", "1 to 65507 bytes"),
+            ("rate=1Mbit", "bandwidth"),
+            ("reorder=5%", "kind, probability"),
+            ("loss=markov4(p13=.1)", "never left"),
             ("delay", "expected key=value"),
             ("loss=ge(p=.1,r=.2,n=3)", "does not belong"),
         ] {

@@ -114,6 +114,59 @@ fn lists_and_every_nth_lose_exactly_those() {
     assert_eq!(lost("loss=every(n=5)"), [4, 9]);
 }
 
+/// A model of one class counts datagrams of that class alone.
+#[test]
+fn what_a_model_does_not_look_at_does_not_move_it_on() {
+    let options = options("loss=every(n=3,only=[\"heartbeat\"])");
+    let mut links = Links::new(Seed(1), Direction::Up, [options.into()], &Roster::new([1]));
+    let mut arrives =
+        |class| links.judge(Time::ZERO, 0, 0, Freight { bytes: 1, class }).arrival.is_ok();
+    for _ in 0..5 {
+        for expected in [true, true, false] {
+            assert_eq!((arrives(Class::Chat), arrives(Class::Heartbeat)), (true, expected));
+        }
+    }
+}
+
+/// A change of one key leaves what the others draw and remember as it was.
+#[test]
+fn a_change_of_links_shifts_no_other_stage() {
+    let text = "loss=ge(p=.05,r=.1),delay=exp(mean=30ms,order=preserve,correlation=.5)";
+    let run = |change: bool| {
+        let roster = Roster::new([1]);
+        let mut links = Links::new(Seed(5), Direction::Up, [options(text).into()], &roster);
+        let mut verdicts = Vec::new();
+        for i in 0..2_000u64 {
+            if change && i % 100 == 0 {
+                links.set(0, LinkOptions { mtu: Some(1000 + i as usize), ..options(text) });
+            }
+            verdicts.push(links.judge(Time::ZERO + Span::from_millis(10) * i, 0, 0, FREIGHT));
+        }
+        verdicts
+    };
+    assert_eq!(run(false), run(true));
+    // With other delays, too, nobody overtakes.
+    let roster = Roster::new([1]);
+    let slow = options("delay=constant(value=500ms,order=preserve)");
+    let mut links = Links::new(Seed(5), Direction::Up, [slow.into()], &roster);
+    let first = links.judge(Time::ZERO, 0, 0, FREIGHT).arrival.unwrap();
+    links.set(0, options("delay=constant(value=10ms,order=preserve)"));
+    assert_eq!(links.judge(Time::ZERO, 0, 0, FREIGHT).arrival.unwrap(), first);
+}
+
+#[test]
+fn a_faster_link_drops_nothing_that_a_slow_one_had_room_for() {
+    let link = |bandwidth: &str| options(&format!("rate=(bandwidth={bandwidth},bytes=3000)"));
+    let roster = Roster::new([1]);
+    let mut links = Links::new(Seed(1), Direction::Up, [link("3kbit").into()], &roster);
+    let judge = |links: &mut Links, millis| {
+        links.judge(Time::ZERO + Span::from_millis(millis), 0, 0, FREIGHT).arrival.is_ok()
+    };
+    assert!((0..20).all(|_| judge(&mut links, 0)), "2,000 bytes wait");
+    links.set(0, link("10Mbit"));
+    assert!((0..9).all(|_| judge(&mut links, 1)), "and 900 more have room");
+}
+
 #[test]
 fn a_trace_is_repeated() {
     let mut options = options("loss=trace(file=somewhere.txt)");

@@ -68,8 +68,8 @@ fn carry(c: &mut Criterion) {
         let options = ProxyOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             target,
-            up: link(Direction::Up),
-            down: link(Direction::Down),
+            up: link(Direction::Up).into(),
+            down: link(Direction::Down).into(),
             seed: Seed(1),
             idle: Span::from_secs(60),
             most_sessions: 10,

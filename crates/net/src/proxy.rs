@@ -4,12 +4,12 @@
 //! Each client gets a session: a socket towards the target, and the links of the next number. A
 //! session without datagrams either way for a while is closed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Calendar, Direction, Roster, Seed, Span, Time};
-use skipbeat_link::{Class, Freight, LinkOptions, Links, Outage, Verdict};
+use skipbeat_link::{Class, Course, Freight, LinkOptions, Links, Outage, Verdict};
 use skipbeat_measure::{DatagramTally, Distribution};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -33,10 +33,10 @@ pub struct ProxyOptions {
     pub listen: SocketAddr,
     /// The server.
     pub target: SocketAddr,
-    /// The links from clients to the server.
-    pub up: LinkOptions,
+    /// The links from clients to the server, counted from the start of the proxy.
+    pub up: Course,
     /// The links from the server to clients.
-    pub down: LinkOptions,
+    pub down: Course,
     /// Every verdict follows from it.
     pub seed: Seed,
     /// A session without datagrams for longer is closed.
@@ -103,6 +103,8 @@ pub struct ProxyTotals {
     pub added: [Distribution; 2],
     /// Datagrams of clients beyond the most sessions.
     pub refused: u64,
+    /// Datagrams of clients for whom no socket could be opened, and why the last one could not.
+    pub no_socket: (u64, Option<String>),
     /// Sessions so far.
     pub sessions: u32,
     /// Sessions now.
@@ -130,7 +132,8 @@ struct Proxy<'a> {
     options: &'a ProxyOptions,
     clock: Clock,
     now: Time,
-    numbers: HashMap<SocketAddr, u32>,
+    /// The open sessions.
+    numbers: BTreeMap<SocketAddr, u32>,
     /// By number; nothing where a session was closed.
     sessions: Vec<Option<Session>>,
     poller: Poller,
@@ -244,15 +247,15 @@ async fn carry(
 
 impl<'a> Proxy<'a> {
     fn new(options: &'a ProxyOptions) -> io::Result<Self> {
-        let links = |direction, link: &LinkOptions| {
+        let links = |direction, course: &Course| {
             // One group, to which every session belongs that will ever be.
             let roster = Roster::new([0]);
-            Links::new(options.seed, direction, [link.clone().into()], &roster)
+            Links::new(options.seed, direction, [course.clone()], &roster)
         };
         Ok(Proxy {
             clock: Clock::start(),
             now: Time::ZERO,
-            numbers: HashMap::new(),
+            numbers: BTreeMap::new(),
             sessions: Vec::new(),
             poller: Poller::new()?,
             links: [links(Direction::Up, &options.up), links(Direction::Down, &options.down)],
@@ -278,10 +281,7 @@ impl<'a> Proxy<'a> {
                     observer.session(self.now, client, true);
                     number
                 }
-                None => {
-                    self.totals.refused += 1;
-                    return;
-                }
+                None => return,
             },
         };
         self.offer(Direction::Up, number, payload, observer);
@@ -290,6 +290,7 @@ impl<'a> Proxy<'a> {
     /// A session for a new client, if there is room for one.
     fn open(&mut self, client: SocketAddr) -> Option<u32> {
         if self.totals.open >= self.options.most_sessions {
+            self.totals.refused += 1;
             return None;
         }
         let number = self.sessions.len() as u32;
@@ -302,7 +303,13 @@ impl<'a> Proxy<'a> {
             self.poller.watch(&socket, number)?;
             io::Result::Ok(std::net::UdpSocket::from(socket))
         };
-        let socket = open().ok()?;
+        let socket = match open() {
+            Ok(socket) => socket,
+            Err(e) => {
+                self.totals.no_socket = (self.totals.no_socket.0 + 1, Some(e.to_string()));
+                return None;
+            }
+        };
         self.numbers.insert(client, number);
         self.sessions.push(Some(Session { client, socket, last: self.now }));
         self.totals.sessions += 1;
@@ -403,9 +410,14 @@ impl<'a> Proxy<'a> {
 
     /// Closes sessions that have been idle for too long.
     fn expire(&mut self, observer: &mut dyn ProxyObserver) {
-        let idle = |session: &&Session| self.now.since(session.last) > self.options.idle;
-        let gone: Vec<_> =
-            self.sessions.iter().flatten().filter(idle).map(|session| session.client).collect();
+        let idle = |number: &u32| {
+            let session = self.sessions[*number as usize].as_ref();
+            session.is_none_or(|session| self.now.since(session.last) > self.options.idle)
+        };
+        let gone: Vec<_> = (self.numbers.iter())
+            .filter(|(_, number)| idle(number))
+            .map(|(client, _)| *client)
+            .collect();
         for client in gone {
             if let Some(number) = self.numbers.remove(&client) {
                 self.sessions[number as usize] = None;
@@ -427,7 +439,7 @@ impl<'a> Proxy<'a> {
                 let outage = Outage { kind, from, to: from + span };
                 self.links[direction as usize].interrupt(0, outage);
             }
-            ProxyCommand::Heal => self.links.iter_mut().for_each(|links| links.heal(0)),
+            ProxyCommand::Heal => self.links.iter_mut().for_each(|links| links.heal()),
         }
         false
     }

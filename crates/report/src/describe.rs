@@ -1,10 +1,10 @@
 //! `skipbeat link LINK`: what a link is asked to do beside what it does to many datagrams.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_link::{Cause, DelayModel, How, LinkOptions, Order as Kept, Verdict};
-use skipbeat_measure::Order;
-use skipbeat_measure::PathTally;
+use skipbeat_link::{Cause, DelayModel, How, LinkOptions, LossModel, Order as Kept, Verdict};
+use skipbeat_measure::{Order, PathTally};
 
+use crate::links::enough;
 use crate::summary::{UNKNOWN, percent, seconds, table};
 
 /// In so many parts a sequence is cut, to see how much a figure varies.
@@ -56,14 +56,16 @@ fn figures(options: &LinkOptions, verdicts: &[(Time, Verdict)], spacing: Span) -
             name: "loss".to_owned(),
             asked: model.mean(),
             got: share(lost_by(Cause::Loss)),
-            interval: model.variance(spacing).map(|v| 4.0 * (v / n).sqrt()),
+            interval: (model.variance(spacing))
+                .filter(|_| model.mean().is_some_and(|loss| enough(loss, verdicts.len() as u64)))
+                .map(|v| 4.0 * (v / n).sqrt()),
             show: percent,
         });
         rows.push(Row {
             name: "mean loss run".to_owned(),
             asked: model.mean_run(spacing),
-            got: mean_run(verdicts),
-            interval: spread(verdicts, mean_run),
+            got: ratio(runs(verdicts)),
+            interval: spread(verdicts, runs),
             show: |v| v.map_or(UNKNOWN.to_owned(), |v| format!("{v:.3}")),
         });
     }
@@ -84,7 +86,7 @@ fn figures(options: &LinkOptions, verdicts: &[(Time, Verdict)], spacing: Span) -
     let arrived: Vec<_> = verdicts.iter().filter(|(_, v)| v.arrival.is_ok()).collect();
     let m = arrived.len() as f64;
     let mut chosen = |name: &str, asked: f64, count: usize, of: f64| {
-        let interval = Some(4.0 * (asked * (1.0 - asked) / of).sqrt());
+        let interval = enough(asked, of as u64).then(|| 4.0 * (asked * (1.0 - asked) / of).sqrt());
         let got = (of > 0.0).then_some(count as f64 / of);
         rows.push(Row { name: name.to_owned(), asked: Some(asked), got, interval, show: percent });
     };
@@ -108,7 +110,7 @@ fn figures(options: &LinkOptions, verdicts: &[(Time, Verdict)], spacing: Span) -
     rows.push(Row {
         name: "reordered (RFC 4737)".to_owned(),
         asked: expected_reordering(options, spacing),
-        got: reordered(verdicts),
+        got: ratio(reordered(verdicts)),
         interval: spread(verdicts, reordered),
         show: percent,
     });
@@ -132,11 +134,12 @@ fn delays(options: &LinkOptions, arrived: &[&(Time, Verdict)]) -> Vec<Row> {
     let mean = travels.iter().sum::<f64>() / n;
     let variance = travels.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / n;
     let free = delay.order == Kept::Free;
+    let normal = free && delay.has_light_tail();
     let mut rows = vec![Row {
         name: "delay, mean".to_owned(),
         asked: Some(delay.mean().seconds()),
         got: Some(mean),
-        interval: free.then(|| 4.0 * (variance / independent).sqrt()),
+        interval: normal.then(|| 4.0 * (variance / independent).sqrt()),
         show: seconds,
     }];
     for q in [0.01, 0.5, 0.9, 0.99, 0.999] {
@@ -160,38 +163,46 @@ fn delays(options: &LinkOptions, arrived: &[&(Time, Verdict)]) -> Vec<Row> {
     rows
 }
 
-fn mean_run(verdicts: &[(Time, Verdict)]) -> Option<f64> {
+/// Two sums over part of a sequence, whose ratio is a figure.
+type Sums = fn(&[(Time, Verdict)]) -> (f64, f64);
+
+/// Losses, and the runs that they come in.
+fn runs(verdicts: &[(Time, Verdict)]) -> (f64, f64) {
     let lost = |(_, v): &(Time, Verdict)| v.arrival == Err(Cause::Loss);
     let losses = verdicts.iter().filter(|entry| lost(entry)).count();
     let begins = verdicts.windows(2).filter(|w| !lost(&w[0]) && lost(&w[1])).count();
     let runs = begins + usize::from(verdicts.first().is_some_and(lost));
-    (runs > 0).then(|| losses as f64 / runs as f64)
+    (losses as f64, runs as f64)
 }
 
-fn reordered(verdicts: &[(Time, Verdict)]) -> Option<f64> {
+/// Datagrams that were overtaken, and those that arrived.
+fn reordered(verdicts: &[(Time, Verdict)]) -> (f64, f64) {
     let mut arrivals: Vec<_> =
         verdicts.iter().filter_map(|(_, v)| Some((v.arrival.ok()?, v.index))).collect();
     arrivals.sort_unstable();
-    let first = arrivals.iter().map(|(_, index)| *index).min()?;
+    let first = arrivals.iter().map(|(_, index)| *index).min().unwrap_or(0);
     let (mut order, mut tally) = (Order::NEW, PathTally::default());
     arrivals.iter().for_each(|(_, index)| order.arrive(index - first, &mut tally));
-    Some(tally.reordered as f64 / tally.received as f64)
+    (tally.reordered as f64, tally.received as f64)
 }
 
-/// Four standard errors of a figure, from how it varies between parts of the sequence.
-fn spread(
-    verdicts: &[(Time, Verdict)],
-    figure: fn(&[(Time, Verdict)]) -> Option<f64>,
-) -> Option<f64> {
+fn ratio((part, whole): (f64, f64)) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
+/// Four standard errors of a ratio of two sums, from how its parts vary: `Σ(aᵢ-R·bᵢ)²` for the ratio
+/// estimator R (Cochran, *Sampling Techniques*, 6.4). None where there is too little to tell.
+fn spread(verdicts: &[(Time, Verdict)], sums: Sums) -> Option<f64> {
     let size = verdicts.len() / BATCHES;
-    if size < 100 {
+    let (part, whole) = sums(verdicts);
+    if size < 100 || part < 200.0 || whole < 200.0 {
         return None;
     }
-    let parts: Vec<f64> = verdicts.chunks_exact(size).filter_map(figure).collect();
-    let n = parts.len() as f64;
-    let mean = parts.iter().sum::<f64>() / n;
-    let squares: f64 = parts.iter().map(|part| (part - mean).powi(2)).sum();
-    (n > 1.0).then(|| 4.0 * (squares / (n * (n - 1.0))).sqrt())
+    let mean = part / whole;
+    let parts = verdicts.chunks_exact(size).map(sums);
+    let squares: f64 = parts.map(|(a, b)| (a - mean * b).powi(2)).sum();
+    let n = BATCHES as f64;
+    Some(4.0 * (squares * n / (n - 1.0)).sqrt() / whole)
 }
 
 /// The RFC 4737 ratio where one stage alone puts a periodic stream out of order and has a closed
@@ -205,8 +216,9 @@ fn expected_reordering(options: &LinkOptions, spacing: Span) -> Option<f64> {
         return Some(0.0);
     }
     let t = spacing.seconds();
-    let kept = 1.0 - options.loss.model.mean().filter(|loss| *loss > 0.0).map_or(0.0, |loss| loss);
-    let lossless = kept == 1.0;
+    // Loss by itself keeps a share of the neighbours; loss in bursts keeps another.
+    let LossModel::Bernoulli { probability: loss } = options.loss.model else { return None };
+    let (kept, lossless) = (1.0 - loss.get(), loss.is_zero());
     match (&delay.model, &options.reorder) {
         (DelayModel::Constant { .. }, None) => Some(0.0),
         (DelayModel::Constant { value }, Some(reorder)) if lossless => {
@@ -214,7 +226,8 @@ fn expected_reordering(options: &LinkOptions, spacing: Span) -> Option<f64> {
                 skipbeat_link::Chosen::Probability(q) => q.get(),
                 skipbeat_link::Chosen::Every(_) => return None,
             };
-            let places = |span: &Span| (span.seconds() / t).floor() as i32;
+            // Who arrives at the same moment does not overtake.
+            let places = |span: &Span| (span.nanos().saturating_sub(1) / spacing.nanos()) as i32;
             Some(match reorder.how {
                 How::Hold(extra) => q * (1.0 - q.powi(places(&extra))),
                 How::Early => (1.0 - q) * (1.0 - (1.0 - q).powi(places(value))),

@@ -27,11 +27,11 @@ pub fn fit(trace: &[Crossing]) -> Result<Fit, String> {
     let (Some(first), Some(last)) = (trace.first(), trace.last()) else {
         return Err("the trace is empty".to_owned());
     };
-    let length = last.seq - first.seq + 1;
+    let length = last.seq - first.seq;
     if length > 50_000_000 {
         return Err(format!("the numbers span {length}: expected a sequence without great gaps"));
     }
-    let mut lost = vec![true; length as usize];
+    let mut lost = vec![true; length as usize + 1];
     for crossing in trace.iter().filter(|crossing| crossing.received_s.is_some()) {
         lost[(crossing.seq - first.seq) as usize] = false;
     }
@@ -74,7 +74,7 @@ fn fit_loss(lost: &[bool]) -> (String, String) {
     };
     let entropy = |p: f64, count: f64| if count > 0.0 { count * p.ln() } else { 0.0 };
     let independent = entropy(loss, losses) + entropy(1.0 - loss, n - losses);
-    let link = if losses == 0.0 { String::new() } else { format!("loss={loss:.6}") };
+    let link = if losses == 0.0 { String::new() } else { format!("loss={}", digits(loss)) };
     candidate("independent", independent, 1.0, link);
     if losses >= 10.0 && losses < n {
         let pairs =
@@ -87,11 +87,11 @@ fn fit_loss(lost: &[bool]) -> (String, String) {
             + entropy(1.0 - p, pairs(false, false))
             + entropy(r, pairs(true, false))
             + entropy(1.0 - r, pairs(true, true));
-        candidate("Gilbert", simple, 2.0, format!("loss=ge(p={p:.6},r={r:.6})"));
+        candidate("Gilbert", simple, 2.0, format!("loss=ge(p={},r={})", digits(p), digits(r)));
         let (chain, likelihood) = expectation_maximisation(lost, p, r);
         let Chain { p, r, good_loss, bad_loss } = chain;
-        let link =
-            format!("loss=ge(p={p:.6},r={r:.6},good_loss={good_loss:.6},bad_loss={bad_loss:.6})");
+        let [p, r, good_loss, bad_loss] = [p, r, good_loss, bad_loss].map(digits);
+        let link = format!("loss=ge(p={p},r={r},good_loss={good_loss},bad_loss={bad_loss})");
         candidate("Gilbert-Elliott", likelihood, 4.0, link);
     }
     let mean = run.map_or(String::new(), |run| format!(", mean loss run {run:.3}"));
@@ -192,7 +192,7 @@ fn fit_delay(delays: &[f64]) -> Result<(String, String), String> {
         let value = text(min);
         return Ok((format!("delay={value}"), format!("every delay is {value}\n")));
     }
-    let correlation = rank_correlation(delays, &sorted);
+    let correlation = rank_correlation(delays, &sorted).min(0.999);
     let suffix = if correlation > 4.0 / n.sqrt() {
         format!(",correlation={correlation:.3}")
     } else {
@@ -255,7 +255,8 @@ fn candidates(sorted: &[f64], suffix: &str) -> Vec<Candidate> {
     let (low, middle, high) = (at(0.05), at(0.5), at(0.95));
     let bend = low + high - 2.0 * middle;
     let shift = (low * high - middle * middle) / bend;
-    if bend > 0.0 && shift < min && shift >= 0.0 {
+    let shift = shift.max(0.0);
+    if bend > 0.0 && shift < min {
         let sigma = ((high - shift) / (middle - shift)).ln() / 1.644_853_626_951_472;
         candidates.push((
             format!(
@@ -269,9 +270,19 @@ fn candidates(sorted: &[f64], suffix: &str) -> Vec<Candidate> {
     candidates
 }
 
-/// A span as the scenario has it, rounded to a microsecond.
+/// A span as the scenario has it, rounded to a microsecond where it is longer than some.
 fn text(seconds: f64) -> String {
-    Span::from_nanos((seconds * 1e6).round() as u64 * 1_000).to_string()
+    let round = if seconds < 1e-3 { 1.0 } else { 1e3 };
+    Span::from_nanos(((seconds * 1e9 / round).round() * round) as u64).to_string()
+}
+
+/// A probability with four significant digits.
+fn digits(p: f64) -> String {
+    if p == 0.0 {
+        return "0".to_owned();
+    }
+    let places = (3 - p.log10().floor() as i32).clamp(0, 15) as usize;
+    format!("{p:.places$}")
 }
 
 /// ρ of the normal numbers behind neighbouring delays: Spearman's is (6/π)·asin(ρ/2).
@@ -350,5 +361,7 @@ mod tests {
         assert_eq!(read("seq,sent_s,received_s\n1,x,\n"), "row 2: expected seconds, got \"x\"");
         assert!(read("seq,sent_s,received_s\n1,1,2\n1,1,2\n").contains("twice"));
         assert!(fit(&[]).is_err());
+        let far = |seq| Crossing { seq, sent_s: 0.0, received_s: Some(1.0) };
+        assert!(fit(&[far(0), far(u64::MAX)]).unwrap_err().contains("great gaps"));
     }
 }

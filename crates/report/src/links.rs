@@ -55,7 +55,12 @@ pub(crate) fn link_rows<'a>(plan: &'a Plan, results: &Results) -> Vec<LinkRow<'a
     for (number, group) in plan.groups.iter().enumerate() {
         for (direction, course) in Direction::BOTH.into_iter().zip([&group.up, &group.down]) {
             let links = &results.links[direction as usize][number];
+            let own_events = plan.events.iter().any(|event| event.group == number);
             let seen = Seen {
+                watched: group.behaviour.churn == Default::default()
+                    && group.behaviour.acks == Default::default()
+                    && course.outages.is_empty()
+                    && !own_events,
                 options: &course.options,
                 steady: course.is_steady(),
                 links,
@@ -79,6 +84,8 @@ pub(crate) fn link_rows<'a>(plan: &'a Plan, results: &Results) -> Vec<LinkRow<'a
 }
 
 struct Seen<'a> {
+    /// Whether each client sends all the time, and nothing because of a loss.
+    watched: bool,
     options: &'a LinkOptions,
     steady: bool,
     links: &'a DatagramTally,
@@ -98,7 +105,7 @@ struct Figure {
 impl Figure {
     /// A share that was asked for, each datagram by itself.
     fn share(asked: f64, count: u64, of: u64) -> Self {
-        let interval = (of > 0).then(|| 4.0 * (asked * (1.0 - asked) / of as f64).sqrt());
+        let interval = enough(asked, of).then(|| 4.0 * (asked * (1.0 - asked) / of as f64).sqrt());
         Figure { asked: Some(asked), interval, ..Figure::seen(count, of) }
     }
 
@@ -107,6 +114,11 @@ impl Figure {
         let got = (of > 0).then(|| count as f64 / of as f64);
         Figure { asked: None, got, interval: None, datagrams: of }
     }
+}
+
+/// Whether a count of these is nearly normal: ten of either kind are expected.
+pub(crate) fn enough(share: f64, of: u64) -> bool {
+    share * of as f64 >= 10.0 && (1.0 - share) * of as f64 >= 10.0
 }
 
 impl Seen<'_> {
@@ -181,6 +193,7 @@ impl Seen<'_> {
         let variance = match model {
             // Datagrams come when they like: as if they looked at the state of the link at random
             // times, 2·πG·πB·(eB-eG)²·τ per second, τ = 1/(λ+μ), beside the variance of each.
+            LossModel::GilbertElliottTime { .. } if !self.watched => None,
             LossModel::GilbertElliottTime { mean_good, mean_bad, good_loss, bad_loss } => {
                 let (good, bad) = (mean_good.seconds(), mean_bad.seconds());
                 let shares = good * bad / ((good + bad) * (good + bad));
@@ -192,7 +205,8 @@ impl Seen<'_> {
             }
             _ => model.variance(spacing),
         };
-        let interval = variance.filter(|_| n > 0).map(|v| 4.0 * (v / n as f64).sqrt());
+        let many = model.mean().is_some_and(|loss| enough(loss, n));
+        let interval = variance.filter(|_| many).map(|v| 4.0 * (v / n as f64).sqrt());
         Figure { asked: model.mean(), interval, ..Figure::seen(lost, n) }
     }
 
@@ -209,7 +223,7 @@ impl Seen<'_> {
         // With a correlation ρ there are as good as n(1-ρ)/(1+ρ) independent delays.
         let rho = options.delay.correlation;
         let independent = n as f64 * (1.0 - rho) / (1.0 + rho);
-        let free = options.delay.order == Order::Free;
+        let free = options.delay.order == Order::Free && options.delay.has_light_tail();
         let interval = (n > 0 && free).then(|| 4.0 * (variance / independent).sqrt());
         Figure { asked: Some(asked), got: (n > 0).then_some(mean), interval, datagrams: n }
     }

@@ -6,14 +6,15 @@ use skipbeat_measure::{DatagramTally, Distribution};
 use crate::summary::{UNKNOWN, seconds, table, thousands};
 
 /// The totals as text with terminal colours: the links of both directions, what left them and did
-/// not go on, what the proxy itself added to their delays, sessions so far, and datagrams beyond the
-/// most sessions.
+/// not go on, what the proxy itself added to their delays, sessions so far, datagrams beyond the most
+/// sessions, and datagrams for which no socket could be opened, and why.
 pub fn proxy_summary(
     links: &[DatagramTally; 2],
     not_sent: [u64; 2],
     added: &[Distribution; 2],
     sessions: u32,
     refused: u64,
+    (no_socket, why): (u64, Option<&str>),
 ) -> String {
     let both: Vec<_> = links.iter().zip(not_sent).collect();
     let mut rows = vec![vec![String::new(), "up".to_owned(), "down".to_owned()]];
@@ -48,7 +49,11 @@ pub fn proxy_summary(
     } else {
         String::new()
     };
-    format!("{}{sessions} sessions{more}\n", table("datagrams", &rows))
+    let failed = match why {
+        Some(why) => format!("; {} datagrams without a socket: {why}", number(no_socket)),
+        None => String::new(),
+    };
+    format!("{}{sessions} sessions{more}{failed}\n", table("datagrams", &rows))
 }
 
 /// Seconds to the microsecond.

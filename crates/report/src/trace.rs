@@ -28,7 +28,9 @@ pub fn draw(
 ) -> Vec<(Time, Verdict)> {
     let roster = Roster::new([1]);
     let mut links = Links::new(Seed(seed), direction, [options.clone().into()], &roster);
-    let freight = Freight { bytes, class: Class::Chat };
+    // Of a kind that the loss model looks at.
+    let class = options.loss.only.first().copied().unwrap_or(Class::Chat);
+    let freight = Freight { bytes, class };
     let times = (0..u64::from(n)).map(|i| Time::ZERO + spacing * i);
     times.map(|now| (now, links.judge(now, 0, 0, freight))).collect()
 }

@@ -452,8 +452,17 @@ fn weather(
                 course.outages.push(Outage { kind, from: at, to: run });
             }
             if here(ends) {
-                let open = course.outages.iter_mut().filter(|o| o.kind == kind && o.to == run);
-                open.for_each(|outage| outage.to = at);
+                let open = |o: &&mut Outage| o.kind == kind && o.to == run;
+                if course.outages.iter_mut().filter(open).map(|o| o.to = at).count() == 0 {
+                    let message = "there is nothing to end: expected a `partition` before `heal`, a \
+                                   `clog` before `release`, of the same links";
+                    return Err(ScenarioError::at(
+                        report.name,
+                        report.text,
+                        Some(place),
+                        message.into(),
+                    ));
+                }
             }
         }
         if let Some(table) = table {
