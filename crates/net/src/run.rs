@@ -40,7 +40,8 @@ enum Tested {
     Command { command: RunningCommand, drops_before: Option<u64> },
 }
 
-/// Runs a plan. The tap, where there is one, hears of every datagram; `go_on` is told the time now and then and ends the run by saying no.
+/// Runs a plan. The tap, where there is one, hears of every datagram; `go_on` is told the time now
+/// and then and ends the run by saying no.
 ///
 /// # Errors
 /// Where the run can't begin: ports, targets, commands, limits. What fails later is in the
