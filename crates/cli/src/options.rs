@@ -262,6 +262,10 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroU16>,
 
+    /// Go on with a sweep that was killed or interrupted, in the same folder
+    #[arg(long)]
+    pub(crate) resume: bool,
+
     /// The folder of the result files [default: results/NAME]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

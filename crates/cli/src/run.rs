@@ -42,6 +42,9 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     if study.is_sweep {
         return sweep::run(options, &study, folder, &interrupt);
     }
+    if options.resume {
+        return Err(UsageError("--resume is for a sweep: one run has no parts".to_owned()).into());
+    }
     let run = &study.runs[0];
     let mut progress = Progress::new(name, run.plan.end(), options.quiet);
     let mut interrupted = false;

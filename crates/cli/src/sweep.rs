@@ -1,16 +1,17 @@
 //! `skipbeat run` of a scenario with a sweep: every run of it, in the simulator as many at a time as
 //! there are threads, on sockets one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use anyhow::Context;
 use skipbeat_core::Time;
 use skipbeat_net::{Clock, HostReport};
-use skipbeat_report::{Cell, ResultFolder, json_sweep, sweep_summary};
+use skipbeat_report::{Cell, Journal, ResultFolder, json_sweep, sweep_summary};
 use skipbeat_scenario::{Mode, Study};
 
 use crate::exit::{Exit, complain};
@@ -28,16 +29,20 @@ struct Work<'a> {
     interrupt: &'a Interrupt,
     /// The run that is done next.
     next: AtomicUsize,
+    /// The runs that were over before.
+    over: BTreeSet<usize>,
     /// How far each run has come, in nanoseconds of its time.
     reached: Vec<AtomicU64>,
     done: Mutex<Done>,
 }
 
 /// What came of it so far.
-#[derive(Default)]
 struct Done {
     cells: Vec<Cell>,
+    journal: Journal,
+    /// What this call of the program did of it.
     cpu_s: f64,
+    datagrams: u64,
     failure: Option<anyhow::Error>,
 }
 
@@ -53,13 +58,26 @@ pub(crate) fn run(
         Mode::Net => 1,
     }
     .min(study.runs.len());
+    let (journal, cells) = Journal::open(folder.path(), study, BUILD, options.resume)
+        .with_context(|| format!("can't keep a journal in {}", folder.path().display()))?;
+    // What is over already counts as reached.
+    let over: BTreeSet<usize> = cells.iter().map(|cell| cell.run).collect();
+    let reached = study.runs.iter().enumerate().map(|(number, run)| {
+        let end = run.plan.end().nanos();
+        AtomicU64::new(if over.contains(&number) { end } else { 0 })
+    });
     let work = Work {
         study,
         interrupt,
         next: AtomicUsize::new(0),
-        reached: study.runs.iter().map(|_| AtomicU64::new(0)).collect(),
-        done: Mutex::default(),
+        reached: reached.collect(),
+        over,
+        done: Mutex::new(Done { cells, journal, cpu_s: 0.0, datagrams: 0, failure: None }),
     };
+    if options.resume && !options.quiet {
+        let (over, all) = (work.over.len(), study.runs.len());
+        let _ = writeln!(anstream::stderr(), "{over} of {all} runs were over already");
+    }
     let all = study.runs.iter().map(|run| run.plan.end().nanos()).sum();
     let mut progress = Progress::new(&study.base.name, Time::from_nanos(all), options.quiet);
     std::thread::scope(|scope| {
@@ -85,6 +103,9 @@ impl Work<'_> {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(run) = self.study.runs.get(number) else { return };
+            if self.over.contains(&number) {
+                continue;
+            }
             let mut whole = true;
             let mut go_on = |now: Time| {
                 self.reached[number].store(now.nanos(), Ordering::Relaxed);
@@ -102,7 +123,13 @@ impl Work<'_> {
                 Ok(_) if !whole => return,
                 Ok(played) => {
                     done.cpu_s += played.host.cpu_s.values().sum::<f64>();
-                    done.cells.push(Cell::new(number, played.results));
+                    let cell = Cell::new(number, played.results);
+                    done.datagrams += cell.datagrams;
+                    let written = done.journal.add(self.study, &cell, BUILD);
+                    done.cells.push(cell);
+                    if let Err(e) = written {
+                        done.failure.get_or_insert(e.into());
+                    }
                     if let Some(failure) = played.failure {
                         done.failure.get_or_insert(failure);
                     }
@@ -129,17 +156,20 @@ fn finish(
     interrupted: bool,
 ) -> anyhow::Result<Exit> {
     done.cells.sort_unstable_by_key(|cell| cell.run);
-    let datagrams = done.cells.iter().map(|cell| cell.datagrams).sum();
     let host = HostReport {
         wall_s: clock.now().seconds(),
         cpu_s: BTreeMap::from([("all".to_owned(), done.cpu_s)]),
         peak_memory_bytes: skipbeat_net::peak_memory(),
-        datagrams,
-        ns_per_datagram: (datagrams > 0).then(|| done.cpu_s * 1e9 / datagrams as f64),
+        datagrams: done.datagrams,
+        ns_per_datagram: (done.datagrams > 0).then(|| done.cpu_s * 1e9 / done.datagrams as f64),
         ..HostReport::default()
     };
     let path = folder.path().to_owned();
     let unwritten = folder.write_sweep(study, &done.cells, &host, BUILD, interrupted);
+    if done.cells.len() == study.runs.len() && unwritten.is_empty() {
+        // If it can't be removed it does no harm.
+        let _ = done.journal.close();
+    }
     let exit = if done.failure.is_some() || !unwritten.is_empty() {
         Exit::Failed
     } else if interrupted {

@@ -206,6 +206,17 @@ impl Figures {
         self.0[index.unwrap_or_else(|| panic!("no metric {name:?}"))]
     }
 
+    /// All of them, in the order of [`METRICS`].
+    pub fn values(&self) -> &[Option<f64>] {
+        &self.0
+    }
+
+    /// Figures in the order of [`METRICS`], as [`Figures::values`] gave them; none where their number
+    /// is another.
+    pub fn from_values(values: Vec<Option<f64>>) -> Option<Self> {
+        (values.len() == METRICS.len()).then_some(Figures(values))
+    }
+
     /// Every metric with its figure.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Option<f64>)> + '_ {
         METRICS.iter().zip(self.0.iter().copied())

@@ -14,6 +14,7 @@ use serde_json::json;
 use skipbeat_measure::{Distribution, Figures, Results};
 use skipbeat_scenario::{Plan, Run, Study};
 
+use crate::spread;
 use crate::tables::{self, plain};
 
 /// The version of `run.json`: raised when a name in it changes its meaning.
@@ -21,6 +22,10 @@ const RUN_JSON_VERSION: u32 = 1;
 
 /// What every study leaves.
 const OF_ALL: [&str; 4] = ["summary.csv", "groups.csv", "run.json", "host.json"];
+/// What a sweep leaves beside that.
+const OF_SWEEP: [&str; 1] = ["sweep.csv"];
+/// What it leaves while it is not whole.
+pub(crate) const JOURNAL: &str = "progress.jsonl";
 /// What a single run leaves beside that.
 const OF_ONE: [&str; 5] =
     ["timeline.csv", "evictions.csv", "ledger.csv", "links.csv", "latency.hlog"];
@@ -50,8 +55,8 @@ pub struct ResultFolder {
 }
 
 impl ResultFolder {
-    /// Makes the folder and opens its files; what is in them stays until they are written. Of a
-    /// sweep there are fewer: what a single run would have left there is taken away.
+    /// Makes the folder and opens its files; what is in them stays until they are written. What a
+    /// sweep leaves and a single run does not, or the other way round, is taken away.
     ///
     /// # Errors
     /// Where the folder or a file can't be made.
@@ -64,12 +69,14 @@ impl ResultFolder {
             let file = options.open(path.join(name)).map_err(error(path.join(name)))?;
             Ok((name, file))
         };
-        for stale in OF_ONE.iter().filter(|_| sweep).map(|name| path.join(name)) {
+        let others: &[&str] = if sweep { &OF_ONE } else { &[OF_SWEEP[0], JOURNAL] };
+        for stale in others.iter().map(|name| path.join(name)) {
             if stale.is_file() {
                 fs::remove_file(&stale).map_err(error(stale))?;
             }
         }
-        let names = OF_ALL.into_iter().chain(OF_ONE.into_iter().filter(|_| !sweep));
+        let own: &[&'static str] = if sweep { &OF_SWEEP } else { &OF_ONE };
+        let names = OF_ALL.into_iter().chain(own.iter().copied());
         Ok(ResultFolder {
             path: path.to_owned(),
             files: names.map(open).collect::<Result<_, _>>()?,
@@ -127,6 +134,7 @@ impl ResultFolder {
         self.write_each(|name, out| match name {
             "summary.csv" => tables::summary(&study.keys, &rows, out),
             "groups.csv" => tables::groups(&study.keys, &rows, out),
+            "sweep.csv" => spread::points(study, cells, out),
             "run.json" => pretty(&of_sweep(study, cells, build, interrupted), out),
             "host.json" => pretty(host, out),
             _ => unreachable!("every file has its writer"),

@@ -5,8 +5,10 @@
 mod describe;
 mod files;
 mod fit;
+mod journal;
 mod links;
 mod proxy;
+mod spread;
 mod summary;
 mod sweep;
 mod tables;
@@ -15,6 +17,7 @@ mod trace;
 pub use describe::describe;
 pub use files::{Build, Cell, FileError, ResultFolder};
 pub use fit::{Fit, fit};
+pub use journal::Journal;
 pub use proxy::proxy_summary;
 pub use summary::{json_summary, text_summary};
 pub use sweep::{json_sweep, sweep_summary};

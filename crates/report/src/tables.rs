@@ -8,11 +8,11 @@ use skipbeat_scenario::{Plan, Run};
 
 use crate::links::link_rows;
 
-fn writer(out: &mut impl Write) -> csv::Writer<&mut dyn Write> {
+pub(crate) fn writer(out: &mut impl Write) -> csv::Writer<&mut dyn Write> {
     csv::Writer::from_writer(out as &mut dyn Write)
 }
 
-fn number(value: impl Into<Option<f64>>) -> String {
+pub(crate) fn number(value: impl Into<Option<f64>>) -> String {
     value.into().map_or_else(String::new, |value: f64| value.to_string())
 }
 

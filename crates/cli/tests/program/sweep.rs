@@ -76,6 +76,65 @@ fn replications_can_be_asked_for_and_a_single_run_leaves_nothing_stale() {
 }
 
 #[test]
+fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SWEEP);
+    let whole = bench.run(&scenario, &["--quiet", "--out", "whole"]);
+    assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
+    assert!(!bench.path().join("whole/progress.jsonl").exists(), "it is whole");
+    // A second name for the journal of a sweep keeps it when the sweep is over. Its first two lines
+    // and a half are what a kill would have left.
+    let journal = bench.path().join("parts/progress.jsonl");
+    let kept = bench.path().join("kept.jsonl");
+    std::fs::create_dir(bench.path().join("parts")).expect("it can be made");
+    std::fs::write(&kept, "").expect("it can be written");
+    std::fs::hard_link(&kept, &journal).expect("it can be named twice");
+    bench.run(&scenario, &["--quiet", "--out", "parts", "--threads", "1"]);
+    let lines = std::fs::read_to_string(&kept).expect("it can be read");
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!((lines.len(), journal.exists()), (12, false));
+    let torn = &lines[2][..lines[2].len() / 2];
+    let left = format!("{}\n{}\n{torn}", lines[0], lines[1]);
+    std::fs::write(&journal, left).expect("it can be written");
+    // What of it is of another scenario does not count.
+    let other = ["--set", "group.g.clients=21", "--out", "other", "--resume"];
+    std::fs::create_dir(bench.path().join("other")).expect("it can be made");
+    std::fs::copy(&journal, bench.path().join("other/progress.jsonl")).expect("it can be copied");
+    let said = stderr(&bench.run(&scenario, &other));
+    assert!(said.contains("0 of 12 runs were over already"), "{said}");
+    let resumed = bench.run(&scenario, &["--out", "parts", "--resume"]);
+    let said = stderr(&resumed);
+    assert_eq!(resumed.status.code(), Some(0), "{said}");
+    assert!(said.contains("2 of 12 runs were over already"), "{said}");
+    for name in ["summary.csv", "groups.csv", "sweep.csv", "run.json"] {
+        assert_eq!(file(&bench, &format!("whole/{name}")), file(&bench, &format!("parts/{name}")));
+    }
+    assert!(!journal.exists());
+    let single = bench.scenario(SWEEP.split("[sweep]").next().expect("there is something"));
+    assert_eq!(bench.run(&single, &["--resume"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_point_has_mean_deviation_and_interval_over_its_runs() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(&SWEEP.replace("replications = 2", "replications = 4"));
+    bench.run(&scenario, &["--quiet", "--out", "out"]);
+    let numbers = |file: &str, column: &str| {
+        let cells = bench.column(file, column);
+        cells.iter().map(|cell| cell.parse::<f64>().expect("a number")).collect::<Vec<_>>()
+    };
+    let of_runs = &numbers("out/summary.csv", "up_sent")[8..12];
+    let mean = of_runs.iter().sum::<f64>() / 4.0;
+    let deviation = (of_runs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 3.0).sqrt();
+    assert_eq!(numbers("out/sweep.csv", "runs"), [4.0; 6]);
+    assert!((numbers("out/sweep.csv", "up_sent_mean")[2] - mean).abs() < 1e-9);
+    assert!((numbers("out/sweep.csv", "up_sent_sd")[2] - deviation).abs() < 1e-9);
+    // Student's quantile of three degrees of freedom, over the root of four.
+    let half = numbers("out/sweep.csv", "up_sent_ci95")[2];
+    assert!((half - 3.182_446 / 2.0 * deviation).abs() < 1e-3 * half, "{half}");
+}
+
+#[test]
 fn a_mistake_at_one_point_is_shown_before_anything_runs() {
     let bench = Bench::new();
     let scenario = bench.scenario(&SWEEP.replace("0.4]", "4.0]"));
