@@ -6,6 +6,7 @@ mod chat;
 mod exit;
 mod interrupt;
 mod link;
+mod merge;
 mod options;
 mod progress;
 mod prometheus;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match options.command {
         Command::Run(options) => run::run(&options),
+        Command::Merge(options) => merge::merge(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Link(options) => link::link(&options),
         Command::Proxy(options) => proxy::proxy(&options),

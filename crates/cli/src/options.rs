@@ -21,6 +21,8 @@ pub(crate) struct Options {
 pub(crate) enum Command {
     /// Run a scenario and write its results
     Run(RunOptions),
+    /// Merge the shares of a sweep into the results of the whole
+    Merge(MergeOptions),
     /// Serve the chat, with a console: clients, stats, say TEXT, quit
     Serve(ServeOptions),
     /// Impair any UDP application: between clients and a server, a link each way for each client
@@ -236,6 +238,21 @@ pub(crate) struct ChatOptions {
 }
 
 #[derive(Args)]
+pub(crate) struct MergeOptions {
+    /// The folders of the shares, all of them
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) shares: Vec<PathBuf>,
+
+    /// The folder of the result files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// How the summary on standard output looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
 pub(crate) struct RunOptions {
     /// The scenario file
@@ -266,7 +283,12 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) resume: bool,
 
-    /// The folder of the result files [default: results/NAME]
+    /// Run a share of a sweep, 3/16 being the third of sixteen; `auto` takes both numbers from the
+    /// array job of Slurm or AWS Batch, `auto/16` the first, as Kubernetes needs it
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<String>,
+
+    /// The folder of the result files [default: results/NAME, of a share results/NAME-K-of-N]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use skipbeat_core::Time;
 use skipbeat_measure::Results;
 use skipbeat_net::{Clock, HostReport};
-use skipbeat_report::{Build, ResultFolder, json_summary, text_summary};
+use skipbeat_report::{Build, ResultFolder, Shard, json_summary, text_summary};
 use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
 use skipbeat_tunnel::Tap;
 
@@ -16,7 +16,7 @@ use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
 use crate::options::{Format, RunOptions, World};
 use crate::progress::Progress;
-use crate::sweep;
+use crate::{merge, sweep};
 
 pub(crate) const BUILD: Build =
     Build { version: env!("CARGO_PKG_VERSION"), commit: env!("SKIPBEAT_COMMIT") };
@@ -36,14 +36,20 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     if options.pcap.is_some() && study.is_sweep {
         return Err(UsageError("--pcap is for a single run, not for a sweep".to_owned()).into());
     }
-    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(name));
+    if (options.resume || options.shard.is_some()) && !study.is_sweep {
+        let message = "--resume and --shard are for a sweep: one run has no parts".to_owned();
+        return Err(UsageError(message).into());
+    }
+    let shard = options.shard.as_deref().map(merge::shard).transpose()?.unwrap_or(Shard::WHOLE);
+    let folder_name = match shard {
+        Shard::WHOLE => name.clone(),
+        share => format!("{name}-{}", share.to_string().replace('/', "-of-")),
+    };
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(folder_name));
     let folder = ResultFolder::create(&folder, study.is_sweep)?;
     let interrupt = Interrupt::listen()?;
     if study.is_sweep {
-        return sweep::run(options, &study, folder, &interrupt);
-    }
-    if options.resume {
-        return Err(UsageError("--resume is for a sweep: one run has no parts".to_owned()).into());
+        return sweep::run(options, &study, shard, folder, &interrupt);
     }
     let run = &study.runs[0];
     let mut progress = Progress::new(name, run.plan.end(), options.quiet);

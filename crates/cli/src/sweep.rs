@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context;
 use skipbeat_core::Time;
 use skipbeat_net::{Clock, HostReport};
-use skipbeat_report::{Cell, Journal, ResultFolder, json_sweep, sweep_summary};
+use skipbeat_report::{Cell, Journal, ResultFolder, Shard, json_sweep, sweep_summary};
 use skipbeat_scenario::{Mode, Study};
 
 use crate::exit::{Exit, complain};
@@ -27,11 +27,11 @@ const LOOK: Duration = Duration::from_millis(50);
 struct Work<'a> {
     study: &'a Study,
     interrupt: &'a Interrupt,
-    /// The run that is done next.
+    /// The runs to do.
+    queue: Vec<usize>,
+    /// The place in it of the run that is done next.
     next: AtomicUsize,
-    /// The runs that were over before.
-    over: BTreeSet<usize>,
-    /// How far each run has come, in nanoseconds of its time.
+    /// How far each of them has come, in nanoseconds of its time.
     reached: Vec<AtomicU64>,
     done: Mutex<Done>,
 }
@@ -49,6 +49,7 @@ struct Done {
 pub(crate) fn run(
     options: &RunOptions,
     study: &Study,
+    shard: Shard,
     folder: ResultFolder,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Exit> {
@@ -58,27 +59,25 @@ pub(crate) fn run(
         Mode::Net => 1,
     }
     .min(study.runs.len());
-    let (journal, cells) = Journal::open(folder.path(), study, BUILD, options.resume)
+    let (journal, cells) = Journal::open(folder.path(), study, shard, BUILD, options.resume)
         .with_context(|| format!("can't keep a journal in {}", folder.path().display()))?;
-    // What is over already counts as reached.
+    let cells: Vec<Cell> = cells.into_iter().filter(|cell| shard.has(cell.run)).collect();
     let over: BTreeSet<usize> = cells.iter().map(|cell| cell.run).collect();
-    let reached = study.runs.iter().enumerate().map(|(number, run)| {
-        let end = run.plan.end().nanos();
-        AtomicU64::new(if over.contains(&number) { end } else { 0 })
-    });
+    let own = || (0..study.runs.len()).filter(|number| shard.has(*number));
+    if options.resume && !options.quiet {
+        let (over, own) = (over.len(), own().count());
+        let _ = writeln!(anstream::stderr(), "{over} of {own} runs were over already");
+    }
+    let queue: Vec<usize> = own().filter(|number| !over.contains(number)).collect();
+    let all = queue.iter().map(|number| study.runs[*number].plan.end().nanos()).sum();
     let work = Work {
         study,
         interrupt,
         next: AtomicUsize::new(0),
-        reached: reached.collect(),
-        over,
+        reached: queue.iter().map(|_| AtomicU64::new(0)).collect(),
+        queue,
         done: Mutex::new(Done { cells, journal, cpu_s: 0.0, datagrams: 0, failure: None }),
     };
-    if options.resume && !options.quiet {
-        let (over, all) = (work.over.len(), study.runs.len());
-        let _ = writeln!(anstream::stderr(), "{over} of {all} runs were over already");
-    }
-    let all = study.runs.iter().map(|run| run.plan.end().nanos()).sum();
     let mut progress = Progress::new(&study.base.name, Time::from_nanos(all), options.quiet);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.work())).collect();
@@ -101,14 +100,12 @@ impl Work<'_> {
     /// Does runs until none is left.
     fn work(&self) {
         loop {
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(run) = self.study.runs.get(number) else { return };
-            if self.over.contains(&number) {
-                continue;
-            }
+            let place = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(&number) = self.queue.get(place) else { return };
+            let run = &self.study.runs[number];
             let mut whole = true;
             let mut go_on = |now: Time| {
-                self.reached[number].store(now.nanos(), Ordering::Relaxed);
+                self.reached[place].store(now.nanos(), Ordering::Relaxed);
                 whole &= !self.interrupt.came();
                 whole
             };
@@ -116,7 +113,7 @@ impl Work<'_> {
                 return;
             }
             let played = play(&run.plan, None, &mut go_on);
-            self.reached[number].store(run.plan.end().nanos(), Ordering::Relaxed);
+            self.reached[place].store(run.plan.end().nanos(), Ordering::Relaxed);
             let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
             match played {
                 // Half a run is no row of the table.
@@ -125,7 +122,7 @@ impl Work<'_> {
                     done.cpu_s += played.host.cpu_s.values().sum::<f64>();
                     let cell = Cell::new(number, played.results);
                     done.datagrams += cell.datagrams;
-                    let written = done.journal.add(self.study, &cell, BUILD);
+                    let written = done.journal.add(self.study, &cell);
                     done.cells.push(cell);
                     if let Err(e) = written {
                         done.failure.get_or_insert(e.into());
@@ -140,7 +137,7 @@ impl Work<'_> {
             }
             if done.failure.is_some() {
                 // What is wrong with one run is most likely wrong with all.
-                self.next.store(self.study.runs.len(), Ordering::Relaxed);
+                self.next.store(self.queue.len(), Ordering::Relaxed);
             }
         }
     }
@@ -166,8 +163,8 @@ fn finish(
     };
     let path = folder.path().to_owned();
     let unwritten = folder.write_sweep(study, &done.cells, &host, BUILD, interrupted);
-    if done.cells.len() == study.runs.len() && unwritten.is_empty() {
-        // If it can't be removed it does no harm.
+    if options.shard.is_none() && done.cells.len() == study.runs.len() && unwritten.is_empty() {
+        // That of a share is what `merge` reads. If it can't be removed it does no harm.
         let _ = done.journal.close();
     }
     let exit = if done.failure.is_some() || !unwritten.is_empty() {

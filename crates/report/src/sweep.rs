@@ -128,7 +128,10 @@ fn verdict(study: &Study, cells: &[Cell]) -> String {
     let missing = study.runs.len() - cells.len();
     let mut text = match (doubtful.len(), missing) {
         (0, 0) => "conclusive: every datagram of every run is accounted for\n".to_owned(),
-        (0, missing) => format!("{missing} of {} runs are missing\n", study.runs.len()),
+        (0, missing) => format!(
+            "{missing} of {} runs are missing; of the others every datagram is accounted for\n",
+            study.runs.len()
+        ),
         (n, _) => format!("inconclusive: {n} of {} runs\n", cells.len()),
     };
     for cell in doubtful {

@@ -12,4 +12,4 @@ mod study;
 pub use error::ScenarioError;
 pub use plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
 pub use set::{Setting, read_value};
-pub use study::{Changes, Run, Study};
+pub use study::{Changes, Run, Source, Study};

@@ -8,7 +8,8 @@ use crate::ScenarioError;
 
 /// One change: `group.phones.up.loss=0.1`. Groups go by name, events by number from 0. The value
 /// is TOML; what is not, is text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Setting {
     path: Vec<String>,
     value: String,
@@ -25,6 +26,20 @@ impl FromStr for Setting {
             return Err(format!("expected key.path=value, got {text:?}"));
         }
         Ok(Setting { path, value: value.trim().to_owned() })
+    }
+}
+
+impl TryFrom<String> for Setting {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Setting> for String {
+    fn from(setting: Setting) -> String {
+        setting.to_string()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use skipbeat_core::Seed;
 use toml::Spanned;
 
@@ -33,6 +33,19 @@ pub struct Study {
     pub runs: Vec<Run>,
     /// Whether there is more to it than one run of the scenario.
     pub is_sweep: bool,
+    /// What it was read from.
+    pub source: Source,
+}
+
+/// What a study is read from: the same source gives the same study.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// The file's name; files that the scenario names are beside it.
+    pub name: String,
+    /// The scenario.
+    pub text: String,
+    /// What the command line changed.
+    pub changes: Changes,
 }
 
 /// One run of a study.
@@ -49,7 +62,7 @@ pub struct Run {
 }
 
 /// What the command line changes of a scenario.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Changes {
     /// Keys and their values.
     pub settings: Vec<Setting>,
@@ -120,7 +133,9 @@ impl Study {
             }
         }
         let is_sweep = !sweep.keys.is_empty() || replications > 1;
-        Ok(Study { base, keys: sweep.keys, runs, is_sweep })
+        let source =
+            Source { name: name.to_owned(), text: text.to_owned(), changes: changes.clone() };
+        Ok(Study { base, keys: sweep.keys, runs, is_sweep, source })
     }
 }
 

@@ -82,8 +82,8 @@ fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
     let whole = bench.run(&scenario, &["--quiet", "--out", "whole"]);
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
     assert!(!bench.path().join("whole/progress.jsonl").exists(), "it is whole");
-    // A second name for the journal of a sweep keeps it when the sweep is over. Its first two lines
-    // and a half are what a kill would have left.
+    // A second name for the journal of a sweep keeps it when the sweep is over. Its head, two
+    // lines and a half are what a kill would have left.
     let journal = bench.path().join("parts/progress.jsonl");
     let kept = bench.path().join("kept.jsonl");
     std::fs::create_dir(bench.path().join("parts")).expect("it can be made");
@@ -92,9 +92,9 @@ fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
     bench.run(&scenario, &["--quiet", "--out", "parts", "--threads", "1"]);
     let lines = std::fs::read_to_string(&kept).expect("it can be read");
     let lines: Vec<&str> = lines.lines().collect();
-    assert_eq!((lines.len(), journal.exists()), (12, false));
-    let torn = &lines[2][..lines[2].len() / 2];
-    let left = format!("{}\n{}\n{torn}", lines[0], lines[1]);
+    assert_eq!((lines.len(), journal.exists()), (1 + 12, false));
+    let torn = &lines[3][..lines[3].len() / 2];
+    let left = format!("{}\n{torn}", lines[..3].join("\n"));
     std::fs::write(&journal, left).expect("it can be written");
     // What of it is of another scenario does not count.
     let other = ["--set", "group.g.clients=21", "--out", "other", "--resume"];
@@ -143,4 +143,99 @@ fn a_mistake_at_one_point_is_shown_before_anything_runs() {
     let said = stderr(&output);
     assert!(said.contains("[sweep.over]") && said.contains("group.g.up.loss=4.0"), "{said}");
     assert!(!bench.path().join("out").exists());
+}
+
+#[test]
+fn shares_merge_into_what_one_sweep_writes_and_into_nothing_else() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SWEEP);
+    bench.run(&scenario, &["--quiet", "--out", "whole"]);
+    for (share, out) in [("1/5", "a"), ("2/5", "b"), ("3/5", "c"), ("4/5", "d"), ("5/5", "e")] {
+        let output = bench.run(&scenario, &["--quiet", "--shard", share, "--out", out]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    assert_eq!(bench.column("a/summary.csv", "seed").len(), 3, "12 runs, the first of five shares");
+    let merge = |folders: &[&str], out: &str| {
+        let args = [&["merge"], folders, &["--out", out]].concat();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_skipbeat"))
+            .args(&args)
+            .current_dir(bench.path())
+            .output()
+            .expect("it runs");
+        (output.status.code(), stderr(&output))
+    };
+    assert_eq!(merge(&["c", "a", "e", "b", "d"], "merged"), (Some(0), String::new()));
+    for name in ["summary.csv", "groups.csv", "sweep.csv", "run.json"] {
+        assert_eq!(file(&bench, &format!("whole/{name}")), file(&bench, &format!("merged/{name}")));
+    }
+
+    let refused = |folders: &[&str], why: &str| {
+        let (code, said) = merge(folders, "refused");
+        assert!(code == Some(1) && said.contains(why), "{code:?} {said}");
+        assert!(!bench.path().join("refused").exists());
+    };
+    refused(&["a", "b", "d"], "missing: share 3/5, 5/5");
+    std::fs::create_dir(bench.path().join("copy")).expect("it can be made");
+    let journal = |folder: &str| bench.path().join(folder).join("progress.jsonl");
+    std::fs::copy(journal("b"), journal("copy")).expect("it can be copied");
+    refused(&["a", "b", "c", "copy", "d", "e"], "share 2/5 is there twice: b and copy");
+    refused(&["a", "whole"], "whole: no share of a sweep");
+    let other = ["--quiet", "--shard", "2/5", "--out", "f", "--set", "group.g.clients=21"];
+    bench.run(&scenario, &other);
+    refused(&["a", "f", "c", "d", "e"], "a and f: shares of different scenarios");
+    bench.run(&scenario, &["--quiet", "--shard", "2/4", "--out", "f"]);
+    refused(&["a", "f", "c", "d", "e"], "a and f: shares of different numbers");
+    let text = file(&bench, "e/progress.jsonl");
+    let end = text.trim_end().rfind('\n').expect("there are lines");
+    std::fs::write(journal("e"), &text[..end + 20]).expect("it can be written");
+    refused(&["a", "b", "c", "d", "e"], "e: share 5/5 lacks 1 of its 2 runs");
+    bench.run(&scenario, &["--quiet", "--shard", "5/5", "--out", "e", "--resume"]);
+    assert_eq!(merge(&["a", "b", "c", "d", "e"], "again"), (Some(0), String::new()));
+    assert_eq!(file(&bench, "whole/run.json"), file(&bench, "again/run.json"));
+    assert_eq!(merge(&["a", "b", "c", "d", "e"], "a").0, Some(2), "a share is not overwritten");
+}
+
+#[test]
+fn the_task_of_an_array_job_knows_its_share() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SWEEP);
+    let share = |asked: &str, variables: &[(&str, &str)]| {
+        let mut command = bench.command(&scenario, &["--quiet", "--shard", asked, "--out", "out"]);
+        for name in ["SLURM_ARRAY_TASK_ID", "AWS_BATCH_JOB_ARRAY_INDEX", "JOB_COMPLETION_INDEX"] {
+            command.env_remove(name);
+        }
+        let output = command.envs(variables.iter().copied()).output().expect("it runs");
+        match output.status.code() {
+            Some(0) => {
+                let text = file(&bench, "out/progress.jsonl");
+                let head = text.lines().next().expect("it has a head").to_owned();
+                let shard = head.split("\"shard\":").nth(1).expect("it says its share");
+                shard.split('}').next().expect("it ends").to_owned()
+            }
+            code => format!("{code:?} {}", stderr(&output)),
+        }
+    };
+    let third = "{\"number\":3,\"of\":4";
+    assert_eq!(share("3/4", &[]), third);
+    let slurm = [
+        ("SLURM_ARRAY_TASK_ID", "14"),
+        ("SLURM_ARRAY_TASK_MIN", "10"),
+        ("SLURM_ARRAY_TASK_STEP", "2"),
+        ("SLURM_ARRAY_TASK_COUNT", "4"),
+    ];
+    assert_eq!(share("auto", &slurm), third);
+    let batch = [("AWS_BATCH_JOB_ARRAY_INDEX", "2"), ("AWS_BATCH_JOB_ARRAY_SIZE", "4")];
+    assert_eq!(share("auto", &batch), third);
+    let kubernetes = [("JOB_COMPLETION_INDEX", "2")];
+    assert_eq!(share("auto/4", &kubernetes), third);
+    for (asked, variables, why) in [
+        ("auto", &kubernetes[..], "say auto/N"),
+        ("auto/2", &kubernetes, "there are 2"),
+        ("auto", &[], "none of"),
+        ("0/4", &[], "expected a share"),
+        ("5/4", &[], "expected a share"),
+    ] {
+        let said = share(asked, variables);
+        assert!(said.starts_with("Some(2)") && said.contains(why), "{said}");
+    }
 }

@@ -1,0 +1,94 @@
+//! `skipbeat merge`: shares of a sweep become the results of the whole; and which share an array job
+//! runs.
+
+use std::env;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use skipbeat_report::{ResultFolder, Shard, json_sweep, merge as merge_shares, sweep_summary};
+
+use crate::exit::{Exit, UsageError, complain};
+use crate::options::{Format, MergeOptions};
+use crate::run::BUILD;
+
+pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
+    let place = |folder: &Path| fs::canonicalize(folder).ok();
+    let is_out = |share: &PathBuf| place(share).is_some_and(|at| Some(at) == place(&options.out));
+    if options.shares.iter().any(is_out) {
+        let message = format!("--out {} is one of the shares", options.out.display());
+        return Err(UsageError(message).into());
+    }
+    let merged = merge_shares(&options.shares, BUILD)?;
+    let folder = ResultFolder::create(&options.out, true)?;
+    let host = json!({ "shares": merged.hosts });
+    let unwritten = folder.write_sweep(&merged.study, &merged.cells, &host, BUILD, false);
+    let exit = if !unwritten.is_empty() {
+        Exit::Failed
+    } else if merged.cells.iter().all(|cell| cell.doubts.is_empty()) {
+        Exit::Pass
+    } else {
+        Exit::Inconclusive
+    };
+    let text = match options.format {
+        Format::Json => format!("{:#}\n", json_sweep(&merged.study, &merged.cells, exit as u8)),
+        Format::Text => {
+            let summary = sweep_summary(&merged.study, &merged.cells);
+            format!("{summary}results in {}\n", options.out.display())
+        }
+    };
+    // Whoever closed our output has seen enough; the files are written.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    for error in unwritten {
+        complain(&error.into());
+    }
+    Ok(exit)
+}
+
+/// Which share is meant: `3/16`, or by the variables of an array job.
+pub(crate) fn shard(text: &str) -> Result<Shard, UsageError> {
+    let shard = match text.split_once('/') {
+        None if text == "auto" => array_job(None),
+        Some(("auto", of)) => match of.parse() {
+            Ok(of) => array_job(Some(of)),
+            Err(_) => Err(format!("expected auto/N, got {text}")),
+        },
+        _ => text.parse(),
+    };
+    shard.map_err(|message| UsageError(format!("--shard: {message}")))
+}
+
+/// The share of this task of an array job, `of` so many if the job does not say how many there are.
+fn array_job(of: Option<u32>) -> Result<Shard, String> {
+    let number = |name: &str| match env::var(name) {
+        Err(_) => Ok(None),
+        Ok(text) => match text.parse::<u32>() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(format!("{name} is {text:?}, expected a number")),
+        },
+    };
+    let share = |name: &str, index: u32, count: Option<u32>| {
+        let of =
+            of.or(count).ok_or_else(|| format!("{name} has no count beside it: say auto/N"))?;
+        Shard::new(index.saturating_add(1), of)
+            .ok_or_else(|| format!("{name} says task {index}, counted from 0, but there are {of}"))
+    };
+    // https://slurm.schedmd.com/job_array.html: ids from MIN in steps.
+    if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
+        let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
+        let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
+        let index = id.saturating_sub(first) / step;
+        return share("SLURM_ARRAY_TASK_ID", index, number("SLURM_ARRAY_TASK_COUNT")?);
+    }
+    if let Some(index) = number("AWS_BATCH_JOB_ARRAY_INDEX")? {
+        return share("AWS_BATCH_JOB_ARRAY_INDEX", index, number("AWS_BATCH_JOB_ARRAY_SIZE")?);
+    }
+    // Kubernetes tells an indexed job its index, but not how many there are.
+    if let Some(index) = number("JOB_COMPLETION_INDEX")? {
+        return share("JOB_COMPLETION_INDEX", index, None);
+    }
+    Err("auto is for array jobs, and none of SLURM_ARRAY_TASK_ID, AWS_BATCH_JOB_ARRAY_INDEX and \
+         JOB_COMPLETION_INDEX is set"
+        .to_owned())
+}
