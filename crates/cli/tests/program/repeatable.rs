@@ -32,6 +32,25 @@ fn two_processes_write_the_same_bytes() {
     }
 }
 
+/// The committed results are of a release build, these of a test build.
+#[test]
+fn a_build_of_another_profile_writes_the_same_figures() {
+    let bench = Bench::new();
+    let reference = files(&shipped("../results/reference/quickstart"));
+    let arguments = ["--mode", "sim", "--out", "out", "--quiet"];
+    let output = bench.run(&shipped("quickstart.toml"), &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let here = files(&bench.path().join("out"));
+    for (name, bytes) in reference.iter().filter(|(name, _)| *name != "run.json") {
+        assert!(here.get(name) == Some(bytes), "{name} is not as committed");
+    }
+    let digest = |files: &BTreeMap<String, Vec<u8>>| {
+        let run: serde_json::Value = serde_json::from_slice(&files["run.json"]).unwrap();
+        run["digest"].as_str().expect("there is one").to_owned()
+    };
+    assert_eq!(digest(&here), digest(&reference));
+}
+
 #[test]
 fn every_shipped_scenario_closes_its_ledger_in_virtual_time() {
     let bench = Bench::new();
