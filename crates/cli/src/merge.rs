@@ -69,17 +69,33 @@ fn array_job(of: Option<u32>) -> Result<Shard, String> {
         },
     };
     let share = |name: &str, index: u32, count: Option<u32>| {
-        let of =
-            of.or(count).ok_or_else(|| format!("{name} has no count beside it: say auto/N"))?;
+        let of = match (of, count) {
+            (Some(of), Some(count)) if of != count => {
+                return Err(format!(
+                    "the job has {count} tasks, not {of}: say which share, K/{of}"
+                ));
+            }
+            _ => {
+                of.or(count).ok_or_else(|| format!("{name} has no count beside it: say auto/N"))?
+            }
+        };
         Shard::new(index.saturating_add(1), of)
             .ok_or_else(|| format!("{name} says task {index}, counted from 0, but there are {of}"))
     };
-    // https://slurm.schedmd.com/job_array.html: ids from MIN in steps.
+    // https://slurm.schedmd.com/job_array.html: ids from MIN to MAX in steps.
     if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
         let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
         let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
-        let index = id.saturating_sub(first) / step;
-        return share("SLURM_ARRAY_TASK_ID", index, number("SLURM_ARRAY_TASK_COUNT")?);
+        let count = number("SLURM_ARRAY_TASK_COUNT")?;
+        let last = number("SLURM_ARRAY_TASK_MAX")?;
+        let from_first = |id: u32| id.saturating_sub(first) / step;
+        if last
+            .zip(count)
+            .is_some_and(|(last, count)| from_first(last).checked_add(1) != Some(count))
+        {
+            return Err("the array job has gaps: say which share, K/N".to_owned());
+        }
+        return share("SLURM_ARRAY_TASK_ID", from_first(id), count);
     }
     if let Some(index) = number("AWS_BATCH_JOB_ARRAY_INDEX")? {
         return share("AWS_BATCH_JOB_ARRAY_INDEX", index, number("AWS_BATCH_JOB_ARRAY_SIZE")?);

@@ -46,11 +46,11 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
         share => format!("{name}-{}", share.to_string().replace('/', "-of-")),
     };
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(folder_name));
-    let folder = ResultFolder::create(&folder, study.is_sweep)?;
     let interrupt = Interrupt::listen()?;
     if study.is_sweep {
-        return sweep::run(options, &study, shard, folder, &interrupt);
+        return sweep::run(options, &study, shard, &folder, &interrupt);
     }
+    let folder = ResultFolder::create(&folder, false)?;
     let run = &study.runs[0];
     let mut progress = Progress::new(name, run.plan.end(), options.quiet);
     let mut interrupted = false;

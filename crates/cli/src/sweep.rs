@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::available_parallelism;
@@ -50,7 +51,7 @@ pub(crate) fn run(
     options: &RunOptions,
     study: &Study,
     shard: Shard,
-    folder: ResultFolder,
+    folder: &Path,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Exit> {
     let clock = Clock::start();
@@ -59,8 +60,9 @@ pub(crate) fn run(
         Mode::Net => 1,
     }
     .min(study.runs.len());
-    let (journal, cells) = Journal::open(folder.path(), study, shard, BUILD, options.resume)
-        .with_context(|| format!("can't keep a journal in {}", folder.path().display()))?;
+    let (journal, cells) = Journal::open(folder, study, shard, BUILD, options.resume)
+        .with_context(|| format!("can't use the folder {}", folder.display()))?;
+    let folder = ResultFolder::create(folder, true)?;
     let cells: Vec<Cell> = cells.into_iter().filter(|cell| shard.has(cell.run)).collect();
     let over: BTreeSet<usize> = cells.iter().map(|cell| cell.run).collect();
     let own = || (0..study.runs.len()).filter(|number| shard.has(*number));
@@ -122,12 +124,14 @@ impl Work<'_> {
                     done.cpu_s += played.host.cpu_s.values().sum::<f64>();
                     let cell = Cell::new(number, played.results);
                     done.datagrams += cell.datagrams;
-                    let written = done.journal.add(self.study, &cell);
+                    // A run that failed is shown, and run again by whoever resumes.
+                    let written = match played.failure {
+                        Some(failure) => Err(failure),
+                        None => (done.journal.add(self.study, &cell))
+                            .context("can't write the journal of the sweep"),
+                    };
                     done.cells.push(cell);
-                    if let Err(e) = written {
-                        done.failure.get_or_insert(e.into());
-                    }
-                    if let Some(failure) = played.failure {
+                    if let Err(failure) = written {
                         done.failure.get_or_insert(failure);
                     }
                 }
@@ -163,10 +167,6 @@ fn finish(
     };
     let path = folder.path().to_owned();
     let unwritten = folder.write_sweep(study, &done.cells, &host, BUILD, interrupted);
-    if options.shard.is_none() && done.cells.len() == study.runs.len() && unwritten.is_empty() {
-        // That of a share is what `merge` reads. If it can't be removed it does no harm.
-        let _ = done.journal.close();
-    }
     let exit = if done.failure.is_some() || !unwritten.is_empty() {
         Exit::Failed
     } else if interrupted {

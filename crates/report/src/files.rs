@@ -24,7 +24,7 @@ const RUN_JSON_VERSION: u32 = 1;
 const OF_ALL: [&str; 4] = ["summary.csv", "groups.csv", "run.json", "host.json"];
 /// What a sweep leaves beside that.
 const OF_SWEEP: [&str; 1] = ["sweep.csv"];
-/// What it leaves while it is not whole.
+/// The journal that stays beside that, whatever runs there later.
 pub(crate) const JOURNAL: &str = "progress.jsonl";
 /// What a single run leaves beside that.
 const OF_ONE: [&str; 5] =
@@ -69,7 +69,7 @@ impl ResultFolder {
             let file = options.open(path.join(name)).map_err(error(path.join(name)))?;
             Ok((name, file))
         };
-        let others: &[&str] = if sweep { &OF_ONE } else { &[OF_SWEEP[0], JOURNAL] };
+        let others: &[&'static str] = if sweep { &OF_ONE } else { &OF_SWEEP };
         for stale in others.iter().map(|name| path.join(name)) {
             if stale.is_file() {
                 fs::remove_file(&stale).map_err(error(stale))?;

@@ -18,7 +18,7 @@ mod trace;
 pub use describe::describe;
 pub use files::{Build, Cell, FileError, ResultFolder};
 pub use fit::{Fit, fit};
-pub use journal::Journal;
+pub use journal::{Journal, JournalError};
 pub use proxy::proxy_summary;
 pub use shard::{MergeError, Merged, Shard, merge};
 pub use summary::{json_summary, text_summary};

@@ -15,18 +15,24 @@ use crate::journal::{self, Head};
 /// One of several shares of a sweep. Runs go to the shares in turn, so that each has some of every
 /// point and the expensive points do not meet in one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Shard {
     number: u32,
     of: u32,
 }
 
+/// As many as a sweep has runs at most.
+const MOST_SHARES: u32 = 1_000_000;
+/// The most that a message names.
+const MOST_NAMED: usize = 10;
+
 impl Shard {
     /// All of a sweep.
     pub const WHOLE: Shard = Shard { number: 1, of: 1 };
 
-    /// Share `number`, from 1, `of` so many; none where it is not one of them.
+    /// Share `number`, from 1, `of` so many, at most a million; none where it is not one of them.
     pub fn new(number: u32, of: u32) -> Option<Self> {
-        (1..=of).contains(&number).then_some(Shard { number, of })
+        ((1..=of).contains(&number) && of <= MOST_SHARES).then_some(Shard { number, of })
     }
 
     /// Whether run number `run` of the study, from 0, is in it.
@@ -53,6 +59,20 @@ impl FromStr for Shard {
     }
 }
 
+impl TryFrom<String> for Shard {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Shard> for String {
+    fn from(shard: Shard) -> String {
+        shard.to_string()
+    }
+}
+
 /// Shares that fit together.
 #[derive(Debug)]
 pub struct Merged {
@@ -75,10 +95,20 @@ pub enum MergeError {
         /// What was not found.
         reason: String,
     },
+    /// A share that another build of this program ran.
+    #[error("{}: a share of another build, {theirs}; this is {ours}", .folder.display())]
+    OtherBuild {
+        /// Where it is.
+        folder: PathBuf,
+        /// The build that it is of.
+        theirs: String,
+        /// This one.
+        ours: String,
+    },
     /// A share of something else.
     #[error("{} and {}: shares of different {what}", .first.display(), .other.display())]
     Different {
-        /// What differs: scenarios, builds, numbers of shares.
+        /// What differs: scenarios or numbers of shares.
         what: &'static str,
         /// A share.
         first: PathBuf,
@@ -96,7 +126,7 @@ pub enum MergeError {
         again: PathBuf,
     },
     /// Shares that no folder holds.
-    #[error("missing: share {}", .0.iter().map(Shard::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("missing: share {}", named(.0))]
     Missing(Vec<Shard>),
     /// A share that did not come to its end.
     #[error(
@@ -113,9 +143,32 @@ pub enum MergeError {
         /// Runs that it should have.
         planned: usize,
     },
+    /// A share whose runs are no longer those of its scenario.
+    #[error(
+        "{}: share {shard} holds {count} runs of other points, or the files that its scenario names \
+         have changed",
+        .folder.display()
+    )]
+    Strange {
+        /// Where it is.
+        folder: PathBuf,
+        /// Which.
+        shard: Shard,
+        /// How many of them.
+        count: usize,
+    },
     /// The scenario in it can't be read any more.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+}
+
+/// The first of them, and how many more there are.
+fn named(shards: &[Shard]) -> String {
+    let first: Vec<_> = shards.iter().take(MOST_NAMED).map(Shard::to_string).collect();
+    match shards.len() - first.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// Merges the shares in these folders. Runs are whole in their shares, so nothing is averaged: what
@@ -130,23 +183,25 @@ pub fn merge(folders: &[PathBuf], build: Build) -> Result<Merged, MergeError> {
         let no_share = |reason: String| MergeError::NoShare { folder: folder.clone(), reason };
         let text = journal::read(folder).map_err(|e| no_share(format!("{JOURNAL}: {e}")))?;
         let head = journal::head(&text).ok_or_else(|| no_share("its head is gone".to_owned()))?;
+        if !head.is_of(build) {
+            let (theirs, ours) = (head.build(), format!("{} {}", build.version, build.commit));
+            return Err(MergeError::OtherBuild { folder: folder.clone(), theirs, ours });
+        }
+        let (at, like) = first.get_or_insert_with(|| (folder, head.clone()));
+        let (this, that) = (&head.source, &like.source);
+        let differs = if (&this.text, &this.changes) != (&that.text, &that.changes) {
+            Some("scenarios")
+        } else {
+            (head.shard.of != like.shard.of).then_some("numbers of shares")
+        };
+        if let Some(what) = differs {
+            let (first, other) = (at.to_path_buf(), folder.clone());
+            return Err(MergeError::Different { what, first, other });
+        }
         let shard = head.shard;
         if let Some((again, _)) = shares.insert(shard, (folder, text)) {
             return Err(MergeError::Twice { shard, first: again.into(), again: folder.clone() });
         }
-        let (at, like) = first.get_or_insert_with(|| (folder, head.clone()));
-        let what = if !head.is_of(build) || !like.is_of(build) {
-            "builds"
-        } else if (&head.source.text, &head.source.changes)
-            != (&like.source.text, &like.source.changes)
-        {
-            "scenarios"
-        } else if head.shard.of != like.shard.of {
-            "numbers of shares"
-        } else {
-            continue;
-        };
-        return Err(MergeError::Different { what, first: at.to_path_buf(), other: folder.clone() });
     }
     let Some((_, head)) = first else { return Err(MergeError::Missing(Vec::new())) };
     let of = head.shard.of;
@@ -158,9 +213,12 @@ pub fn merge(folders: &[PathBuf], build: Build) -> Result<Merged, MergeError> {
     let study = Study::parse(&head.source.name, &head.source.text, &head.source.changes)?;
     let (mut cells, mut hosts) = (Vec::new(), BTreeMap::new());
     for (shard, (folder, text)) in shares {
-        let own = journal::cells(&text, &study, build).into_iter().filter(|c| shard.has(c.run));
-        let own: Vec<Cell> = own.collect();
+        let (own, strange) = journal::cells(&text, &study, build);
+        let own: Vec<Cell> = own.into_iter().filter(|cell| shard.has(cell.run)).collect();
         let planned = (0..study.runs.len()).filter(|run| shard.has(*run)).count();
+        if own.len() < planned && strange > 0 {
+            return Err(MergeError::Strange { folder: folder.into(), shard, count: strange });
+        }
         if own.len() < planned {
             let missing = planned - own.len();
             return Err(MergeError::Unfinished { folder: folder.into(), shard, missing, planned });

@@ -83,7 +83,12 @@ impl Study {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|e| ScenarioError::whole(&name, format!("can't read the scenario: {e}")))?;
-        Study::parse(&name, &text, changes)
+        let mut study = Study::parse(&name, &text, changes)?;
+        // Whoever reads it again may be in another folder.
+        if let Ok(absolute) = std::path::absolute(path) {
+            study.source.name = absolute.display().to_string();
+        }
+        Ok(study)
     }
 
     /// Reads a scenario from a text; `name` stands for the file in messages.

@@ -81,20 +81,16 @@ fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
     let scenario = bench.scenario(SWEEP);
     let whole = bench.run(&scenario, &["--quiet", "--out", "whole"]);
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
-    assert!(!bench.path().join("whole/progress.jsonl").exists(), "it is whole");
-    // A second name for the journal of a sweep keeps it when the sweep is over. Its head, two
-    // lines and a half are what a kill would have left.
-    let journal = bench.path().join("parts/progress.jsonl");
-    let kept = bench.path().join("kept.jsonl");
-    std::fs::create_dir(bench.path().join("parts")).expect("it can be made");
-    std::fs::write(&kept, "").expect("it can be written");
-    std::fs::hard_link(&kept, &journal).expect("it can be named twice");
     bench.run(&scenario, &["--quiet", "--out", "parts", "--threads", "1"]);
-    let lines = std::fs::read_to_string(&kept).expect("it can be read");
+    // The head, two lines and a half of the journal are what a kill would have left; what is torn
+    // need not be text.
+    let journal = bench.path().join("parts/progress.jsonl");
+    let lines = file(&bench, "parts/progress.jsonl");
     let lines: Vec<&str> = lines.lines().collect();
-    assert_eq!((lines.len(), journal.exists()), (1 + 12, false));
+    assert_eq!(lines.len(), 1 + 12);
     let torn = &lines[3][..lines[3].len() / 2];
-    let left = format!("{}\n{torn}", lines[..3].join("\n"));
+    let mut left = format!("{}\n{torn}", lines[..3].join("\n")).into_bytes();
+    left.push(0xff);
     std::fs::write(&journal, left).expect("it can be written");
     // What of it is of another scenario does not count.
     let other = ["--set", "group.g.clients=21", "--out", "other", "--resume"];
@@ -109,7 +105,14 @@ fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
     for name in ["summary.csv", "groups.csv", "sweep.csv", "run.json"] {
         assert_eq!(file(&bench, &format!("whole/{name}")), file(&bench, &format!("parts/{name}")));
     }
-    assert!(!journal.exists());
+    let again = bench.run(&scenario, &["--out", "parts", "--resume"]);
+    assert!(stderr(&again).contains("12 of 12 runs were over already"), "{}", stderr(&again));
+    assert_eq!(file(&bench, "whole/summary.csv"), file(&bench, "parts/summary.csv"));
+    let text = std::fs::read(&journal).expect("it is there");
+    let text = String::from_utf8_lossy(&text).replace("\"commit\":\"", "\"commit\":\"x");
+    std::fs::write(&journal, text).expect("it can be written");
+    let later = bench.run(&scenario, &["--out", "parts", "--resume"]);
+    assert!(later.status.code() == Some(1) && stderr(&later).contains("of another build"));
     let single = bench.scenario(SWEEP.split("[sweep]").next().expect("there is something"));
     assert_eq!(bench.run(&single, &["--resume"]).status.code(), Some(2));
 }
@@ -179,12 +182,17 @@ fn shares_merge_into_what_one_sweep_writes_and_into_nothing_else() {
     let journal = |folder: &str| bench.path().join(folder).join("progress.jsonl");
     std::fs::copy(journal("b"), journal("copy")).expect("it can be copied");
     refused(&["a", "b", "c", "copy", "d", "e"], "share 2/5 is there twice: b and copy");
-    refused(&["a", "whole"], "whole: no share of a sweep");
+    refused(&["a", "whole"], "a and whole: shares of different numbers");
+    std::fs::create_dir(bench.path().join("none")).expect("it can be made");
+    refused(&["a", "none"], "none: no share of a sweep");
+    let mixed = bench.run(&scenario, &["--quiet", "--shard", "2/5", "--out", "a"]);
+    assert_eq!(mixed.status.code(), Some(1));
+    assert!(stderr(&mixed).contains("it holds share 1/5"), "{}", stderr(&mixed));
     let other = ["--quiet", "--shard", "2/5", "--out", "f", "--set", "group.g.clients=21"];
     bench.run(&scenario, &other);
     refused(&["a", "f", "c", "d", "e"], "a and f: shares of different scenarios");
-    bench.run(&scenario, &["--quiet", "--shard", "2/4", "--out", "f"]);
-    refused(&["a", "f", "c", "d", "e"], "a and f: shares of different numbers");
+    bench.run(&scenario, &["--quiet", "--shard", "2/4", "--out", "g"]);
+    refused(&["a", "g", "c", "d", "e"], "a and g: shares of different numbers");
     let text = file(&bench, "e/progress.jsonl");
     let end = text.trim_end().rfind('\n').expect("there are lines");
     std::fs::write(journal("e"), &text[..end + 20]).expect("it can be written");
@@ -208,14 +216,13 @@ fn the_task_of_an_array_job_knows_its_share() {
         match output.status.code() {
             Some(0) => {
                 let text = file(&bench, "out/progress.jsonl");
-                let head = text.lines().next().expect("it has a head").to_owned();
-                let shard = head.split("\"shard\":").nth(1).expect("it says its share");
-                shard.split('}').next().expect("it ends").to_owned()
+                let head: serde_json::Value = text.lines().next().unwrap().parse().unwrap();
+                head["shard"].as_str().expect("it says its share").to_owned()
             }
             code => format!("{code:?} {}", stderr(&output)),
         }
     };
-    let third = "{\"number\":3,\"of\":4";
+    let third = "3/4";
     assert_eq!(share("3/4", &[]), third);
     let slurm = [
         ("SLURM_ARRAY_TASK_ID", "14"),
@@ -231,6 +238,8 @@ fn the_task_of_an_array_job_knows_its_share() {
     for (asked, variables, why) in [
         ("auto", &kubernetes[..], "say auto/N"),
         ("auto/2", &kubernetes, "there are 2"),
+        ("auto/16", &slurm, "the job has 4 tasks"),
+        ("auto", &[&slurm[..], &[("SLURM_ARRAY_TASK_MAX", "20")]].concat(), "gaps"),
         ("auto", &[], "none of"),
         ("0/4", &[], "expected a share"),
         ("5/4", &[], "expected a share"),
