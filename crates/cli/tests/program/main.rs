@@ -13,3 +13,4 @@ mod support;
 mod sweep;
 mod witnesses;
 mod worlds;
+mod yardsticks;
