@@ -3,15 +3,15 @@
 
 use std::env;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use skipbeat_report::{ResultFolder, Shard, json_sweep, merge as merge_shares, sweep_summary};
+use skipbeat_report::{ResultFolder, Shard, merge as merge_shares};
 
-use crate::exit::{Exit, UsageError, complain};
-use crate::options::{Format, MergeOptions};
+use crate::exit::{Exit, UsageError};
+use crate::options::MergeOptions;
 use crate::run::BUILD;
+use crate::sweep::show;
 
 pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
     let place = |folder: &Path| fs::canonicalize(folder).ok();
@@ -24,26 +24,8 @@ pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
     let folder = ResultFolder::create(&options.out, true)?;
     let host = json!({ "shares": merged.hosts });
     let unwritten = folder.write_sweep(&merged.study, &merged.cells, &host, BUILD, false);
-    let exit = if !unwritten.is_empty() {
-        Exit::Failed
-    } else if merged.cells.iter().all(|cell| cell.doubts.is_empty()) {
-        Exit::Pass
-    } else {
-        Exit::Inconclusive
-    };
-    let text = match options.format {
-        Format::Json => format!("{:#}\n", json_sweep(&merged.study, &merged.cells, exit as u8)),
-        Format::Text => {
-            let summary = sweep_summary(&merged.study, &merged.cells);
-            format!("{summary}results in {}\n", options.out.display())
-        }
-    };
-    // Whoever closed our output has seen enough; the files are written.
-    let _ = anstream::stdout().write_all(text.as_bytes());
-    for error in unwritten {
-        complain(&error.into());
-    }
-    Ok(exit)
+    let last_line = format!("results in {}", options.out.display());
+    Ok(show(options.format, &merged.study, &merged.cells, None, unwritten, &last_line))
 }
 
 /// Which share is meant: `3/16`, or by the variables of an array job.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use skipbeat_core::Time;
 use skipbeat_net::{Clock, HostReport};
-use skipbeat_report::{Cell, Journal, ResultFolder, Shard, json_sweep, sweep_summary};
+use skipbeat_report::{Cell, FileError, Journal, ResultFolder, Shard, json_sweep, sweep_summary};
 use skipbeat_scenario::{Mode, Study};
 
 use crate::exit::{Exit, complain};
@@ -167,29 +167,43 @@ fn finish(
     };
     let path = folder.path().to_owned();
     let unwritten = folder.write_sweep(study, &done.cells, &host, BUILD, interrupted);
-    let exit = if done.failure.is_some() || !unwritten.is_empty() {
-        Exit::Failed
-    } else if interrupted {
-        Exit::Interrupted
-    } else if done.cells.iter().all(|cell| cell.doubts.is_empty()) {
-        Exit::Pass
+    let early = if done.failure.is_some() {
+        Some(Exit::Failed)
     } else {
-        Exit::Inconclusive
+        interrupted.then_some(Exit::Interrupted)
     };
-    let text = match options.format {
-        Format::Json => format!("{:#}\n", json_sweep(study, &done.cells, exit as u8)),
-        Format::Text => {
-            let summary = sweep_summary(study, &done.cells);
-            format!("{summary}{}; results in {}\n", cost(&host), path.display())
-        }
+    let last_line = format!("{}; results in {}", cost(&host), path.display());
+    let exit = show(options.format, study, &done.cells, early, unwritten, &last_line);
+    match done.failure {
+        Some(failure) => Err(failure),
+        None => Ok(exit),
+    }
+}
+
+/// Shows the runs of a sweep and which files could not be written; gives the exit code, `early` if
+/// it did not come to its end.
+pub(crate) fn show(
+    format: Format,
+    study: &Study,
+    cells: &[Cell],
+    early: Option<Exit>,
+    unwritten: Vec<FileError>,
+    last_line: &str,
+) -> Exit {
+    let exit = match early {
+        _ if !unwritten.is_empty() => Exit::Failed,
+        Some(exit) => exit,
+        None if cells.iter().all(|cell| cell.doubts.is_empty()) => Exit::Pass,
+        None => Exit::Inconclusive,
+    };
+    let text = match format {
+        Format::Json => format!("{:#}\n", json_sweep(study, cells, exit as u8)),
+        Format::Text => format!("{}{last_line}\n", sweep_summary(study, cells)),
     };
     // Whoever closed our output has seen enough; the files are written.
     let _ = anstream::stdout().write_all(text.as_bytes());
     for error in unwritten {
         complain(&error.into());
     }
-    match done.failure {
-        Some(failure) => Err(failure),
-        None => Ok(exit),
-    }
+    exit
 }

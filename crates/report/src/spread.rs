@@ -12,7 +12,6 @@ use crate::tables::{number, plain, writer};
 /// A figure over replications that have it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
-    pub(crate) n: usize,
     pub(crate) mean: f64,
     /// Sample standard deviation, from two values on.
     pub(crate) deviation: Option<f64>,
@@ -28,7 +27,7 @@ impl Spread {
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (n > 1).then(|| (squares / (n - 1) as f64).sqrt());
         let half_width = deviation.map(|deviation| student(n - 1) * deviation / (n as f64).sqrt());
-        (n > 0).then_some(Spread { n, mean, deviation, half_width })
+        (n > 0).then_some(Spread { mean, deviation, half_width })
     }
 }
 
@@ -129,7 +128,7 @@ mod tests {
         let one = Spread::of(&[3.0]).unwrap();
         assert_eq!((one.mean, one.deviation, one.half_width), (3.0, None, None));
         let three = Spread::of(&[1.0, 2.0, 3.0]).unwrap();
-        assert_eq!((three.n, three.mean, three.deviation), (3, 2.0, Some(1.0)));
+        assert_eq!((three.mean, three.deviation), (2.0, Some(1.0)));
         assert!((three.half_width.unwrap() - 4.302_65 / 3f64.sqrt()).abs() < 1e-4);
     }
 }
