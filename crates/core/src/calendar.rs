@@ -1,32 +1,67 @@
 //! A calendar queue (Brown, CACM 31(10), 1988): items come out in order of (time, item), at a cost
 //! that does not grow with their number. Timers, deadlines and datagrams in flight all wait in one.
+//!
+//! Time is cut into buckets. A ring of them lies ahead; what is in one is sorted when its time has
+//! come, not before. Who does not need the order takes whole buckets out unsorted.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::{ClientSet, Time};
+use crate::{ClientSet, Span, Time};
 
-/// Buckets span 2²⁰ ns, about a millisecond; the ring holds 17 s of them. What lies farther ahead
-/// waits in a heap. Neither number changes the order in which items come out.
-const BUCKET_BITS: u32 = 20;
+/// Buckets in the ring. What lies farther ahead waits in a heap.
 const RING: u64 = 1 << 14;
+/// A bucket spans 2²⁰ ns, about a millisecond, where nothing else is asked for.
+const WIDTH: u32 = 20;
+/// Entries that are stored together: a bucket is a list of such chunks, and chunks are used again,
+/// so that no bucket holds on to the room that it needed once.
+const CHUNK: usize = 31;
+/// No chunk.
+const NONE: u32 = u32::MAX;
 
 /// A priority queue of `(Time, T)` for items that are mostly due soon.
 #[derive(Debug)]
 pub struct Calendar<T> {
+    /// Buckets span 2 to this power nanoseconds.
+    width: u32,
     /// The bucket that is being emptied, latest item first.
-    open: Vec<(Time, T)>,
+    open: Vec<Entry<T>>,
     /// What was pushed into the open bucket or before it since it was opened.
     late: BinaryHeap<Reverse<(Time, T)>>,
     /// Absolute number of the open bucket.
     cursor: u64,
     /// Buckets `cursor + 1 ..= cursor + RING - 1`, unsorted, at their number modulo `RING`.
-    ring: Vec<Vec<(Time, T)>>,
+    ring: Vec<Bucket>,
+    chunks: Vec<Chunk<T>>,
+    /// The first of the chunks that are not in use.
+    free: u32,
     occupied: ClientSet,
     far: BinaryHeap<Reverse<(Time, T)>>,
-    /// The earliest time in `ring` and `far`, kept so that looking costs nothing.
+    /// The earliest time in `ring` and `far`, and the earliest of all, kept so that looking costs
+    /// nothing.
     ahead: Time,
+    front: Time,
     len: usize,
+}
+
+/// An item of a bucket: its time is counted from the bucket's beginning.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Entry<T> {
+    offset: u32,
+    item: T,
+}
+
+/// A bucket: its first chunk, and how many entries that one has. Those behind it are full.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    chunk: u32,
+    fill: u32,
+}
+
+#[derive(Debug)]
+struct Chunk<T> {
+    entries: [Entry<T>; CHUNK],
+    next: u32,
 }
 
 impl<T: Copy + Ord> Default for Calendar<T> {
@@ -38,16 +73,34 @@ impl<T: Copy + Ord> Default for Calendar<T> {
 impl<T: Copy + Ord> Calendar<T> {
     /// An empty calendar.
     pub fn new() -> Self {
+        Self::with_width(WIDTH)
+    }
+
+    /// An empty calendar whose buckets span `2^width` nanoseconds, `width` up to 32. The width
+    /// changes what the calendar costs, and not what comes out: a few items in each bucket are
+    /// best, and a ring of 2¹⁴ buckets that reaches as far as most pushes go.
+    pub fn with_width(width: u32) -> Self {
+        assert!(width <= 32, "offsets within a bucket are 32 bits");
         Calendar {
+            width,
             open: Vec::new(),
             late: BinaryHeap::new(),
             cursor: 0,
-            ring: std::iter::repeat_with(Vec::new).take(RING as usize).collect(),
+            ring: vec![Bucket { chunk: NONE, fill: 0 }; RING as usize],
+            chunks: Vec::new(),
+            free: NONE,
             occupied: ClientSet::with_room(RING as u32),
             far: BinaryHeap::new(),
             ahead: Time::NEVER,
+            front: Time::NEVER,
             len: 0,
         }
+    }
+
+    /// An empty calendar whose ring just reaches `span` ahead.
+    pub fn reaching(span: Span) -> Self {
+        let bucket = (span.nanos() / RING).max(1);
+        Self::with_width((bucket.ilog2() + 1).clamp(10, 32))
     }
 
     /// How many items wait.
@@ -64,7 +117,8 @@ impl<T: Copy + Ord> Calendar<T> {
     #[inline]
     pub fn push(&mut self, at: Time, item: T) {
         self.len += 1;
-        let bucket = bucket_of(at);
+        self.front = self.front.min(at);
+        let bucket = self.bucket_of(at);
         if bucket <= self.cursor {
             self.late.push(Reverse((at, item)));
             return;
@@ -80,53 +134,172 @@ impl<T: Copy + Ord> Calendar<T> {
     /// When the earliest item is due.
     #[inline]
     pub fn next_at(&self) -> Option<Time> {
-        let open = self.open.last().map_or(Time::NEVER, |(at, _)| *at);
+        (self.len > 0).then_some(self.front)
+    }
+
+    /// The earliest of all, looked up.
+    #[inline]
+    fn find_front(&self) -> Time {
+        let open = self.open.last().map_or(Time::NEVER, |entry| self.time_of(entry));
         let late = self.late.peek().map_or(Time::NEVER, |Reverse((at, _))| *at);
-        let next = open.min(late).min(self.ahead);
-        (self.len > 0).then_some(next)
+        open.min(late).min(self.ahead)
     }
 
     /// Takes out the earliest item, if it is due at `limit` or before.
     #[inline]
     pub fn pop_until(&mut self, limit: Time) -> Option<(Time, T)> {
+        if self.len == 0 || self.front > limit {
+            return None;
+        }
         if self.open.is_empty() && self.late.is_empty() {
-            if self.len == 0 || self.ahead > limit {
-                return None;
-            }
             self.open_next_bucket();
         }
-        let from_late = match (self.open.last(), self.late.peek()) {
-            (Some(open), Some(Reverse(late))) => late < open,
-            (open, _) => open.is_none(),
+        let next = self.pop_open(limit);
+        self.front = self.find_front();
+        next
+    }
+
+    /// Takes out all items that are due at `limit` or before, in no order, and appends them to
+    /// `into`.
+    pub fn drain_until(&mut self, limit: Time, into: &mut Vec<(Time, T)>) {
+        loop {
+            while let Some(next) = self.pop_open(limit) {
+                into.push(next);
+            }
+            if self.ahead > limit || self.ahead == Time::NEVER {
+                self.front = self.find_front();
+                return;
+            }
+            let bucket = self.bucket_of(self.ahead);
+            if self.bucket_of(limit) > bucket && self.open.is_empty() && self.late.is_empty() {
+                self.move_cursor(bucket);
+                let before = into.len();
+                let start = bucket << self.width;
+                self.empty_bucket(|entry| {
+                    into.push((Time::from_nanos(start + u64::from(entry.offset)), entry.item));
+                });
+                self.len -= into.len() - before;
+                self.ahead = self.find_ahead();
+            } else {
+                self.open_next_bucket();
+            }
+        }
+    }
+
+    /// What of the open bucket is left, latest first; nothing of what was pushed into it since it
+    /// was opened.
+    pub fn opened(&self) -> impl ExactSizeIterator<Item = T> + '_ {
+        self.open.iter().map(|entry| entry.item)
+    }
+
+    /// The number of the open bucket: it changes when another one is opened.
+    pub const fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Takes the earliest item out of what is open.
+    #[inline]
+    fn pop_open(&mut self, limit: Time) -> Option<(Time, T)> {
+        let open = self.open.last().map(|entry| (self.time_of(entry), entry.item));
+        let (next, from_late) = match (open, self.late.peek()) {
+            (Some(open), Some(Reverse(late))) if *late < open => (*late, true),
+            (Some(open), _) => (open, false),
+            (None, Some(Reverse(late))) => (*late, true),
+            (None, None) => return None,
         };
-        let next = if from_late { self.late.peek()?.0 } else { *self.open.last()? };
         if next.0 > limit {
             return None;
         }
         self.len -= 1;
-        if from_late { self.late.pop().map(|Reverse(entry)| entry) } else { self.open.pop() }
+        if from_late {
+            self.late.pop();
+        } else {
+            self.open.pop();
+        }
+        Some(next)
     }
 
+    #[inline]
+    const fn bucket_of(&self, at: Time) -> u64 {
+        at.nanos() >> self.width
+    }
+
+    #[inline]
+    const fn time_of(&self, entry: &Entry<T>) -> Time {
+        Time::from_nanos((self.cursor << self.width) + entry.offset as u64)
+    }
+
+    #[inline]
     fn put_in_ring(&mut self, bucket: u64, at: Time, item: T) {
-        let slot = (bucket % RING) as u32;
-        self.ring[slot as usize].push((at, item));
-        self.occupied.insert(slot);
+        let slot = (bucket % RING) as usize;
+        let entry = Entry { offset: (at.nanos() - (bucket << self.width)) as u32, item };
+        let Bucket { chunk, fill } = self.ring[slot];
+        if chunk == NONE || fill as usize == CHUNK {
+            self.begin_chunk(slot, entry);
+        } else {
+            self.chunks[chunk as usize].entries[fill as usize] = entry;
+            self.ring[slot].fill = fill + 1;
+        }
+    }
+
+    /// Puts an entry into a new chunk of a bucket.
+    fn begin_chunk(&mut self, slot: usize, entry: Entry<T>) {
+        let next = self.ring[slot].chunk;
+        if next == NONE {
+            self.occupied.insert(slot as u32);
+        }
+        let chunk = match self.free {
+            NONE => {
+                self.chunks.push(Chunk { entries: [entry; CHUNK], next });
+                self.chunks.len() as u32 - 1
+            }
+            free => {
+                let chunk = &mut self.chunks[free as usize];
+                self.free = std::mem::replace(&mut chunk.next, next);
+                chunk.entries[0] = entry;
+                free
+            }
+        };
+        self.ring[slot] = Bucket { chunk, fill: 1 };
+    }
+
+    /// Makes a bucket the open one, and fetches what the ring reaches now.
+    fn move_cursor(&mut self, bucket: u64) {
+        self.cursor = bucket;
+        while let Some(&Reverse((at, item))) = self.far.peek() {
+            let bucket = self.bucket_of(at);
+            if bucket - self.cursor >= RING {
+                break;
+            }
+            self.far.pop();
+            self.put_in_ring(bucket, at, item);
+        }
+    }
+
+    /// Takes everything out of the cursor's bucket.
+    fn empty_bucket(&mut self, mut take: impl FnMut(Entry<T>)) {
+        let slot = (self.cursor % RING) as usize;
+        let Bucket { mut chunk, fill } =
+            std::mem::replace(&mut self.ring[slot], Bucket { chunk: NONE, fill: 0 });
+        self.occupied.remove(slot as u32);
+        let mut filled = fill as usize;
+        while chunk != NONE {
+            let Chunk { entries, next } = &mut self.chunks[chunk as usize];
+            entries[..filled].iter().copied().for_each(&mut take);
+            filled = CHUNK;
+            let behind = std::mem::replace(next, self.free);
+            self.free = chunk;
+            chunk = behind;
+        }
     }
 
     /// Moves the cursor to the bucket of `ahead` and sorts that bucket.
     fn open_next_bucket(&mut self) {
-        self.cursor = bucket_of(self.ahead);
-        while let Some(&Reverse((at, item))) = self.far.peek() {
-            if bucket_of(at) - self.cursor >= RING {
-                break;
-            }
-            self.far.pop();
-            self.put_in_ring(bucket_of(at), at, item);
-        }
-        let slot = (self.cursor % RING) as u32;
-        std::mem::swap(&mut self.open, &mut self.ring[slot as usize]);
-        self.occupied.remove(slot);
-        self.open.sort_unstable_by(|a, b| b.cmp(a));
+        self.move_cursor(self.bucket_of(self.ahead));
+        let mut open = std::mem::take(&mut self.open);
+        self.empty_bucket(|entry| open.push(entry));
+        open.sort_unstable_by(|a, b| b.cmp(a));
+        self.open = open;
         self.ahead = self.find_ahead();
     }
 
@@ -134,22 +307,39 @@ impl<T: Copy + Ord> Calendar<T> {
     fn find_ahead(&self) -> Time {
         let from = (self.cursor % RING) as u32;
         let next = next_in(&self.occupied, from).or_else(|| next_in(&self.occupied, 0));
-        match next {
-            Some(slot) => self.ring[slot as usize].iter().map(|(at, _)| *at).min(),
-            None => self.far.peek().map(|Reverse((at, _))| *at),
-        }
-        .unwrap_or(Time::NEVER)
+        let Some(slot) = next else {
+            return self.far.peek().map_or(Time::NEVER, |Reverse((at, _))| *at);
+        };
+        let ahead = (u64::from(slot) + RING - u64::from(from)) % RING;
+        let start = (self.cursor + ahead) << self.width;
+        let Bucket { chunk, fill } = self.ring[slot as usize];
+        let offsets = self.entries(chunk, fill).map(|entry| entry.offset);
+        Time::from_nanos(start + u64::from(offsets.min().unwrap_or(0)))
+    }
+
+    /// The entries of a bucket.
+    fn entries(&self, chunk: u32, fill: u32) -> impl Iterator<Item = &Entry<T>> {
+        let first = (chunk != NONE).then_some((chunk, fill as usize));
+        let chunks = std::iter::successors(first, |(chunk, _)| {
+            let next = self.chunks[*chunk as usize].next;
+            (next != NONE).then_some((next, CHUNK))
+        });
+        chunks.flat_map(|(chunk, filled)| &self.chunks[chunk as usize].entries[..filled])
     }
 
     /// Everything that still waits, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Time, T)> + '_ {
         let heaps = self.late.iter().chain(&self.far).map(|Reverse(entry)| *entry);
-        self.open.iter().copied().chain(heaps).chain(self.ring.iter().flatten().copied())
+        let open = self.open.iter().map(|entry| (self.time_of(entry), entry.item));
+        let first = (self.cursor % RING) as usize;
+        let ring = (0..RING as usize).flat_map(move |ahead| {
+            let Bucket { chunk, fill } = self.ring[(first + ahead) % RING as usize];
+            let start = (self.cursor + ahead as u64) << self.width;
+            self.entries(chunk, fill)
+                .map(move |entry| (Time::from_nanos(start + u64::from(entry.offset)), entry.item))
+        });
+        open.chain(heaps).chain(ring)
     }
-}
-
-const fn bucket_of(at: Time) -> u64 {
-    at.nanos() >> BUCKET_BITS
 }
 
 /// The first member at or after `from`.
@@ -167,14 +357,15 @@ fn next_in(set: &ClientSet, from: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Seed, Span};
+    use crate::Seed;
 
-    /// Against a plain heap, with pushes near, far, late and simultaneous, and idle gaps.
+    /// Against a plain heap, with pushes near, far, late and simultaneous, and idle gaps; taken out
+    /// one by one and, now and then, all at once.
     #[test]
     fn comes_out_in_the_order_of_a_heap() {
-        for seed in 0..20 {
+        for seed in 0..24 {
             let stream = Seed(seed).family("calendar").stream(0);
-            let mut calendar = Calendar::new();
+            let mut calendar = Calendar::with_width([20, 4, 12, 32][seed as usize % 4]);
             let mut heap = BinaryHeap::new();
             let mut now = Time::ZERO;
             for i in 0..5_000u64 {
@@ -184,6 +375,15 @@ mod tests {
                 heap.push(Reverse((at, i as u32)));
                 assert_eq!(calendar.next_at(), heap.peek().map(|Reverse((at, _))| *at));
                 let limit = now + Span::from_nanos(stream.bits(3 * i + 2) % (far + 1));
+                if i % 7 == 0 {
+                    let mut drained = Vec::new();
+                    calendar.drain_until(limit, &mut drained);
+                    drained.sort_unstable();
+                    for popped in drained {
+                        assert_eq!(Some(Reverse(popped)), heap.pop());
+                        now = popped.0;
+                    }
+                }
                 while let Some(popped) = calendar.pop_until(limit) {
                     assert_eq!(Some(Reverse(popped)), heap.pop());
                     now = popped.0;
@@ -192,11 +392,23 @@ mod tests {
                 assert_eq!(calendar.len(), heap.len());
                 now = now.max(limit);
             }
-            assert_eq!(calendar.iter().count(), calendar.len());
-            while let Some(popped) = calendar.pop_until(Time::NEVER) {
-                assert_eq!(Some(Reverse(popped)), heap.pop());
+            let mut waiting: Vec<_> = calendar.iter().collect();
+            waiting.sort_unstable();
+            assert_eq!(waiting.len(), calendar.len());
+            for expected in waiting {
+                assert_eq!(calendar.pop_until(Time::NEVER), Some(expected));
+                assert_eq!(heap.pop(), Some(Reverse(expected)));
             }
             assert!(heap.is_empty() && calendar.next_at().is_none());
+        }
+    }
+
+    #[test]
+    fn the_ring_reaches_as_far_as_asked() {
+        for seconds in [1, 17, 60, 3600] {
+            let mut calendar = Calendar::reaching(Span::from_secs(seconds));
+            calendar.push(Time::ZERO + Span::from_secs(seconds), 0);
+            assert!(calendar.far.is_empty(), "{seconds} s");
         }
     }
 }

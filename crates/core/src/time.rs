@@ -81,6 +81,11 @@ impl Span {
         self.0 as f64 / 1e9
     }
 
+    /// The square, in square nanoseconds.
+    pub const fn squared(self) -> u128 {
+        self.0 as u128 * self.0 as u128
+    }
+
     /// Whether this is no time at all.
     pub const fn is_zero(self) -> bool {
         self.0 == 0

@@ -288,6 +288,19 @@ impl Delay {
         }
     }
 
+    /// The delay that no datagram undercuts.
+    pub fn shortest(&self) -> Span {
+        match &self.model {
+            DelayModel::Constant { value } => *value,
+            DelayModel::Uniform { min, .. }
+            | DelayModel::Exponential { min, .. }
+            | DelayModel::Normal { min, .. }
+            | DelayModel::Lognormal { min, .. }
+            | DelayModel::Pareto { min, .. } => *min,
+            DelayModel::Table { quantiles, .. } => quantiles.first().copied().unwrap_or_default(),
+        }
+    }
+
     /// The delay that all but one in 10⁴ datagrams stay below.
     pub fn nearly_longest(&self) -> Span {
         self.model.quantile(1.0 - 1e-4)

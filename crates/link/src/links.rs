@@ -26,6 +26,12 @@ impl Course {
         later.fold(self.options.nearly_longest(), Span::max)
     }
 
+    /// The travel time that no datagram undercuts.
+    pub fn shortest(&self) -> Span {
+        let later = self.changes.iter().map(|(_, options)| options.shortest());
+        later.fold(self.options.shortest(), Span::min)
+    }
+
     /// Whether its links are the same all the time, outages apart.
     pub fn is_steady(&self) -> bool {
         self.changes.is_empty()
@@ -128,6 +134,14 @@ impl Links {
         }
     }
 
+    /// These links are about to be asked: what is kept of them is brought near. The reads do not
+    /// wait for each other.
+    #[inline]
+    pub fn expect(&self, soon: impl Iterator<Item = ClientId>) {
+        let seen = soon.map(|client| self.seen.get(client as usize).copied().unwrap_or(0));
+        std::hint::black_box(seen.fold(0, u32::wrapping_add));
+    }
+
     /// The links of a group as they are now.
     pub fn options(&self, group: usize) -> &LinkOptions {
         &self.groups[group].options
@@ -176,8 +190,11 @@ impl Links {
             }
         }
         if !options.loss.is_none() && options.loss.heeds(freight.class) {
-            let state = of(&mut self.loss_states, client);
-            if options.loss.takes(state, self.loss.stream(link), place, at) {
+            let stream = self.loss.stream(link);
+            let lost = options.loss.takes_alone(stream, place).unwrap_or_else(|| {
+                options.loss.takes(of(&mut self.loss_states, client), stream, place, at)
+            });
+            if lost {
                 return Verdict::lost(index, Cause::Loss);
             }
         }

@@ -289,8 +289,18 @@ impl Loss {
         self.only.is_empty() || self.only.contains(&class)
     }
 
-    /// Whether the datagram at `index` is lost, which enters the link at `now`.
+    /// Whether the datagram at `index` is lost, where each is by itself; else the model remembers,
+    /// and this is unknown.
     #[inline]
+    pub(crate) fn takes_alone(&self, stream: Stream, index: u64) -> Option<bool> {
+        match &self.model {
+            LossModel::Bernoulli { probability } => Some(probability.decides(stream.bits(index))),
+            _ => None,
+        }
+    }
+
+    /// Whether the datagram at `index` is lost, which enters the link at `now`, by a model that
+    /// remembers.
     pub(crate) fn takes(
         &self,
         state: &mut LossState,
@@ -301,9 +311,6 @@ impl Loss {
         let number = state.seen;
         state.seen = state.seen.wrapping_add(1);
         match &self.model {
-            LossModel::Bernoulli { probability } => {
-                !probability.is_zero() && probability.decides(stream.bits(index))
-            }
             LossModel::List { indices } => indices.binary_search(&number).is_ok(),
             LossModel::Every { n } => (u64::from(number) + 1).is_multiple_of(u64::from(*n)),
             LossModel::Trace { arrives, .. } => {

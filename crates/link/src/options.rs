@@ -7,7 +7,7 @@ use serde::de::value::{F64Deserializer, I64Deserializer, MapAccessDeserializer, 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use skipbeat_core::{Span, mix};
 
-use crate::{Corrupt, Delay, Duplicate, Loss, Rate, Reorder};
+use crate::{Corrupt, Delay, Duplicate, How, Loss, Rate, Reorder};
 
 /// The impairments of one direction of the links of a group. The default impairs nothing.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -34,6 +34,12 @@ impl LinkOptions {
         let held = self.reorder.map_or(Span::ZERO, |reorder| reorder.longest());
         let copied = self.duplicate.longest();
         self.delay.nearly_longest() + held + copied
+    }
+
+    /// The travel time that no datagram undercuts.
+    pub fn shortest(&self) -> Span {
+        let early = self.reorder.is_some_and(|reorder| reorder.how == How::Early);
+        if early { Span::ZERO } else { self.delay.shortest() }
     }
 
     /// The files that models are read from: their path, and what takes their text.

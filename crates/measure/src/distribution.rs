@@ -9,7 +9,8 @@ use skipbeat_core::Span;
 pub struct Distribution {
     histogram: Histogram<u64>,
     sum_ns: u128,
-    sum_of_squares: f64,
+    /// In square nanoseconds; a whole number, so that it does not depend on the order.
+    sum_of_squares: u128,
     min: Span,
     max: Span,
 }
@@ -19,7 +20,7 @@ impl Default for Distribution {
         Distribution {
             histogram: Histogram::new(3).expect("3 is a valid number of digits"),
             sum_ns: 0,
-            sum_of_squares: 0.0,
+            sum_of_squares: 0,
             min: Span::from_nanos(u64::MAX),
             max: Span::ZERO,
         }
@@ -33,7 +34,7 @@ impl Distribution {
         // An automatically resizing histogram takes every value.
         self.histogram += span.nanos() / 1_000;
         self.sum_ns += u128::from(span.nanos());
-        self.sum_of_squares += span.seconds() * span.seconds();
+        self.sum_of_squares += span.squared();
         self.min = self.min.min(span);
         self.max = self.max.max(span);
     }
@@ -69,7 +70,7 @@ impl Distribution {
     /// The standard deviation in seconds.
     pub fn deviation(&self) -> Option<f64> {
         let mean = self.mean()?;
-        let variance = self.sum_of_squares / self.len() as f64 - mean * mean;
+        let variance = self.sum_of_squares as f64 / 1e18 / self.len() as f64 - mean * mean;
         Some(variance.max(0.0).sqrt())
     }
 

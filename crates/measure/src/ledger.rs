@@ -41,8 +41,9 @@ pub struct DatagramTally {
     /// The sum of the times that datagrams travelled, copies apart, in nanoseconds; without what
     /// they waited in clogs and queues.
     pub delay_ns: u128,
-    /// The sum of the squares of those, in seconds.
-    pub delay_squares_s: f64,
+    /// The sum of the squares of those, in square nanoseconds. A whole number, so that it does not
+    /// depend on the order.
+    pub delay_squares: u128,
     /// The sum of what they waited, in nanoseconds.
     pub waited_ns: u128,
 }
@@ -58,7 +59,7 @@ impl DatagramTally {
             Ok(arrival) => {
                 let travelled = arrival.since(now + verdict.waited);
                 self.delay_ns += u128::from(travelled.nanos());
-                self.delay_squares_s += travelled.seconds() * travelled.seconds();
+                self.delay_squares += travelled.squared();
                 self.waited_ns += u128::from(verdict.waited.nanos());
             }
             Err(cause) => self.lost[cause as usize] += 1,
@@ -92,7 +93,7 @@ impl DatagramTally {
         self.held += other.held;
         self.changed += other.changed;
         self.mangled += other.mangled;
-        self.delay_squares_s += other.delay_squares_s;
+        self.delay_squares += other.delay_squares;
         self.waited_ns += other.waited_ns;
         self.arrived += other.arrived;
         self.in_flight += other.in_flight;

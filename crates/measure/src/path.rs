@@ -2,7 +2,7 @@
 //! definitions: reordering (RFC 4737), loss runs (RFC 3357), jitter (RFC 3550).
 //!
 //! Streams are observed one by one. Up to [`OBSERVERS`] links of each direction all are; beyond
-//! that, every k-th client is, and the results say so.
+//! that, every k-th client is, k a power of two, and the results say so.
 
 use skipbeat_core::{ClientId, Span};
 
@@ -11,7 +11,31 @@ const OBSERVERS: u32 = 16_384;
 
 /// Every which client is observed, of so many.
 pub fn observers_every(clients: u32) -> u32 {
-    clients.div_ceil(OBSERVERS).max(1)
+    clients.div_ceil(OBSERVERS).max(1).next_power_of_two()
+}
+
+/// Which clients are observed: those whose number is a multiple of a power of two.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    shift: u32,
+}
+
+impl Sample {
+    fn new(clients: u32) -> Self {
+        Sample { shift: observers_every(clients).ilog2() }
+    }
+
+    /// How many of so many clients it takes.
+    fn size(self, clients: u32) -> usize {
+        clients.div_ceil(1 << self.shift) as usize
+    }
+
+    /// The place of a client among the observed.
+    #[inline]
+    fn place(self, client: ClientId) -> Option<usize> {
+        let place = client >> self.shift;
+        (place << self.shift == client).then_some(place as usize)
+    }
 }
 
 /// What was seen on the observed links of one direction of one group.
@@ -64,6 +88,7 @@ impl Order {
         Order { next_expected: 0, arrivals: 0, records: [(0, 0); RECORDS], kept: 0 };
 
     /// The datagram of this number arrives.
+    #[inline]
     pub fn arrive(&mut self, index: u32, tally: &mut PathTally) {
         tally.received += 1;
         let place = self.arrivals;
@@ -95,7 +120,7 @@ impl Order {
 /// The observed links of one direction.
 #[derive(Debug)]
 pub(crate) struct Paths {
-    every: u32,
+    sample: Sample,
     orders: Vec<Order>,
     /// The losses that stand at the end of each stream.
     open_runs: Vec<u32>,
@@ -103,18 +128,15 @@ pub(crate) struct Paths {
 
 impl Paths {
     pub(crate) fn new(clients: u32) -> Self {
-        let every = observers_every(clients);
-        let observed = clients.div_ceil(every) as usize;
-        Paths { every, orders: vec![Order::NEW; observed], open_runs: vec![0; observed] }
-    }
-
-    fn observed(&self, client: ClientId) -> Option<usize> {
-        observed(self.every, client)
+        let sample = Sample::new(clients);
+        let observed = sample.size(clients);
+        Paths { sample, orders: vec![Order::NEW; observed], open_runs: vec![0; observed] }
     }
 
     /// A datagram enters a link, in order of its index.
+    #[inline]
     pub(crate) fn offer(&mut self, client: ClientId, lost: bool, tally: &mut PathTally) {
-        let Some(observed) = self.observed(client) else { return };
+        let Some(observed) = self.sample.place(client) else { return };
         let run = &mut self.open_runs[observed];
         if lost {
             tally.loss_runs += u64::from(*run == 0);
@@ -126,34 +148,32 @@ impl Paths {
     }
 
     /// A datagram, no copy, leaves a link.
+    #[inline]
     pub(crate) fn arrive(&mut self, client: ClientId, index: u32, tally: &mut PathTally) {
-        if let Some(observed) = self.observed(client) {
+        if let Some(observed) = self.sample.place(client) {
             self.orders[observed].arrive(index, tally);
         }
     }
-}
-
-fn observed(every: u32, client: ClientId) -> Option<usize> {
-    client.is_multiple_of(every).then_some((client / every) as usize)
 }
 
 /// RFC 3550 (6.4.1) jitter of the messages that each observed client gets, in order of arrival:
 /// `J += (|D| - J) / 16`, with `D` the difference of two successive transit times.
 #[derive(Debug)]
 pub(crate) struct Jitters {
-    every: u32,
+    sample: Sample,
     /// (last transit time in nanoseconds, jitter in nanoseconds)
     streams: Vec<Option<(u64, f64)>>,
 }
 
 impl Jitters {
     pub(crate) fn new(clients: u32) -> Self {
-        let every = observers_every(clients);
-        Jitters { every, streams: vec![None; clients.div_ceil(every) as usize] }
+        let sample = Sample::new(clients);
+        Jitters { sample, streams: vec![None; sample.size(clients)] }
     }
 
+    #[inline]
     pub(crate) fn arrive(&mut self, client: ClientId, transit: Span) {
-        let Some(observed) = observed(self.every, client) else { return };
+        let Some(observed) = self.sample.place(client) else { return };
         let stream = &mut self.streams[observed];
         let jitter = stream.map_or(0.0, |(last, jitter)| {
             jitter + (last.abs_diff(transit.nanos()) as f64 - jitter) / 16.0
@@ -163,7 +183,7 @@ impl Jitters {
 
     /// The mean over the observed clients in `range` that got messages, in seconds.
     pub(crate) fn mean(&self, range: std::ops::Range<ClientId>) -> Option<f64> {
-        let clients = range.filter_map(|client| observed(self.every, client));
+        let clients = range.filter_map(|client| self.sample.place(client));
         let (sum, n) = clients
             .filter_map(|observed| self.streams[observed])
             .fold((0.0, 0u64), |(sum, n), (_, jitter)| (sum + jitter, n + 1));
@@ -224,6 +244,6 @@ mod tests {
         let mut paths = Paths::new(40_000);
         let mut tally = PathTally::default();
         (0..40_000).for_each(|client| paths.arrive(client, 0, &mut tally));
-        assert_eq!(tally.received, 40_000 / 3 + 1);
+        assert_eq!(tally.received, 40_000 / 4);
     }
 }

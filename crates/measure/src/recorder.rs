@@ -62,7 +62,8 @@ pub struct Recorder {
     deliveries: Deliveries,
     detection: Detection,
     latency: Vec<Distribution>,
-    latency_real: Vec<Distribution>,
+    /// Nothing as long as every message left at its planned time: then it is `latency`.
+    latency_real: Option<Vec<Distribution>>,
     jitters: Jitters,
     timeline: Timeline,
     /// Members of any kind, now and at the most.
@@ -210,7 +211,7 @@ impl Recorder {
             deliveries: Deliveries::new(&roster),
             detection: Detection::new(&roster, window),
             latency: vec![Distribution::default(); groups],
-            latency_real: vec![Distribution::default(); groups],
+            latency_real: None,
             jitters: Jitters::new(clients),
             timeline: Timeline::default(),
             members: 0,
@@ -230,12 +231,13 @@ impl Recorder {
         self.deliveries.find(message)
     }
 
-    /// Takes note of an event.
-    #[inline]
+    /// Takes note of an event. The two that make up nearly all of a run are dealt with where they
+    /// happen.
+    #[inline(always)]
     pub fn record(&mut self, at: Time, event: Event<'_>) {
-        self.digest(at, &event);
         match event {
             Event::Offered { direction, client, bytes, verdict, mangled, message } => {
+                self.digest(at, &event);
                 if mangled > 0 {
                     self.links_of(direction, client).mangled += u64::from(mangled);
                 }
@@ -244,7 +246,19 @@ impl Recorder {
                 let message = message.map(|slot| (slot, copies.saturating_sub(mangled)));
                 self.offer(at, direction, client, bytes, &verdict, message);
             }
-            Event::Arrived { .. } => self.arrive(at, &event),
+            Event::Arrived { .. } => {
+                self.digest(at, &event);
+                self.arrive(at, &event);
+            }
+            event => self.record_other(at, event),
+        }
+    }
+
+    /// Takes note of anything but the passage of a datagram.
+    #[inline(never)]
+    fn record_other(&mut self, at: Time, event: Event<'_>) {
+        self.digest(at, &event);
+        match event {
             Event::Chat { message, up } => {
                 if self.window.contains(at) {
                     self.deliveries.sent[self.roster.group_of(message.sender)] += 1;
@@ -288,10 +302,13 @@ impl Recorder {
             | Event::GhostJoined { .. }
             | Event::GhostGone { .. }
             | Event::Evicted { .. } => self.record_membership(at, event),
+            Event::Offered { .. } | Event::Arrived { .. } => {
+                unreachable!("dealt with where they happen")
+            }
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn offer(
         &mut self,
         at: Time,
@@ -324,7 +341,7 @@ impl Recorder {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn arrive(&mut self, at: Time, event: &Event<'_>) {
         let Event::Arrived { direction, client, index, copy, late, message } = *event else {
             return;
@@ -339,6 +356,9 @@ impl Recorder {
             Direction::Up => {
                 self.timeline.at(at).up_received += 1;
                 if let Some(slot) = message.filter(|_| !copy) {
+                    if !late.is_zero() {
+                        self.latency_real.get_or_insert_with(|| self.latency.clone());
+                    }
                     self.deliveries.left_late(slot, late);
                 }
             }
@@ -459,7 +479,9 @@ impl Recorder {
             self.deliveries.arrived(slot, client, &self.roster)
         {
             self.latency[group].record(at.since(planned));
-            self.latency_real[group].record(at.since(actual));
+            if let Some(real) = &mut self.latency_real {
+                real[group].record(at.since(actual));
+            }
             self.jitters.arrive(client, at.since(planned));
             self.timeline.at(at).deliveries += 1;
         }
@@ -467,7 +489,7 @@ impl Recorder {
 
     /// Adds the event to the digest: a sum of hashes, so that it does not depend on the order in
     /// which simultaneous or independent events are handled.
-    #[inline]
+    #[inline(always)]
     fn digest(&mut self, at: Time, event: &Event<'_>) {
         let (kind, who, what) = match *event {
             Event::Life { client, life } => (1, client, life as u64),
@@ -501,7 +523,8 @@ impl Recorder {
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
         };
         self.events += 1;
-        let hash = mix(mix(at.nanos() ^ kind << 56) ^ u64::from(who) << 32 ^ what);
+        let when = (at.nanos() ^ kind << 56).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        let hash = mix(when ^ (u64::from(who) << 32 ^ what).wrapping_mul(0xA076_1D64_78BD_642F));
         self.digest = self.digest.wrapping_add(hash);
     }
 
@@ -531,6 +554,7 @@ impl Recorder {
         let detection = self.detection_tally(&groups);
         let mut evictions = std::mem::take(&mut self.detection.evictions);
         evictions.sort_by_key(|eviction| (eviction.at, eviction.client));
+        let latency_real = self.latency_real.as_ref().unwrap_or(&self.latency);
         let [ways_up, ways_down] = self.ways;
         Results {
             figures,
@@ -541,7 +565,7 @@ impl Recorder {
             links: [ways_up.datagrams, ways_down.datagrams],
             paths: [ways_up.path_tallies, ways_down.path_tallies],
             latency: sum(&self.latency, &groups),
-            latency_real: sum(&self.latency_real, &groups),
+            latency_real: sum(latency_real, &groups),
             eviction_latency: detection.latency,
             mistake_duration: detection.mistake_durations,
             lateness: world.lateness,
@@ -638,7 +662,7 @@ impl Recorder {
             up_path: &self.path_tally(Direction::Up, groups),
             down_path: &self.path_tally(Direction::Down, groups),
             latency: &sum(&self.latency, groups),
-            latency_real: &sum(&self.latency_real, groups),
+            latency_real: &sum(self.latency_real.as_ref().unwrap_or(&self.latency), groups),
             jitter: self.jitters.mean(first..last),
             up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),
             // Of all groups together, what has no group counts too.

@@ -219,7 +219,7 @@ impl Seen<'_> {
             How::Early => own * (1.0 - reorder.share()),
         });
         let mean = links.delay_ns as f64 / n.max(1) as f64 / 1e9;
-        let variance = (links.delay_squares_s / n.max(1) as f64 - mean * mean).max(0.0);
+        let variance = (links.delay_squares as f64 / 1e18 / n.max(1) as f64 - mean * mean).max(0.0);
         // With a correlation ρ there are as good as n(1-ρ)/(1+ρ) independent delays.
         let rho = options.delay.correlation;
         let independent = n as f64 * (1.0 - rho) / (1.0 + rho);

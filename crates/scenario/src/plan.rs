@@ -232,6 +232,7 @@ impl Plan {
             clients_beat: self.server.options.heartbeat != Heartbeat::Server,
             server_timeout: (self.server.options.heartbeat.by_server())
                 .then_some(self.server.options.timeout),
+            end: self.end(),
         }
     }
 }

@@ -29,6 +29,9 @@ struct Looks {
 /// The timers of the server.
 #[derive(Debug)]
 pub(crate) struct Timers {
+    /// Entries of deadlines.
+    deadlines: Box<Calendar<PeerId>>,
+    /// Everything else.
     calendar: Box<Calendar<Due>>,
     exact: bool,
     looks: Option<Looks>,
@@ -47,6 +50,7 @@ impl Timers {
             Sweep::Deadline | Sweep::Lazy => None,
         };
         Timers {
+            deadlines: Box::new(Calendar::reaching(options.longest_silence() * 2)),
             calendar: Box::default(),
             exact: options.sweep == Sweep::Deadline,
             looks,
@@ -70,7 +74,31 @@ impl Timers {
         let due = first_moment_too_late(deadline);
         if due < self.armed[index] {
             self.armed[index] = due;
-            self.calendar.push(due, Due::Deadline(peer));
+            self.deadlines.push(due, peer);
+        }
+    }
+
+    /// Takes out the entries of deadlines until `until`, in no order; each has to be given to
+    /// [`Timers::renew`].
+    pub(crate) fn take_deadlines(&mut self, until: Time, into: &mut Vec<(Time, PeerId)>) {
+        self.deadlines.drain_until(until, into);
+        // What is read here is near when it is needed: the reads do not wait for each other.
+        let near = into.iter().map(|(_, peer)| self.armed[*peer as usize].nanos());
+        std::hint::black_box(near.fold(0, u64::wrapping_add));
+    }
+
+    /// An entry that was taken out early: it is set for the deadline of the member, if that is later
+    /// than `until`, and else put back.
+    pub(crate) fn renew(&mut self, at: Time, peer: PeerId, deadline: Option<Time>, until: Time) {
+        let armed = &mut self.armed[peer as usize];
+        match deadline {
+            _ if *armed != at => {}
+            Some(deadline) if deadline < until => self.deadlines.push(at, peer),
+            Some(deadline) => {
+                *armed = first_moment_too_late(deadline);
+                self.deadlines.push(*armed, peer);
+            }
+            None => *armed = Time::NEVER,
         }
     }
 
@@ -88,14 +116,14 @@ impl Timers {
     /// The next thing that is due at `now` or before.
     pub(crate) fn pop(&mut self, now: Time) -> Option<(Time, Due)> {
         loop {
-            let (at, due) = self.calendar.pop_until(now)?;
-            match due {
-                Due::Deadline(peer) if self.armed[peer as usize] != at => {}
-                Due::Deadline(peer) => {
-                    self.armed[peer as usize] = Time::NEVER;
-                    return Some((at, due));
-                }
-                Due::Beat(_) | Due::Resend(_) => return Some((at, due)),
+            let other = self.calendar.next_at().unwrap_or(Time::NEVER);
+            let Some((at, peer)) = self.deadlines.pop_until(other.min(now)) else {
+                return self.calendar.pop_until(now);
+            };
+            let armed = &mut self.armed[peer as usize];
+            if *armed == at {
+                *armed = Time::NEVER;
+                return Some((at, Due::Deadline(peer)));
             }
         }
     }
@@ -128,7 +156,7 @@ impl Timers {
 
     pub(crate) fn next(&self) -> Option<Time> {
         let look = self.looks.as_ref().map(|looks| looks.next);
-        [look, self.calendar.next_at()].into_iter().flatten().min()
+        [look, self.deadlines.next_at(), self.calendar.next_at()].into_iter().flatten().min()
     }
 }
 

@@ -9,7 +9,7 @@ use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
-use skipbeat_swarm::{Act, Datagram, Heard, Swarm};
+use skipbeat_swarm::{Act, Datagram, Heard, Source, Swarm};
 use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of};
 
 /// Where the clients are in virtual time.
@@ -17,15 +17,56 @@ pub const CLIENTS: AddressPlan = AddressPlan { port: DEFAULT_PORT + 1 };
 /// Where the server is in virtual time.
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
 
-/// A datagram that leaves a link. The order of the fields is the order of simultaneous arrivals.
+/// A datagram that leaves a link, in twelve bytes. The order of the fields, up before down and
+/// originals before copies, is the order of simultaneous arrivals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Arrival {
-    direction: Direction,
-    client: ClientId,
+    /// Whose link; the highest bit says that it is the one down.
+    link: u32,
+    /// The place on the link.
     index: u32,
-    copy: bool,
+    /// The number of what it carries; the highest bit says that it is a copy.
     load: u32,
 }
+
+impl Arrival {
+    const FLAG: u32 = 1 << 31;
+
+    #[inline]
+    fn new(direction: Direction, client: ClientId, index: u32, load: u32) -> Self {
+        let down = if direction == Direction::Down { Self::FLAG } else { 0 };
+        Arrival { link: client | down, index, load }
+    }
+
+    /// The copy of it, which carries something of its own.
+    #[inline]
+    fn copy(self, load: u32) -> Self {
+        Arrival { load: load | Self::FLAG, ..self }
+    }
+
+    #[inline]
+    fn direction(self) -> Direction {
+        if self.link & Self::FLAG == 0 { Direction::Up } else { Direction::Down }
+    }
+
+    #[inline]
+    fn client(self) -> ClientId {
+        self.link & !Self::FLAG
+    }
+
+    #[inline]
+    fn is_copy(self) -> bool {
+        self.load & Self::FLAG != 0
+    }
+
+    #[inline]
+    fn load(self) -> u32 {
+        self.load & !Self::FLAG
+    }
+}
+
+/// The load of a plain heartbeat from the client's own address: there is nothing to remember of it.
+const BEAT: u32 = Arrival::FLAG - 1;
 
 /// What a datagram says.
 #[derive(Clone, Copy, Debug)]
@@ -111,23 +152,35 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    pub(crate) fn new(plan: &Plan, tap: Option<Box<dyn Tap>>) -> Self {
+    pub(crate) fn new(plan: &Plan, tap: Option<Box<dyn Tap>>, bucket: u32) -> Self {
         let mut tunnel = Tunnel::new(plan);
         tunnel.tap = tap;
         Carrier {
             tunnel,
             seats: Seats::default(),
-            arrivals: Calendar::new(),
+            arrivals: Calendar::with_width(bucket),
             loads: Loads::default(),
             text: Vec::new(),
             server_dead: false,
         }
     }
 
-    /// The next arrival before or at `limit`.
+    /// When the next arrival is.
     #[inline]
-    pub(crate) fn next_arrival(&mut self, limit: Time) -> Option<(Time, Arrival)> {
-        self.arrivals.pop_until(limit)
+    pub(crate) fn next_at(&self) -> Time {
+        self.arrivals.next_at().unwrap_or(Time::NEVER)
+    }
+
+    /// The next arrival before or at `limit`. Tells the server who will be heard of in the bucket
+    /// that is opened for it.
+    #[inline]
+    pub(crate) fn next_arrival(&mut self, limit: Time, server: &Server) -> Option<(Time, Arrival)> {
+        let before = self.arrivals.cursor();
+        let next = self.arrivals.pop_until(limit);
+        if self.arrivals.cursor() != before {
+            server.expect(self.arrivals.opened().map(Arrival::client));
+        }
+        next
     }
 
     /// Whether the server has crashed.
@@ -150,9 +203,22 @@ impl Carrier {
         server: &mut Server,
         swarm: &mut Swarm,
     ) {
-        let Arrival { direction, client, index, copy, load: place } = arrival;
+        let (direction, client) = (arrival.direction(), arrival.client());
+        let (index, copy, place) = (arrival.index, arrival.is_copy(), arrival.load());
+        let late = Span::ZERO;
+        if place == BEAT {
+            let event = Event::Arrived { direction, client, index, copy, late, message: None };
+            self.tunnel.record(now, event);
+            if self.server_dead {
+                return self.tunnel.unread(now, client, None);
+            }
+            let peer = self.seats.peer(client);
+            let from = CLIENTS.address(client);
+            let beat = Packet { session: None, up: Up::Heartbeat(None) };
+            return server.handle(now, peer, from, beat, &mut FromServer::new(self, now));
+        }
         let Load { says, message, .. } = self.loads.loads[place as usize];
-        let event = Event::Arrived { direction, client, index, copy, late: Span::ZERO, message };
+        let event = Event::Arrived { direction, client, index, copy, late, message };
         self.tunnel.record(now, event);
         self.loads.release(place);
         match says {
@@ -199,10 +265,10 @@ impl Carrier {
         load: u32,
     ) -> u32 {
         let Ok(at) = verdict.arrival else { return 0 };
-        let arrival = Arrival { direction, client, index: verdict.index, copy: false, load };
+        let arrival = Arrival::new(direction, client, verdict.index, load);
         self.arrivals.push(at, arrival);
         if let Some(at) = verdict.copy {
-            self.arrivals.push(at, Arrival { copy: true, ..arrival });
+            self.arrivals.push(at, arrival.copy(load));
         }
         1 + u32::from(verdict.copy.is_some())
     }
@@ -226,18 +292,20 @@ impl Carrier {
             return;
         }
         let place = self.loads.add(load(0, 1));
-        let arrival = Arrival { direction, client, index: verdict.index, copy: false, load: place };
+        let arrival = Arrival::new(direction, client, verdict.index, place);
         self.arrivals.push(at, arrival);
         if let Some(at) = verdict.copy {
             let load = self.loads.add(load(1, 1));
-            self.arrivals.push(at, Arrival { copy: true, load, ..arrival });
+            self.arrivals.push(at, arrival.copy(load));
         }
     }
 
     /// The run is over: what is still on the links is told to the books.
     pub(crate) fn finish(mut self, end: Time) -> Recorder {
-        for (_, Arrival { direction, client, load, .. }) in self.arrivals.iter() {
-            let message = self.loads.loads[load as usize].message;
+        for (_, arrival) in self.arrivals.iter() {
+            let (direction, client) = (arrival.direction(), arrival.client());
+            let load = self.loads.loads.get(arrival.load() as usize);
+            let message = load.and_then(|load| load.message);
             self.tunnel.record(end, Event::InFlight { direction, client, message });
         }
         self.tunnel.recorder
@@ -252,6 +320,12 @@ impl Carry for Carrier {
     #[inline]
     fn launch(&mut self, sent: &Sent) {
         let Sent { client, datagram, messages, from, verdict } = sent;
+        let plain = Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) };
+        let whole = verdict.change.is_none() && verdict.copy_change.is_none();
+        if *datagram == plain && from == client && whole {
+            self.schedule(Direction::Up, *client, verdict, BEAT);
+            return;
+        }
         let changes = [verdict.change, verdict.copy_change];
         let says = changes.map(|change| Says::Up(*datagram, *from, change));
         self.carry(Direction::Up, *client, verdict, says, *messages);

@@ -10,7 +10,10 @@ use skipbeat_protocol::{Join, Tag};
 use skipbeat_reliable::{Outbox, Overdue};
 
 use crate::hostile::Attackers;
-use crate::{Act, Datagram, GroupOptions, Happening, Source, TimedEvent};
+use crate::{Acks, Act, Churn, Datagram, GroupOptions, Happening, Source, TimedEvent};
+
+/// Clients that beat together in a batch.
+const TOGETHER: usize = 32;
 
 /// Where the effects of the swarm go.
 pub trait Effects {
@@ -24,6 +27,8 @@ pub trait Effects {
     fn rebind(&mut self, at: Time, client: ClientId);
     /// A client starts, crashes or leaves.
     fn life(&mut self, at: Time, client: ClientId, life: Life);
+    /// These clients are about to send. Who keeps something of each may bring it near.
+    fn expect(&mut self, _soon: &[(Time, ClientId)]) {}
 }
 
 /// What a client hears that it has to heed.
@@ -80,9 +85,20 @@ pub struct SwarmOptions {
     pub clients_beat: bool,
     /// Where the server beats: how long a client hears nothing until it takes the server for gone.
     pub server_timeout: Option<Span>,
+    /// When the run ends: nothing is planned for then or later.
+    pub end: Time,
 }
 
-/// A timer: the order of the fields is the order in which simultaneous timers fire.
+impl SwarmOptions {
+    /// Whether what clients send may depend on what they hear.
+    pub fn heeds(&self) -> bool {
+        let heeds = |group: &GroupOptions| group.session || group.acks != Acks::None;
+        self.server_timeout.is_some() || self.prove_address || self.groups.iter().any(heeds)
+    }
+}
+
+/// A timer of anything but a heartbeat: the order of the fields is the order in which simultaneous
+/// timers fire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Timer {
     kind: Kind,
@@ -97,7 +113,6 @@ enum Kind {
     Event,
     Churn,
     Start,
-    Beat,
     Chat,
     /// The server may have been silent for too long.
     Silence,
@@ -109,11 +124,14 @@ enum Kind {
     Attack,
 }
 
-/// One client.
+/// One client. Aligned so that it never lies in two cache lines.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 struct Client {
     /// The origin of the heartbeat grid of this life.
     anchor: Time,
+    /// When the next beat is due; `NEVER` in whoever is not up.
+    next_beat: Time,
     /// Beats so far, in all lives; counts the draws of the jitter.
     beats: u32,
     /// Beats before this life.
@@ -159,6 +177,10 @@ pub struct Swarm {
     rebinds: BTreeMap<ClientId, u32>,
     attackers: Attackers,
     up: ClientSet,
+    /// Heartbeats: by far the most of all that is due. An entry of an earlier life is known by its
+    /// time.
+    beats: Calendar<ClientId>,
+    batch: Vec<(Time, ClientId)>,
     timers: Calendar<Timer>,
     beat: Family,
     phase: Family,
@@ -173,8 +195,16 @@ impl Swarm {
     pub fn new(options: SwarmOptions, seed: Seed) -> Self {
         let roster = Roster::new(options.groups.iter().map(|group| group.clients));
         let clients = roster.clients();
-        let unborn =
-            Client { anchor: Time::ZERO, beats: 0, beats_before: 0, messages: 0, epoch: 0 };
+        let unborn = Client {
+            anchor: Time::ZERO,
+            next_beat: Time::NEVER,
+            beats: 0,
+            beats_before: 0,
+            messages: 0,
+            epoch: 0,
+        };
+        let periods = options.groups.iter().map(|group| group.heartbeat.every);
+        let longest = periods.max().unwrap_or_default() * 2;
         let mut timers = Calendar::new();
         for (number, event) in options.events.iter().enumerate() {
             let timer = Timer { kind: Kind::Event, who: number as u32, epoch: 0 };
@@ -193,6 +223,8 @@ impl Swarm {
             roster,
             clients: vec![unborn; clients as usize],
             up: ClientSet::with_room(clients),
+            beats: Calendar::reaching(longest),
+            batch: Vec::new(),
             timers,
             beat: seed.family("swarm.beat"),
             phase: seed.family("swarm.phase"),
@@ -211,29 +243,117 @@ impl Swarm {
                 self.next_attack(Time::ZERO + hostile.from, client);
                 continue;
             }
-            let state = self.begin_life(Time::ZERO, client, out);
+            self.begin_life(Time::ZERO, client, out);
             let group = &self.options.groups[self.roster.group_of(client)];
             let stream = self.beat.stream(client.into());
             let phase = self.phase.stream(client.into()).unit(0);
             let (anchor, first) = group.heartbeat.first(Time::ZERO, phase, stream, 0);
             self.clients[client as usize].anchor = anchor;
-            self.timers.push(first, Timer { kind: Kind::Beat, who: client, epoch: state.epoch });
+            self.set_beat(first, client);
         }
     }
 
     /// When [`Swarm::advance`] has something to do. It may turn out to be nothing.
+    #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
+        [self.beats.next_at(), self.timers.next_at()].into_iter().flatten().min()
+    }
+
+    /// When something else than a heartbeat is due.
+    pub fn next_but_beats(&self) -> Option<Time> {
         self.timers.next_at()
     }
 
-    /// Does what is due at `now` or before, each thing at its planned time.
+    /// Does what is due at `now` or before, each thing at its planned time; heartbeats before what
+    /// is due at the same moment.
     pub fn advance(&mut self, now: Time, out: &mut impl Effects) {
-        while let Some((at, timer)) = self.timers.pop_until(now) {
-            if timer.kind == Kind::Event {
-                self.happen(at, timer.who, out);
-            } else if self.clients[timer.who as usize].epoch == timer.epoch {
-                self.fire(at, timer, out);
+        loop {
+            let timer = self.timers.next_at().unwrap_or(Time::NEVER);
+            if let Some((at, id)) = self.beats.pop_until(timer.min(now)) {
+                self.beat(at, id, out);
+            } else if let Some((at, timer)) = self.timers.pop_until(now) {
+                if timer.kind == Kind::Event {
+                    self.happen(at, timer.who, out);
+                } else if self.clients[timer.who as usize].epoch == timer.epoch {
+                    self.fire(at, timer, out);
+                }
+            } else {
+                return;
             }
+        }
+    }
+
+    /// Does the heartbeats that are due at `until` or before, in whatever order is quick, but those
+    /// of one client in order of time. Nothing else may be due before `until`, and no client may
+    /// hear anything that it heeds ([`SwarmOptions::heeds`]).
+    pub fn advance_beats(&mut self, until: Time, out: &mut impl Effects) {
+        debug_assert!(self.timers.next_at().is_none_or(|at| at >= until));
+        let mut batch = std::mem::take(&mut self.batch);
+        loop {
+            self.beats.drain_until(until, &mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            for soon in batch.chunks(TOGETHER) {
+                // What is read here is near when it is needed: the reads do not wait for each other.
+                let near = soon.iter().map(|(_, id)| self.clients[*id as usize].beats);
+                std::hint::black_box(near.fold(0, u32::wrapping_add));
+                out.expect(soon);
+                for (at, id) in soon {
+                    self.beat(*at, *id, out);
+                }
+            }
+            batch.clear();
+        }
+        self.batch = batch;
+    }
+
+    /// A client beats, if it is still the one that was to.
+    #[inline]
+    fn beat(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+        let client = &mut self.clients[id as usize];
+        if client.next_beat != at {
+            return;
+        }
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let steps = client.beats - client.beats_before;
+        let join = steps == 0 && client.epoch > 1 && self.options.join_explicitly;
+        client.beats = client.beats.wrapping_add(1);
+        let (steps, beats) = (u64::from(steps) + 1, client.beats);
+        let stream = self.beat.stream(id.into());
+        let next = group.heartbeat.next(at, client.anchor, steps, stream, beats.into());
+        self.set_beat(next, id);
+        let connected = self.hearing.get(id as usize).is_some_and(|h| h.connected);
+        if !self.options.clients_beat && connected {
+            return;
+        }
+        // Asking again and again needs no answer, and survives loss and eviction; sticky rejoin and
+        // numbered heartbeats allow it once a life.
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let once = self.options.join_explicitly || self.options.numbered;
+        let asks = group.acks.down() && (steps == 1 || !once);
+        let number = self.options.numbered.then_some(beats.wrapping_sub(1));
+        let session = self.tokens.get(&id).copied();
+        // Whoever has a session is told when it is over.
+        let joins =
+            session.is_none() && (join || asks || self.options.prove_address || group.session);
+        let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
+        out.send(at, id, Datagram { source: Source::Own, session, act }, &self.up);
+    }
+
+    /// Plans the next beat of a client.
+    #[inline]
+    fn set_beat(&mut self, at: Time, id: ClientId) {
+        self.clients[id as usize].next_beat = at;
+        if at < self.options.end {
+            self.beats.push(at, id);
+        }
+    }
+
+    /// Plans something else.
+    fn set(&mut self, at: Time, kind: Kind, who: ClientId, epoch: u16) {
+        if at < self.options.end {
+            self.timers.push(at, Timer { kind, who, epoch });
         }
     }
 
@@ -243,40 +363,18 @@ impl Swarm {
         let client = &mut self.clients[id as usize];
         match timer.kind {
             Kind::Event => unreachable!("events have no client"),
-            Kind::Beat => {
-                let steps = client.beats - client.beats_before;
-                let join = steps == 0 && client.epoch > 1 && self.options.join_explicitly;
-                client.beats = client.beats.wrapping_add(1);
-                let stream = self.beat.stream(id.into());
-                let (steps, beat) = (u64::from(steps) + 1, u64::from(client.beats));
-                let next = group.heartbeat.next(at, client.anchor, steps, stream, beat);
-                self.timers.push(next, timer);
-                let connected = self.hearing.get(id as usize).is_some_and(|h| h.connected);
-                if self.options.clients_beat || !connected {
-                    // Asking again and again needs no answer, and survives loss and eviction; sticky
-                    // rejoin and numbered heartbeats allow it once a life.
-                    let once = self.options.join_explicitly || self.options.numbered;
-                    let asks = group.acks.down() && (steps == 1 || !once);
-                    let number = self.options.numbered.then_some(client.beats.wrapping_sub(1));
-                    let token = self.tokens.get(&id);
-                    // Whoever has a session is told when it is over.
-                    let joins = token.is_none()
-                        && (join || asks || self.options.prove_address || group.session);
-                    let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
-                    self.say(at, id, act, out);
-                }
-            }
             Kind::Silence => self.doubt_the_server(at, timer, out),
             Kind::Chat => {
                 let Some(chat) = &group.chat else { return };
                 let seq = client.messages;
                 client.messages = seq.wrapping_add(1);
                 let draw = chat_draw(client);
-                self.timers.push(at + chat.gap(self.chat.stream(id.into()), draw), timer);
+                let next = at + chat.gap(self.chat.stream(id.into()), draw);
+                let (size, reliable) = (chat.size, group.acks.up());
+                self.set(next, Kind::Chat, id, timer.epoch);
                 let message = MessageId { sender: id, seq };
                 let tag = Tag { run: self.options.run, message, planned: at };
-                let size = chat.size;
-                if group.acks.up() {
+                if reliable {
                     self.say_until_acked(at, id, timer.epoch, tag, size, out);
                 } else {
                     self.say(at, id, Act::Chat { tag, size }, out);
@@ -317,8 +415,7 @@ impl Swarm {
         let draws = self.rebinds.entry(id).or_default();
         let wait = self.rebind.stream(id.into()).exponential((*draws).into()) / rate;
         *draws = draws.wrapping_add(1);
-        let timer = Timer { kind: Kind::Rebind, who: id, epoch };
-        self.timers.push(at + Span::from_seconds(wait), timer);
+        self.set(at + Span::from_seconds(wait), Kind::Rebind, id, epoch);
     }
 
     /// A hostile client sends something, and sets the time of its next datagram.
@@ -338,7 +435,7 @@ impl Swarm {
         let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
         let Client { messages, epoch, .. } = self.clients[id as usize];
         let gap = self.attackers.gap(&hostile, id, messages.into());
-        self.timers.push(after + gap, Timer { kind: Kind::Attack, who: id, epoch });
+        self.set(after + gap, Kind::Attack, id, epoch);
     }
 
     /// Something that a client has to heed reached it; it does so if it lives.
@@ -419,7 +516,7 @@ impl Swarm {
         if let Some(due) = said.outbox.next_due().filter(|due| said.armed.is_none_or(|a| *due < a))
         {
             said.armed = Some(due);
-            self.timers.push(due, Timer { kind: Kind::Resend, who: id, epoch });
+            self.set(due, Kind::Resend, id, epoch);
         }
     }
 
@@ -430,8 +527,7 @@ impl Swarm {
         let hearing = &mut self.hearing[id as usize];
         hearing.last = now;
         if !std::mem::replace(&mut hearing.connected, true) {
-            let timer = Timer { kind: Kind::Silence, who: id, epoch };
-            self.timers.push(first_moment_too_late(now, timeout), timer);
+            self.set(first_moment_too_late(now, timeout), Kind::Silence, id, epoch);
             out.server(now, id, Opinion::Back);
         }
         self.say(now, id, Act::Ack(number), out);
@@ -443,7 +539,7 @@ impl Swarm {
         let hearing = &mut self.hearing[timer.who as usize];
         let due = first_moment_too_late(hearing.last, timeout);
         if at < due {
-            self.timers.push(due, timer);
+            self.set(due, Kind::Silence, timer.who, timer.epoch);
         } else {
             hearing.connected = false;
             out.server(at, timer.who, Opinion::Gone);
@@ -472,13 +568,13 @@ impl Swarm {
     }
 
     fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
-        let state = self.begin_life(at, id, out);
+        self.begin_life(at, id, out);
         // Someone who comes back says so at once; the period counts from there.
-        self.timers.push(at, Timer { kind: Kind::Beat, who: id, epoch: state.epoch });
+        self.set_beat(at, id);
     }
 
     /// What every start has in common: chat and churn are set, the beat is the caller's.
-    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl Effects) -> Client {
+    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
@@ -489,27 +585,28 @@ impl Swarm {
         if let Some(hearing) = self.hearing.get_mut(id as usize) {
             *hearing = Hearing { last: at, connected: false };
         }
-        if let Some(chat) = &group.chat {
-            let gap = chat.first_gap(self.chat.stream(id.into()), chat_draw(&state));
-            self.timers.push(at + gap, Timer { kind: Kind::Chat, who: id, epoch: state.epoch });
+        let first = group.chat.as_ref();
+        let first = first.map(|c| c.first_gap(self.chat.stream(id.into()), chat_draw(&state)));
+        let Churn { crash, leave, rebind, .. } = group.churn;
+        if let Some(gap) = first {
+            self.set(at + gap, Kind::Chat, id, state.epoch);
         }
-        let ends = group.churn.crash + group.churn.leave;
-        if ends > 0.0 {
+        if crash + leave > 0.0 {
             let draw = self.churn.stream(id.into()).exponential(2 * u64::from(state.epoch));
-            let end = at + Span::from_seconds(draw / ends);
-            self.timers.push(end, Timer { kind: Kind::Churn, who: id, epoch: state.epoch });
+            let end = at + Span::from_seconds(draw / (crash + leave));
+            self.set(end, Kind::Churn, id, state.epoch);
         }
-        if group.churn.rebind > 0.0 {
-            self.set_rebind(at, id, state.epoch, group.churn.rebind);
+        if rebind > 0.0 {
+            self.set_rebind(at, id, state.epoch, rebind);
         }
         out.life(at, id, Life::Up);
-        state
     }
 
     fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl Effects) {
         let churn = self.options.groups[self.roster.group_of(id)].churn;
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
+        client.next_beat = Time::NEVER;
         let epoch = client.epoch;
         self.up.remove(id);
         if let Some(mut said) = self.said.remove(&id) {
@@ -518,7 +615,7 @@ impl Swarm {
             }
         }
         if let Some(after) = churn.rejoin_after {
-            self.timers.push(at + after, Timer { kind: Kind::Start, who: id, epoch });
+            self.set(at + after, Kind::Start, id, epoch);
         }
         if life == Life::Left {
             self.say(at, id, Act::Quit, out);

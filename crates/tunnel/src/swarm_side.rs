@@ -45,6 +45,10 @@ impl<C: Carry> Effects for FromSwarm<'_, C> {
         self.0.launch(&sent);
     }
 
+    fn expect(&mut self, soon: &[(Time, ClientId)]) {
+        self.0.tunnel().expect_up(soon.iter().map(|(_, client)| *client));
+    }
+
     fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled) {
         let tunnel = self.0.tunnel();
         let message = tunnel.recorder.find(message);

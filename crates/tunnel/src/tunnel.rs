@@ -74,7 +74,7 @@ impl Tunnel {
     }
 
     /// Tells the books.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, at: Time, event: Event<'_>) {
         self.recorder.record(at.min(self.end), event);
     }
@@ -136,6 +136,11 @@ impl Tunnel {
             tap.passage(planned, direction, from, &self.scratch, &verdict);
         }
         Sent { client, datagram, messages, from, verdict }
+    }
+
+    /// These clients are about to send.
+    pub(crate) fn expect_up(&self, soon: impl Iterator<Item = ClientId>) {
+        self.up.expect(soon);
     }
 
     /// Bytes of what a client says.

@@ -39,6 +39,11 @@ pub(crate) trait Detector: Debug + Send {
 
     /// The last moment at which a member that was last heard of at `last_seen` is not suspected.
     fn deadline(&self, peer: PeerId, last_seen: Time) -> Time;
+
+    /// Whether a sign of life never moves a deadline forward.
+    fn only_defers(&self) -> bool {
+        false
+    }
 }
 
 /// The detector that the options ask for; `timeout` is that of the server.

@@ -16,4 +16,8 @@ impl Detector for Timeout {
     fn deadline(&self, _: PeerId, last_seen: Time) -> Time {
         last_seen + self.0
     }
+
+    fn only_defers(&self) -> bool {
+        true
+    }
 }

@@ -1,0 +1,158 @@
+//! The engine: what happens next, and what can be dealt with at once.
+//!
+//! Whatever a client sends is under way for the shortest delay of the links up at least. So within
+//! a *window* of that length (the lookahead of conservative simulation: Chandy and Misra, CACM
+//! 24(4), 1981) no heartbeat that is sent can have an effect, and heartbeats need not be sent in
+//! order. A window also ends where something else of the swarm is due. In it, one after the other:
+//!
+//! 1. the deadlines of members that are known to live beyond the window are moved,
+//! 2. all heartbeats are sent, in whatever order is quick,
+//! 3. the rest happens in strict order: what arrives, the server's deadlines, then the swarm.
+//!
+//! Where the order of heartbeats matters (no delay, clients that heed what they hear, a tap that
+//! wants to be told in order) there is no window, and all happens in strict order.
+
+use skipbeat_core::{Span, Time};
+use skipbeat_measure::{Recorder, Results, World};
+use skipbeat_scenario::Plan;
+use skipbeat_server::Server;
+use skipbeat_swarm::Swarm;
+use skipbeat_tunnel::{FromSwarm, Tap};
+
+use crate::Tuning;
+use crate::carrier::{Carrier, FromServer};
+
+/// How often the caller is asked whether to go on, in things that happened.
+const STEPS_BETWEEN_LOOKS: u64 = 1 << 12;
+
+const INSTANT: Span = Span::from_nanos(1);
+
+pub(crate) struct Engine<'a> {
+    plan: &'a Plan,
+    server: Server,
+    swarm: Swarm,
+    carrier: Carrier,
+    /// When the server crashes.
+    crash: Time,
+    /// How long a window is at the most.
+    window: Span,
+}
+
+impl<'a> Engine<'a> {
+    pub(crate) fn new(plan: &'a Plan, tuning: Tuning, tap: Option<Box<dyn Tap>>) -> Self {
+        let strict = tap.is_some() || plan.swarm_options().heeds();
+        let window = if strict { Span::ZERO } else { lookahead(plan).min(tuning.window) };
+        Engine {
+            plan,
+            server: Server::new(plan.server.options, plan.seed()),
+            swarm: Swarm::new(plan.swarm_options(), plan.seed()),
+            carrier: Carrier::new(plan, tap, tuning.bucket),
+            crash: plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after),
+            window,
+        }
+    }
+
+    pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
+        self.swarm.start(&mut FromSwarm(&mut self.carrier));
+        // The end itself is out.
+        let last = self.plan.end() - INSTANT;
+        let (mut steps, mut looked) = (0u64, 0);
+        let ended = loop {
+            let start = self.next();
+            if start > last {
+                break self.plan.end();
+            }
+            let until = self.open_window(start).min(last);
+            while self.step(until) {
+                steps += 1;
+            }
+            steps += 1;
+            if steps - looked >= STEPS_BETWEEN_LOOKS {
+                looked = steps;
+                if !go_on(until) {
+                    break until + INSTANT;
+                }
+            }
+        };
+        finish(self.carrier.finish(ended), ended, self.plan)
+    }
+
+    /// When something is due.
+    fn next(&self) -> Time {
+        self.deadline().min(self.timer()).min(self.carrier.next_at())
+    }
+
+    /// When the server has something to do, or crashes.
+    #[inline]
+    fn deadline(&self) -> Time {
+        if self.carrier.server_is_dead() {
+            return Time::NEVER;
+        }
+        self.server.next_deadline().unwrap_or(Time::NEVER).min(self.crash)
+    }
+
+    /// When the swarm has something to do.
+    #[inline]
+    fn timer(&self) -> Time {
+        self.swarm.next_deadline().unwrap_or(Time::NEVER)
+    }
+
+    /// Begins a window: what is known ahead is done. Gives the last moment of the window, which is
+    /// its first where all happens in strict order.
+    fn open_window(&mut self, start: Time) -> Time {
+        if self.window.is_zero() {
+            return start;
+        }
+        let longest = start + (self.window.saturating_sub(INSTANT));
+        let until = longest.min(self.swarm.next_but_beats().unwrap_or(Time::NEVER));
+        if !self.carrier.server_is_dead() {
+            self.server.look_ahead(until);
+        }
+        self.swarm.advance_beats(until, &mut FromSwarm(&mut self.carrier));
+        until
+    }
+
+    /// Does the next thing that is due, if it is at `until` or before; says whether there was any.
+    #[inline]
+    fn step(&mut self, until: Time) -> bool {
+        let (deadline, timer) = (self.deadline(), self.timer());
+        let machine = deadline.min(timer);
+        let Engine { server, swarm, carrier, .. } = self;
+        if let Some((now, arrival)) = carrier.next_arrival(machine.min(until), server) {
+            carrier.arrive(now, arrival, server, swarm);
+            return true;
+        }
+        if machine > until {
+            return false;
+        }
+        if deadline <= timer && deadline == self.crash {
+            carrier.kill_server(machine);
+        } else if deadline <= timer {
+            server.advance(machine, &mut FromServer::new(carrier, machine));
+        } else {
+            swarm.advance(machine, &mut FromSwarm(carrier));
+        }
+        true
+    }
+}
+
+/// The shortest time that a datagram of an honest client is under way.
+fn lookahead(plan: &Plan) -> Span {
+    let honest = plan.groups.iter().filter(|group| group.behaviour.hostile.is_none());
+    let delays =
+        honest.filter(|group| group.behaviour.clients > 0).map(|group| group.up.shortest());
+    delays.min().unwrap_or_default()
+}
+
+/// What the run came to.
+fn finish(recorder: Recorder, end: Time, plan: &Plan) -> Results {
+    recorder.finish(World {
+        end,
+        carriage: None,
+        foreign: false,
+        membership_seen: true,
+        server_beats: plan.server.options.heartbeat.by_server(),
+        lateness: None,
+        lateness_limit: plan.swarm.lateness_limit,
+    })
+}
