@@ -146,7 +146,7 @@ mod tests {
             let freight = Freight { bytes: payload.len(), class: Class::Chat };
             let verdict = links.judge(at, 0, 0, freight);
             expected +=
-                1 + usize::from(verdict.arrival.is_ok()) + usize::from(verdict.copy.is_some());
+                1 + usize::from(verdict.arrival.is_ok()) + usize::from(verdict.copy().is_some());
             let ends = ends[n as usize % 2];
             capture.passage(at, Direction::Up, ends, &payload, &verdict).unwrap();
         }

@@ -81,11 +81,12 @@ impl Capture {
         let entrance = 2 * direction as u32;
         let lost = verdict.arrival.err().map(|cause| format!("lost: {}", cause.name()));
         let mut notes: Vec<String> = lost.into_iter().collect();
-        notes.extend(verdict.held.then(|| "reordered".to_owned()));
-        notes.extend(verdict.copy.map(|_| "duplicated".to_owned()));
+        notes.extend(verdict.held().then(|| "reordered".to_owned()));
+        notes.extend(verdict.copy().map(|_| "duplicated".to_owned()));
         let comment = (!notes.is_empty()).then(|| notes.join(", "));
         self.write(at, entrance, &frame(from, to, payload), comment)?;
-        let copies = [(verdict.arrival.ok(), verdict.change), (verdict.copy, verdict.copy_change)];
+        let copies =
+            [(verdict.arrival.ok(), verdict.changes()[0]), (verdict.copy(), verdict.changes()[1])];
         for (number, (leaves, change)) in copies.into_iter().enumerate() {
             let Some(leaves) = leaves else { continue };
             let mut payload = payload.to_vec();

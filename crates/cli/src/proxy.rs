@@ -277,11 +277,11 @@ impl Log {
             payload.len().to_string(),
             verdict.arrival.err().map_or("arrives", |cause| cause.name()).to_owned(),
             time(verdict.arrival.ok()),
-            verdict.waited.seconds().to_string(),
-            flag(verdict.held),
-            flag(verdict.change.is_some()),
-            time(verdict.copy),
-            flag(verdict.copy_change.is_some()),
+            verdict.waited().seconds().to_string(),
+            flag(verdict.held()),
+            flag(verdict.changes()[0].is_some()),
+            time(verdict.copy()),
+            flag(verdict.changes()[1].is_some()),
         ])?;
         Ok(())
     }

@@ -65,6 +65,13 @@ pub struct Verdict {
     pub index: u32,
     /// When it arrives, or why it never does.
     pub arrival: Result<Time, Cause>,
+    /// What else happens to what arrives; mostly nothing.
+    pub besides: Option<Besides>,
+}
+
+/// What happens to a datagram that arrives, beside its delay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Besides {
     /// How long it was kept by a clog or a queue, and sent at the link's rate, before it travelled.
     pub waited: Span,
     /// Whether the reorder stage chose it.
@@ -79,21 +86,44 @@ pub struct Verdict {
 
 impl Verdict {
     /// It is lost.
+    #[inline]
     pub(crate) const fn lost(index: u32, cause: Cause) -> Self {
-        Verdict {
-            index,
-            arrival: Err(cause),
-            waited: Span::ZERO,
-            held: false,
-            change: None,
-            copy: None,
-            copy_change: None,
-        }
+        Verdict { index, arrival: Err(cause), besides: None }
     }
 
     /// It arrives as it is.
+    #[inline]
     pub const fn arrives(index: u32, at: Time) -> Self {
-        Verdict { arrival: Ok(at), ..Verdict::lost(index, Cause::Loss) }
+        Verdict { index, arrival: Ok(at), besides: None }
+    }
+
+    /// How long it was kept before it travelled.
+    #[inline]
+    pub fn waited(&self) -> Span {
+        self.besides.map_or(Span::ZERO, |besides| besides.waited)
+    }
+
+    /// Whether the reorder stage chose it.
+    pub fn held(&self) -> bool {
+        self.besides.is_some_and(|besides| besides.held)
+    }
+
+    /// When a copy of it arrives.
+    #[inline]
+    pub fn copy(&self) -> Option<Time> {
+        self.besides.and_then(|besides| besides.copy)
+    }
+
+    /// What is changed of it, and of its copy.
+    #[inline]
+    pub fn changes(&self) -> [Option<Change>; 2] {
+        self.besides.map_or([None; 2], |besides| [besides.change, besides.copy_change])
+    }
+
+    /// Whether it, and its copy where it has one, arrive as they are.
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.besides.is_none_or(|b| b.change.is_none() && b.copy_change.is_none())
     }
 }
 

@@ -1,12 +1,12 @@
 //! All links of one direction: their options over time, what each remembers, the pipeline.
 
 use serde::Serialize;
-use skipbeat_core::{ClientId, Direction, Family, Roster, Seed, Span, Time};
+use skipbeat_core::{ClientId, Direction, Family, Probability, Roster, Seed, Span, Time};
 
 use crate::delay::DelayState;
 use crate::loss::LossState;
 use crate::rate::Queue;
-use crate::{Cause, Freight, How, LinkOptions, Outage, OutageKind, Verdict};
+use crate::{Besides, Cause, Freight, How, LinkOptions, Outage, OutageKind, Verdict};
 
 /// What the links of a group are, over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -30,6 +30,12 @@ impl Course {
     pub fn shortest(&self) -> Span {
         let later = self.changes.iter().map(|(_, options)| options.shortest());
         later.fold(self.options.shortest(), Span::min)
+    }
+
+    /// Whether its links do nothing, ever, but lose each datagram by itself and delay it by a draw of
+    /// its own.
+    pub fn is_plain(&self) -> bool {
+        self.is_steady() && self.outages.is_empty() && self.options.plain_loss().is_some()
     }
 
     /// Whether its links are the same all the time, outages apart.
@@ -68,8 +74,18 @@ struct Group {
     changes: std::vec::IntoIter<(Span, LinkOptions)>,
     next_change: Option<(Span, LinkOptions)>,
     outages: Vec<Outage>,
+    /// The loss, where its links do nothing but lose each datagram by itself and delay it by a draw
+    /// of its own, as most do: then a verdict takes two draws.
+    plain: Option<Probability>,
     /// Its clients.
     clients: std::ops::Range<ClientId>,
+}
+
+impl Group {
+    /// Finds out anew whether its links are plain.
+    fn look(&mut self) {
+        self.plain = self.options.plain_loss().filter(|_| self.outages.is_empty());
+    }
 }
 
 /// What a client's link remembers, or a fresh memory.
@@ -93,13 +109,16 @@ impl Links {
         let family = |stage: &str| seed.family(&format!("link.{}.{stage}", direction.name()));
         let groups = courses.into_iter().enumerate().map(|(number, course)| {
             let mut changes = course.changes.into_iter();
-            Group {
+            let mut group = Group {
                 options: course.options,
                 next_change: changes.next(),
                 changes,
                 outages: course.outages,
+                plain: None,
                 clients: roster.range(number),
-            }
+            };
+            group.look();
+            group
         });
         Links {
             groups: groups.collect(),
@@ -118,6 +137,7 @@ impl Links {
     /// The links of a group are others from now on.
     pub fn set(&mut self, group: usize, options: LinkOptions) {
         let old = std::mem::replace(&mut self.groups[group].options, options);
+        self.groups[group].look();
         let new = &self.groups[group].options;
         // What has to do with a model that is gone is forgotten. The queue goes on draining, and
         // whoever must not be overtaken is not.
@@ -150,19 +170,23 @@ impl Links {
     /// The links of a group carry nothing for a while.
     pub fn interrupt(&mut self, group: usize, outage: Outage) {
         self.groups[group].outages.push(outage);
+        self.groups[group].look();
     }
 
     /// All outages of the only group end. What a clog has kept comes at the end that it had; what
     /// comes now does not queue behind it.
     pub fn heal(&mut self) {
-        self.groups.iter_mut().for_each(|group| group.outages.clear());
+        for group in &mut self.groups {
+            group.outages.clear();
+            group.look();
+        }
         self.queues.clear();
     }
 
     /// Judges the next datagram on the link of `client`, which belongs to `group` and enters the
     /// link at `now`. The result depends on the seed, the link, the place on it and what went over
     /// it before alone.
-    #[inline]
+    #[inline(always)]
     pub fn judge(
         &mut self,
         now: Time,
@@ -177,6 +201,29 @@ impl Links {
         while self.groups[group].next_change.as_ref().is_some_and(due) {
             self.change(group);
         }
+        if let Group { plain: Some(loss), options, .. } = &self.groups[group] {
+            let (link, place) = (u64::from(client), u64::from(index));
+            if loss.decides(self.loss.stream(link).bits(place)) {
+                return Verdict::lost(index, Cause::Loss);
+            }
+            return Verdict::arrives(
+                index,
+                now + options.delay.draw(self.delay.stream(link), place),
+            );
+        }
+        self.pipeline(now, group, client, freight, index)
+    }
+
+    /// All stages, one after the other.
+    #[inline(never)]
+    fn pipeline(
+        &mut self,
+        now: Time,
+        group: usize,
+        client: ClientId,
+        freight: Freight,
+        index: u32,
+    ) -> Verdict {
         let Group { options, outages, .. } = &self.groups[group];
         let (link, place) = (u64::from(client), u64::from(index));
 
@@ -191,9 +238,10 @@ impl Links {
         }
         if !options.loss.is_none() && options.loss.heeds(freight.class) {
             let stream = self.loss.stream(link);
-            let lost = options.loss.takes_alone(stream, place).unwrap_or_else(|| {
-                options.loss.takes(of(&mut self.loss_states, client), stream, place, at)
-            });
+            let lost = match options.loss.alone() {
+                Some(probability) => probability.decides(stream.bits(place)),
+                None => options.loss.takes(of(&mut self.loss_states, client), stream, place, at),
+            };
             if lost {
                 return Verdict::lost(index, Cause::Loss);
             }
@@ -225,15 +273,15 @@ impl Links {
             let corrupt = options.corrupt?;
             corrupt.change(self.corrupt.stream(link), place, copied)
         };
-        Verdict {
-            index,
-            arrival: Ok(arrival),
+        let besides = Besides {
             waited,
             held: chosen.is_some(),
             change: change(false),
             copy,
             copy_change: copy.and_then(|_| change(true)),
-        }
+        };
+        let besides = (besides != Besides::default()).then_some(besides);
+        Verdict { index, arrival: Ok(arrival), besides }
     }
 
     /// The next change of a group takes place.
@@ -250,7 +298,6 @@ impl Links {
 mod tests {
     use super::*;
     use crate::{Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder};
-    use skipbeat_core::{Probability, Span};
 
     const TEXT: Freight = Freight { bytes: 100, class: Class::Chat };
 
@@ -286,9 +333,9 @@ mod tests {
             assert_eq!(a.arrival.is_err(), c.arrival.is_err());
             if let (Ok(with), Ok(without)) = (a.arrival, c.arrival) {
                 assert_eq!(a, b);
-                let extra = if a.held { Span::from_millis(30) } else { Span::ZERO };
+                let extra = if a.held() { Span::from_millis(30) } else { Span::ZERO };
                 assert_eq!(with, without + extra);
-                assert_eq!(a.copy, c.copy.map(|at| at + extra));
+                assert_eq!(a.copy(), c.copy().map(|at| at + extra));
             }
         }
     }
@@ -325,10 +372,10 @@ mod tests {
                     continue;
                 };
                 // What each of the others drew is the same.
-                assert!(number == 3 || a.held == b.held);
-                assert!(number == 4 || a.copy.is_some() == b.copy.is_some());
-                assert!(number == 5 || a.change == b.change);
-                let travel = |v: &Verdict, at: Time| at - v.waited;
+                assert!(number == 3 || a.held() == b.held());
+                assert!(number == 4 || a.copy().is_some() == b.copy().is_some());
+                assert!(number == 5 || a.changes()[0] == b.changes()[0]);
+                let travel = |v: &Verdict, at: Time| at - v.waited();
                 assert!(matches!(number, 2 | 3) || travel(a, with) == travel(b, without));
             }
         }
@@ -373,9 +420,9 @@ mod tests {
         };
         near(1.0 - share(arrived.len(), n), 0.1, n);
         let m = arrived.len() as f64;
-        near(share(arrived.iter().filter(|v| v.held).count(), m), 0.2, m);
-        near(share(arrived.iter().filter(|v| v.copy.is_some()).count(), m), 0.3, m);
-        let copies = arrived.iter().filter_map(|v| Some(v.copy?.since(v.arrival.ok()?)));
+        near(share(arrived.iter().filter(|v| v.held()).count(), m), 0.2, m);
+        near(share(arrived.iter().filter(|v| v.copy().is_some()).count(), m), 0.3, m);
+        let copies = arrived.iter().filter_map(|v| Some(v.copy()?.since(v.arrival.ok()?)));
         assert!(copies.into_iter().all(|d| !d.is_zero() && d <= Span::from_millis(4)));
     }
 
@@ -384,7 +431,7 @@ mod tests {
     fn verdicts_are_stable() {
         let seen = verdicts(all_on(), 5)
             .into_iter()
-            .map(|v| (v.arrival.ok().map(Time::nanos), v.held, v.copy.map(Time::nanos)));
+            .map(|v| (v.arrival.ok().map(Time::nanos), v.held(), v.copy().map(Time::nanos)));
         let promised = [
             (Some(1_037_106), false, None),
             (Some(18_064_499), false, Some(20_614_521)),

@@ -289,12 +289,11 @@ impl Loss {
         self.only.is_empty() || self.only.contains(&class)
     }
 
-    /// Whether the datagram at `index` is lost, where each is by itself; else the model remembers,
-    /// and this is unknown.
+    /// The probability, where each datagram is lost by itself and nothing is remembered.
     #[inline]
-    pub(crate) fn takes_alone(&self, stream: Stream, index: u64) -> Option<bool> {
-        match &self.model {
-            LossModel::Bernoulli { probability } => Some(probability.decides(stream.bits(index))),
+    pub(crate) fn alone(&self) -> Option<Probability> {
+        match self.model {
+            LossModel::Bernoulli { probability } => Some(probability),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::value::{F64Deserializer, I64Deserializer, MapAccessDeserializer, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, de};
-use skipbeat_core::{Span, mix};
+use skipbeat_core::{Probability, Span, mix};
 
 use crate::{Corrupt, Delay, Duplicate, How, Loss, Rate, Reorder};
 
@@ -34,6 +34,19 @@ impl LinkOptions {
         let held = self.reorder.map_or(Span::ZERO, |reorder| reorder.longest());
         let copied = self.duplicate.longest();
         self.delay.nearly_longest() + held + copied
+    }
+
+    /// The loss, where nothing else happens than that each datagram is lost by itself and takes a
+    /// draw of the delay by itself.
+    pub(crate) fn plain_loss(&self) -> Option<Probability> {
+        let LinkOptions { loss, mtu, rate, delay, reorder, duplicate, corrupt } = self;
+        let more = mtu.is_some()
+            || rate.is_some()
+            || delay.remembers()
+            || reorder.is_some()
+            || !duplicate.probability.is_zero()
+            || corrupt.is_some();
+        loss.alone().filter(|_| loss.only.is_empty() && !more)
     }
 
     /// The travel time that no datagram undercuts.

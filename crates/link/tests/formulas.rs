@@ -329,9 +329,11 @@ fn copies_come_after_loss_and_are_not_copied_again() {
     let options = options("loss=.2,duplicate=.3");
     let n = 200_000;
     let all = verdicts(&options, 1, n, Span::from_millis(10));
-    let delivered: usize =
-        all[0].iter().map(|v| usize::from(v.arrival.is_ok()) + usize::from(v.copy.is_some())).sum();
-    assert!(all[0].iter().all(|v| v.arrival.is_ok() || v.copy.is_none()));
+    let delivered: usize = all[0]
+        .iter()
+        .map(|v| usize::from(v.arrival.is_ok()) + usize::from(v.copy().is_some()))
+        .sum();
+    assert!(all[0].iter().all(|v| v.arrival.is_ok() || v.copy().is_none()));
     // delivered/sent = (1-PL)(1+Pdup); each datagram is 0, 1 or 2.
     let expected = 0.8 * 1.3;
     let variance = 0.8 * (0.7 + 0.3 * 4.0) - expected * expected;

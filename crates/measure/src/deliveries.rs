@@ -87,18 +87,20 @@ pub struct Shares {
     pub messages: u64,
     /// Messages that every expected receiver got.
     pub complete: u64,
-    sum: f64,
-    sum_of_squares: f64,
+    /// Of the shares and their squares, in units of 2⁻³²: whole numbers, so that they do not
+    /// depend on the order.
+    sum: u64,
+    sum_of_squares: u128,
 }
 
 impl Shares {
     fn record(&mut self, delivered: u64, expected: u64) {
         if expected > 0 {
-            let share = delivered as f64 / expected as f64;
+            let share = (delivered << 32) / expected;
             self.messages += 1;
             self.complete += u64::from(delivered == expected);
             self.sum += share;
-            self.sum_of_squares += share * share;
+            self.sum_of_squares += u128::from(share) * u128::from(share);
         }
     }
 
@@ -110,8 +112,10 @@ impl Shares {
     /// The standard deviation over messages of the share of receivers reached.
     pub fn deviation(&self) -> Option<f64> {
         let n = self.messages as f64;
-        let mean = self.sum / n;
-        (self.messages > 0).then(|| (self.sum_of_squares / n - mean * mean).max(0.0).sqrt())
+        let one = f64::from(2.0_f32.powi(32));
+        let mean = self.sum as f64 / one / n;
+        let squares = self.sum_of_squares as f64 / (one * one) / n;
+        (self.messages > 0).then(|| (squares - mean * mean).max(0.0).sqrt())
     }
 }
 
@@ -306,6 +310,39 @@ impl Deliveries {
             self.set(slot.0, Bits::Lost, client);
             self.close_if_done(slot, roster);
         }
+    }
+
+    /// What the links towards many clients do with it is said ahead of time, client by client, and
+    /// then [`Deliveries::told`].
+    #[inline(always)]
+    pub(crate) fn arrives_ahead(
+        &mut self,
+        slot: MessageSlot,
+        client: ClientId,
+        group: usize,
+    ) -> Delivery {
+        let Some(Message { planned, actual, .. }) = self.messages[slot.0 as usize] else {
+            return Delivery::Other;
+        };
+        let expected = self.get(slot.0, Bits::Expected, client);
+        let again = self.set(slot.0, Bits::Delivered, client);
+        let tally = &mut self.tallies[group];
+        tally.duplicates += u64::from(again);
+        tally.surplus += u64::from(!expected && !again);
+        if expected && !again { Delivery::First { planned, actual } } else { Delivery::Other }
+    }
+
+    /// A link towards a client loses it, said ahead of time.
+    #[inline(always)]
+    pub(crate) fn lost_ahead(&mut self, slot: MessageSlot, client: ClientId) {
+        self.set(slot.0, Bits::Lost, client);
+    }
+
+    /// So many datagrams were told of ahead of time.
+    pub(crate) fn told(&mut self, slot: MessageSlot, datagrams: u64, roster: &Roster) {
+        let Some(message) = &mut self.messages[slot.0 as usize] else { return };
+        message.down_pending = message.down_pending.saturating_sub(datagrams);
+        self.close_if_done(slot, roster);
     }
 
     /// A client got it.

@@ -57,16 +57,17 @@ impl DatagramTally {
         self.offered_in_window += u64::from(within);
         match verdict.arrival {
             Ok(arrival) => {
-                let travelled = arrival.since(now + verdict.waited);
+                let travelled = arrival.since(now + verdict.waited());
                 self.delay_ns += u128::from(travelled.nanos());
                 self.delay_squares += travelled.squared();
-                self.waited_ns += u128::from(verdict.waited.nanos());
             }
             Err(cause) => self.lost[cause as usize] += 1,
         }
-        self.duplicated += u64::from(verdict.copy.is_some());
-        self.held += u64::from(verdict.held);
-        let changes = [verdict.change, verdict.copy_change];
+        let Some(besides) = &verdict.besides else { return };
+        self.waited_ns += u128::from(besides.waited.nanos());
+        self.duplicated += u64::from(besides.copy.is_some());
+        self.held += u64::from(besides.held);
+        let changes = [besides.change, besides.copy_change];
         self.changed += changes.iter().flatten().count() as u64;
     }
 

@@ -8,6 +8,7 @@
 
 mod deliveries;
 mod detection;
+mod digest;
 mod distribution;
 mod event;
 mod figures;

@@ -1,10 +1,13 @@
 //! What happens to the order and the gaps of a stream of datagrams on one link, by the standard
 //! definitions: reordering (RFC 4737), loss runs (RFC 3357), jitter (RFC 3550).
 //!
+//! The order of a stream is that of its arrivals. A world that knows them ahead of time says them
+//! when the datagrams are sent; they wait here until nothing can come before them.
+//!
 //! Streams are observed one by one. Up to [`OBSERVERS`] links of each direction all are; beyond
 //! that, every k-th client is, k a power of two, and the results say so.
 
-use skipbeat_core::{ClientId, Span};
+use skipbeat_core::{ClientId, Roster, Span, Time};
 
 /// How many links of each direction are observed at most.
 const OBSERVERS: u32 = 16_384;
@@ -28,6 +31,11 @@ impl Sample {
     /// How many of so many clients it takes.
     fn size(self, clients: u32) -> usize {
         clients.div_ceil(1 << self.shift) as usize
+    }
+
+    /// The client at a place among the observed.
+    fn client(self, place: usize) -> ClientId {
+        (place as ClientId) << self.shift
     }
 
     /// The place of a client among the observed.
@@ -100,21 +108,27 @@ impl Order {
             return;
         }
         // Extent: the distance to the earliest arrival with a higher index. That one was a new
-        // maximum when it came, and maxima rise, so a search by halves finds it.
+        // maximum when it came; maxima rise, and mostly it is one of the last.
         let oldest = self.kept.saturating_sub(RECORDS as u32);
-        let (mut low, mut high) = (oldest, self.kept);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.records[middle as usize % RECORDS].1 > index {
-                high = middle
-            } else {
-                low = middle + 1
-            }
+        let mut low = self.kept;
+        while low > oldest && self.records[(low - 1) as usize % RECORDS].1 > index {
+            low -= 1;
         }
         tally.reordered += 1;
         tally.extent_sum += u64::from(place - self.records[low as usize % RECORDS].0);
         tally.extents_clipped += u64::from(low == oldest && oldest > 0);
     }
+}
+
+/// An arrival that is known ahead of its time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    /// When it arrives.
+    pub(crate) at: Time,
+    /// Its place on its link.
+    pub(crate) index: u32,
+    /// How long the message in it was under way, if it is the first copy of one.
+    pub(crate) transit: Option<Span>,
 }
 
 /// The observed links of one direction.
@@ -124,13 +138,77 @@ pub(crate) struct Paths {
     orders: Vec<Order>,
     /// The losses that stand at the end of each stream.
     open_runs: Vec<u32>,
+    /// What is known ahead of each stream, in the order of sending; empty where nothing ever is.
+    ahead: Vec<Vec<Ahead>>,
+    /// Scratch space: what has come.
+    due: Vec<u128>,
 }
+
+/// How many arrivals wait until it is found out which of them have come.
+const WAITING: usize = 32;
 
 impl Paths {
     pub(crate) fn new(clients: u32) -> Self {
         let sample = Sample::new(clients);
         let observed = sample.size(clients);
-        Paths { sample, orders: vec![Order::NEW; observed], open_runs: vec![0; observed] }
+        Paths {
+            sample,
+            orders: vec![Order::NEW; observed],
+            open_runs: vec![0; observed],
+            ahead: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// A datagram, no copy, is sent at `now` and will leave its link at a time that is known.
+    #[inline(always)]
+    pub(crate) fn arrive_ahead(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        arrival: Ahead,
+        tally: &mut PathTally,
+        jitters: &mut Jitters,
+    ) {
+        let Some(observed) = self.sample.place(client) else { return };
+        if self.ahead.len() <= observed {
+            self.ahead.resize_with(self.orders.len(), Vec::new);
+        }
+        if self.ahead[observed].len() == self.ahead[observed].capacity() {
+            self.come(observed, now, tally, jitters);
+            self.ahead[observed].reserve(WAITING);
+        }
+        self.ahead[observed].push(arrival);
+    }
+
+    /// What of a stream is due until `now` has come: what is sent from now on comes later, or at the
+    /// same time and behind it.
+    #[inline(never)]
+    fn come(&mut self, observed: usize, now: Time, tally: &mut PathTally, jitters: &mut Jitters) {
+        let (ahead, order) = (&mut self.ahead[observed], &mut self.orders[observed]);
+        let due = (0..).zip(ahead.iter()).filter(|(_, arrival)| arrival.at <= now);
+        // By time, and at one time in the order of sending.
+        self.due.extend(due.map(|(n, arrival)| u128::from(arrival.at.nanos()) << 32 | n));
+        self.due.sort_unstable();
+        for key in self.due.drain(..) {
+            let Ahead { index, transit, .. } = ahead[key as u32 as usize];
+            order.arrive(index, tally);
+            jitters.arrive_at(observed, transit);
+        }
+        ahead.retain(|arrival| arrival.at > now);
+    }
+
+    /// The run is over: what was known ahead has come. `tallies` by group.
+    pub(crate) fn finish(
+        &mut self,
+        roster: &Roster,
+        tallies: &mut [PathTally],
+        jitters: &mut Jitters,
+    ) {
+        for observed in 0..self.ahead.len() {
+            let group = roster.group_of(self.sample.client(observed));
+            self.come(observed, Time::NEVER, &mut tallies[group], jitters);
+        }
     }
 
     /// A datagram enters a link, in order of its index.
@@ -174,6 +252,13 @@ impl Jitters {
     #[inline]
     pub(crate) fn arrive(&mut self, client: ClientId, transit: Span) {
         let Some(observed) = self.sample.place(client) else { return };
+        self.arrive_at(observed, Some(transit));
+    }
+
+    /// The same of the stream at a place of the sample, where it is a message.
+    #[inline]
+    fn arrive_at(&mut self, observed: usize, transit: Option<Span>) {
+        let Some(transit) = transit else { return };
         let stream = &mut self.streams[observed];
         let jitter = stream.map_or(0.0, |(last, jitter)| {
             jitter + (last.abs_diff(transit.nanos()) as f64 - jitter) / 16.0

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time, mix};
+use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time};
 use skipbeat_link::Verdict;
 
 use crate::deliveries::{Deliveries, Delivery};
 use crate::detection::{Detection, DetectionTally};
+use crate::digest::Digest;
 use crate::figures::Basis;
 use crate::ledger::{datagram_rows, delivery_rows};
-use crate::path::{Jitters, Paths};
+use crate::path::{Ahead, Jitters, Paths};
 use crate::timeline::Timeline;
 use crate::{
     Carriage, DatagramTally, DeliveryTally, Distribution, Event, Eviction, Figures, LedgerRow,
@@ -73,8 +74,7 @@ pub struct Recorder {
     hostile: Vec<bool>,
     refusals: BTreeMap<&'static str, u64>,
     flying_down: Vec<(MessageSlot, ClientId)>,
-    digest: u64,
-    events: u64,
+    digest: Digest,
 }
 
 /// What the world knows at the end that no event says.
@@ -219,8 +219,7 @@ impl Recorder {
             hostile,
             refusals: BTreeMap::new(),
             flying_down: Vec::new(),
-            digest: 0,
-            events: 0,
+            digest: Digest::default(),
             roster,
             window,
         }
@@ -237,17 +236,18 @@ impl Recorder {
     pub fn record(&mut self, at: Time, event: Event<'_>) {
         match event {
             Event::Offered { direction, client, bytes, verdict, mangled, message } => {
-                self.digest(at, &event);
+                self.digest.add(at, &event);
                 if mangled > 0 {
                     self.links_of(direction, client).mangled += u64::from(mangled);
                 }
                 // Those of them that still carry it.
-                let copies = u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy.is_some());
+                let copies =
+                    u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy().is_some());
                 let message = message.map(|slot| (slot, copies.saturating_sub(mangled)));
                 self.offer(at, direction, client, bytes, &verdict, message);
             }
             Event::Arrived { .. } => {
-                self.digest(at, &event);
+                self.digest.add(at, &event);
                 self.arrive(at, &event);
             }
             event => self.record_other(at, event),
@@ -257,7 +257,7 @@ impl Recorder {
     /// Takes note of anything but the passage of a datagram.
     #[inline(never)]
     fn record_other(&mut self, at: Time, event: Event<'_>) {
-        self.digest(at, &event);
+        self.digest.add(at, &event);
         match event {
             Event::Chat { message, up } => {
                 if self.window.contains(at) {
@@ -305,6 +305,73 @@ impl Recorder {
             Event::Offered { .. } | Event::Arrived { .. } => {
                 unreachable!("dealt with where they happen")
             }
+        }
+    }
+
+    /// The server sends something to many at `now`, over links whose verdicts have no other effect
+    /// than what is in the books: the same as an [`Event::Offered`] for each and an
+    /// [`Event::Arrived`] for each that arrives until `last`. Those that arrive later go to `late`.
+    #[inline(always)]
+    pub fn fan_out(
+        &mut self,
+        now: Time,
+        bytes: usize,
+        message: Option<MessageSlot>,
+        last: Time,
+        verdicts: impl Iterator<Item = (ClientId, Verdict)>,
+        mut late: impl FnMut(ClientId, &Verdict),
+    ) {
+        let (direction, within) = (Direction::Down, self.window.contains(now));
+        let (mut sent, mut told) = (0, 0);
+        for (client, verdict) in verdicts {
+            sent += 1;
+            let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
+            self.digest.add(now, &offered);
+            let group = self.roster.group_of(client);
+            let Way { datagrams, paths, path_tallies } = &mut self.ways[direction as usize];
+            datagrams[group].offer(now, within, bytes, &verdict);
+            paths.offer(client, verdict.arrival.is_err(), &mut path_tallies[group]);
+            let at = match verdict.arrival {
+                Ok(at) if at <= last => at,
+                Ok(_) => {
+                    if let Some(slot) = message {
+                        self.deliveries.offered_down(slot, client, 1, &self.roster);
+                    }
+                    late(client, &verdict);
+                    continue;
+                }
+                Err(_) => {
+                    told += 1;
+                    if let Some(slot) = message {
+                        self.deliveries.lost_ahead(slot, client);
+                    }
+                    continue;
+                }
+            };
+            told += 1;
+            let (index, copy) = (verdict.index, false);
+            let arrived =
+                Event::Arrived { direction, client, index, copy, late: Span::ZERO, message };
+            self.digest.add(at, &arrived);
+            datagrams[group].arrived += 1;
+            let second = self.timeline.at(at);
+            second.down_received += 1;
+            let delivery = message.map(|slot| self.deliveries.arrives_ahead(slot, client, group));
+            let mut transit = None;
+            if let Some(Delivery::First { planned, .. }) = delivery {
+                let took = at.since(planned);
+                transit = Some(took);
+                self.latency[group].record(took);
+                second.deliveries += 1;
+            }
+            let ahead = Ahead { at, index, transit };
+            paths.arrive_ahead(now, client, ahead, &mut path_tallies[group], &mut self.jitters);
+        }
+        let second = self.timeline.at(now);
+        second.down_sent += sent;
+        second.down_bytes += sent * bytes as u64;
+        if let Some(slot) = message {
+            self.deliveries.told(slot, told, &self.roster);
         }
     }
 
@@ -487,49 +554,11 @@ impl Recorder {
         }
     }
 
-    /// Adds the event to the digest: a sum of hashes, so that it does not depend on the order in
-    /// which simultaneous or independent events are handled.
-    #[inline(always)]
-    fn digest(&mut self, at: Time, event: &Event<'_>) {
-        let (kind, who, what) = match *event {
-            Event::Life { client, life } => (1, client, life as u64),
-            Event::Chat { message, .. } => (2, message.sender, u64::from(message.seq)),
-            Event::Offered { direction, client, verdict, .. } => {
-                let arrival = verdict.arrival.map_or(u64::MAX, Time::nanos);
-                let copy = verdict.copy.map_or(0, |at| at.nanos().rotate_left(32));
-                (3 + direction as u64, client, arrival ^ copy)
-            }
-            Event::Arrived { direction, client, index, copy, .. } => {
-                (5 + direction as u64, client, u64::from(index) << 1 | u64::from(copy))
-            }
-            Event::Joined { client } => (7, client, 0),
-            Event::Quit { client } => (8, client, 0),
-            Event::Evicted { client, silence, .. } => (9, client, silence.map_or(0, Span::nanos)),
-            Event::Broadcast { members, .. } => (10, members.len(), 0),
-            Event::Refused { client, .. } => (11, client, 0),
-            Event::Held { .. } => (16, 0, 0),
-            Event::Retransmitted { direction, client } => (17 + direction as u64, client, 0),
-            Event::Settled { direction, client, acked, .. } => {
-                (19 + direction as u64, client, acked.into())
-            }
-            Event::Repeated { client, .. } => (21, client, 0),
-            Event::Misaddressed { client, .. } => (22, client, 0),
-            Event::Rebound { client, left } => (23, client, left.into()),
-            Event::Moved { client, to, .. } => (24, client, to.into()),
-            Event::GhostJoined { client, place } => (25, client, place.into()),
-            Event::GhostGone { client, place, .. } => (26, client, place.into()),
-            Event::ServerCrashed => (14, 0, 0),
-            Event::ServerSuspected { client } => (15, client, 0),
-            Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
-        };
-        self.events += 1;
-        let when = (at.nanos() ^ kind << 56).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-        let hash = mix(when ^ (u64::from(who) << 32 ^ what).wrapping_mul(0xA076_1D64_78BD_642F));
-        self.digest = self.digest.wrapping_add(hash);
-    }
-
     /// The run is over.
     pub fn finish(mut self, world: World) -> Results {
+        for Way { paths, path_tallies, .. } in &mut self.ways {
+            paths.finish(&self.roster, path_tallies, &mut self.jitters);
+        }
         self.deliveries.finish(&self.flying_down, &self.roster);
         self.detection.finish(world.end, &self.roster);
         let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
@@ -572,8 +601,8 @@ impl Recorder {
             refusals: self.refusals,
             doubts,
             observed_every: observers_every(self.roster.clients()),
-            digest: self.digest,
-            events: self.events,
+            digest: self.digest.sum,
+            events: self.digest.events,
             end: world.end,
         }
     }

@@ -357,7 +357,7 @@ impl<'a> Proxy<'a> {
         let session = number;
         observer.passage(&Passage { at: now, direction, session, client, payload, verdict });
         let Ok(at) = verdict.arrival else { return };
-        let copies = [(Some(at), verdict.change), (verdict.copy, verdict.copy_change)];
+        let copies = [(Some(at), verdict.changes()[0]), (verdict.copy(), verdict.changes()[1])];
         for (copy, (at, change)) in [false, true].into_iter().zip(copies) {
             let Some(at) = at else { continue };
             // A session lasts as long as something is on its links.

@@ -237,7 +237,7 @@ fn launch<L: Copy + Ord>(
     let ([message, of_copy], [load, copied]) = (messages, loads);
     let flying = Flying { client, index: verdict.index, copy: false, message, load };
     calendar.push(at, flying);
-    if let Some(at) = verdict.copy {
+    if let Some(at) = verdict.copy() {
         calendar.push(at, Flying { copy: true, message: of_copy, load: copied, ..flying });
     }
 }
@@ -254,7 +254,7 @@ impl Carry for Carrier {
         {
             outside.quits(at, client);
         }
-        let loads = [verdict.change, verdict.copy_change].map(|change| (datagram, from, change));
+        let loads = verdict.changes().map(|change| (datagram, from, change));
         launch(&mut self.flying_up, client, verdict, messages, loads);
     }
 

@@ -92,17 +92,16 @@ fn figures(options: &LinkOptions, verdicts: &[(Time, Verdict)], spacing: Span) -
     };
     if let Some(reorder) = &options.reorder {
         let name = if reorder.how == How::Early { "sent early" } else { "held back" };
-        let held = arrived.iter().filter(|(_, v)| v.held).count();
+        let held = arrived.iter().filter(|(_, v)| v.held()).count();
         chosen(name, reorder.share(), held, m);
     }
-    let copies = arrived.iter().filter(|(_, v)| v.copy.is_some()).count();
+    let copies = arrived.iter().filter(|(_, v)| v.copy().is_some()).count();
     let duplicate = options.duplicate.probability;
     if !duplicate.is_zero() {
         chosen("duplicated", duplicate.get(), copies, m);
     }
     if let Some(corrupt) = &options.corrupt {
-        let changed =
-            |v: &Verdict| usize::from(v.change.is_some()) + usize::from(v.copy_change.is_some());
+        let changed = |v: &Verdict| v.changes().iter().flatten().count();
         let changed = arrived.iter().map(|(_, v)| changed(v)).sum();
         chosen("corrupted", corrupt.probability.get(), changed, m + copies as f64);
     }
@@ -119,9 +118,9 @@ fn figures(options: &LinkOptions, verdicts: &[(Time, Verdict)], spacing: Span) -
 
 /// Mean and quantiles of the time that datagrams travel that no other stage delays.
 fn delays(options: &LinkOptions, arrived: &[&(Time, Verdict)]) -> Vec<Row> {
-    let plain = arrived.iter().filter(|(_, v)| !v.held);
+    let plain = arrived.iter().filter(|(_, v)| !v.held());
     let travel =
-        |(sent, v): &&&(Time, Verdict)| Some(v.arrival.ok()?.since(*sent + v.waited).seconds());
+        |(sent, v): &&&(Time, Verdict)| Some(v.arrival.ok()?.since(*sent + v.waited()).seconds());
     let mut travels: Vec<f64> = plain.filter_map(|entry| travel(&entry)).collect();
     travels.sort_by(f64::total_cmp);
     if travels.is_empty() {
@@ -154,7 +153,7 @@ fn delays(options: &LinkOptions, arrived: &[&(Time, Verdict)]) -> Vec<Row> {
             show: seconds,
         });
     }
-    let waited: f64 = arrived.iter().map(|(_, v)| v.waited.seconds()).sum();
+    let waited: f64 = arrived.iter().map(|(_, v)| v.waited().seconds()).sum();
     if waited > 0.0 {
         let got = Some(waited / arrived.len() as f64);
         let name = "wait in the queue, mean".to_owned();

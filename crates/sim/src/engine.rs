@@ -63,8 +63,11 @@ impl<'a> Engine<'a> {
                 break self.plan.end();
             }
             let until = self.open_window(start).min(last);
-            while self.step(until) {
-                steps += 1;
+            loop {
+                match self.step(until) {
+                    0 => break,
+                    done => steps += done,
+                }
             }
             steps += 1;
             if steps - looked >= STEPS_BETWEEN_LOOKS {
@@ -112,18 +115,23 @@ impl<'a> Engine<'a> {
         until
     }
 
-    /// Does the next thing that is due, if it is at `until` or before; says whether there was any.
+    /// Does what is due next, if it is at `until` or before, and what arrives right behind it; says
+    /// how much that was.
     #[inline]
-    fn step(&mut self, until: Time) -> bool {
+    fn step(&mut self, until: Time) -> u64 {
         let (deadline, timer) = (self.deadline(), self.timer());
         let machine = deadline.min(timer);
         let Engine { server, swarm, carrier, .. } = self;
-        if let Some((now, arrival)) = carrier.next_arrival(machine.min(until), server) {
-            carrier.arrive(now, arrival, server, swarm);
-            return true;
+        let mut arrivals = 0;
+        while let Some((now, arrival)) = carrier.next_arrival(machine.min(until), server) {
+            arrivals += 1;
+            // What a machine has heard may change what it has to do next.
+            if carrier.arrive(now, arrival, server, swarm) {
+                return arrivals;
+            }
         }
-        if machine > until {
-            return false;
+        if arrivals > 0 || machine > until {
+            return arrivals;
         }
         if deadline <= timer && deadline == self.crash {
             carrier.kill_server(machine);
@@ -132,7 +140,7 @@ impl<'a> Engine<'a> {
         } else {
             swarm.advance(machine, &mut FromSwarm(carrier));
         }
-        true
+        1
     }
 }
 

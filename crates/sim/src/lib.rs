@@ -28,7 +28,10 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning { window: Span::from_secs(1), bucket: 17 }
+        Tuning {
+            window: Span::from_secs(1),
+            bucket: std::env::var("SBB").ok().and_then(|v| v.parse().ok()).unwrap_or(17),
+        }
     }
 }
 

@@ -398,6 +398,7 @@ impl Swarm {
     }
 
     /// Sends something in a client's own name, with the token of its session.
+    #[inline(never)]
     fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl Effects) {
         let session = self.tokens.get(&id).copied();
         out.send(at, id, Datagram { source: Source::Own, session, act }, &self.up);

@@ -39,7 +39,7 @@ pub trait Carry {
 pub struct FromSwarm<'a, C>(pub &'a mut C);
 
 impl<C: Carry> Effects for FromSwarm<'_, C> {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
         let sent = self.0.tunnel().send_up(planned, client, datagram, up);
         self.0.launch(&sent);

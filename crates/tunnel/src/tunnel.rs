@@ -90,7 +90,7 @@ impl Tunnel {
     }
 
     /// A client sends: the message is opened, and the link towards the server decides.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_up(
         &mut self,
         planned: Time,
@@ -118,7 +118,7 @@ impl Tunnel {
         let bytes = self.length(datagram);
         let freight = Freight { bytes, class: class_of_act(datagram.act) };
         let verdict = self.up.judge(planned, self.roster.group_of(client), client, freight);
-        let whole = [verdict.change, verdict.copy_change].map(|change| {
+        let whole = verdict.changes().map(|change| {
             change.is_none_or(|change| {
                 datagram.write(&mut self.scratch);
                 change.apply(&mut self.scratch);
@@ -176,8 +176,8 @@ impl Tunnel {
         let group = self.roster.group_of(client);
         let verdict = self.down.judge(now, group, client, Freight { bytes, class });
         let (mut mangled, mut messages) = (0, [message; 2]);
-        if verdict.change.is_some() || verdict.copy_change.is_some() {
-            let whole = [verdict.change, verdict.copy_change].map(|change| {
+        if !verdict.is_whole() {
+            let whole = verdict.changes().map(|change| {
                 change.is_none_or(|change| {
                     let damaged = self.damaged(payload, change);
                     Tag::find(damaged) == Tag::find(payload)
@@ -193,9 +193,28 @@ impl Tunnel {
         Some(Fallen { client, verdict, messages })
     }
 
+    /// A text that clients need not heed goes to many, all at their first places and behind plain
+    /// links: what becomes of it until `last` is in the books at once, and only what arrives later
+    /// is given to `late`.
+    pub fn fan_out(
+        &mut self,
+        now: Time,
+        freight: Freight,
+        message: Option<MessageSlot>,
+        to: &ClientSet,
+        last: Time,
+        late: impl FnMut(ClientId, &Verdict),
+    ) {
+        let (down, roster) = (&mut self.down, &self.roster);
+        let verdicts = to
+            .iter()
+            .map(|client| (client, down.judge(now, roster.group_of(client), client, freight)));
+        self.recorder.fan_out(now, freight.bytes, message, last, verdicts, late);
+    }
+
     /// What a client has to heed of a datagram of the server, and of its copy, as they arrive.
     pub fn heed(&mut self, payload: &[u8], verdict: &Verdict) -> [Option<Heard>; 2] {
-        [verdict.change, verdict.copy_change].map(|change| match change {
+        verdict.changes().map(|change| match change {
             None => heed(Down::parse(payload)),
             Some(change) => heed(Down::parse(self.damaged(payload, change))),
         })
@@ -294,7 +313,7 @@ fn what_is_whole(
     whole: [bool; 2],
     message: Option<MessageSlot>,
 ) -> (u32, [Option<MessageSlot>; 2]) {
-    let arrives = [verdict.arrival.is_ok(), verdict.copy.is_some()];
+    let arrives = [verdict.arrival.is_ok(), verdict.copy().is_some()];
     let mangled = (0..2).filter(|n| message.is_some() && arrives[*n] && !whole[*n]).count();
     (mangled as u32, whole.map(|whole| message.filter(|_| whole)))
 }

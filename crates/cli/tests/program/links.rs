@@ -107,8 +107,8 @@ fn the_proxy_gives_the_verdicts_of_its_seed_and_its_books_close() {
     for (verdict, row) in verdicts.iter().zip(up) {
         let lost = verdict.arrival.is_err();
         assert_eq!(row["verdict"], if lost { "loss" } else { "arrives" }, "{row:?}");
-        assert_eq!(row["copy_arrives_s"].is_empty(), verdict.copy.is_none());
-        assert_eq!(row["changed"] == "1", verdict.change.is_some());
+        assert_eq!(row["copy_arrives_s"].is_empty(), verdict.copy().is_none());
+        assert_eq!(row["changed"] == "1", verdict.changes()[0].is_some());
         if let Ok(at) = verdict.arrival {
             let seconds = |column: &str| row[column].parse::<f64>().unwrap();
             let delay = seconds("arrives_s") - seconds("time_s");
@@ -300,6 +300,6 @@ fn a_link_gives_the_same_verdicts_in_both_worlds() {
     let first = &notes(&sim, "up in")[&"127.1.0.0:10000".parse().unwrap()];
     for (note, verdict) in first.iter().zip(expected(link, Direction::Up, 7, first.len() as u32)) {
         assert_eq!(note.as_deref() == Some("lost: loss"), verdict.arrival.is_err());
-        assert_eq!(note.as_deref() == Some("duplicated"), verdict.copy.is_some());
+        assert_eq!(note.as_deref() == Some("duplicated"), verdict.copy().is_some());
     }
 }

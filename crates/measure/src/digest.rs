@@ -1,0 +1,60 @@
+//! The digest of a run: a number that stands for everything that happened, so that two runs can be
+//! compared by it.
+
+use skipbeat_core::{Span, Time, mix};
+
+use crate::Event;
+
+/// A sum of hashes, one for each event, so that it does not depend on the order in which
+/// simultaneous or independent events are told.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Digest {
+    pub(crate) sum: u64,
+    pub(crate) events: u64,
+}
+
+/// Odd numbers that spread the fields of an event over the words that are mixed.
+const WHEN: u64 = 0xD6E8_FEB8_6659_FD93;
+const WHAT: u64 = 0xA076_1D64_78BD_642F;
+
+impl Digest {
+    /// Takes in an event. Where its kind is known the match costs nothing.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, at: Time, event: &Event<'_>) {
+        let (kind, who, what) = match *event {
+            Event::Life { client, life } => (1, client, life as u64),
+            Event::Chat { message, .. } => (2, message.sender, u64::from(message.seq)),
+            Event::Offered { direction, client, verdict, .. } => {
+                let arrival = verdict.arrival.map_or(u64::MAX, Time::nanos);
+                let copy = verdict.copy().map_or(0, |at| at.nanos().rotate_left(32));
+                (3 + direction as u64, client, arrival ^ copy)
+            }
+            Event::Arrived { direction, client, index, copy, .. } => {
+                (5 + direction as u64, client, u64::from(index) << 1 | u64::from(copy))
+            }
+            Event::Joined { client } => (7, client, 0),
+            Event::Quit { client } => (8, client, 0),
+            Event::Evicted { client, silence, .. } => (9, client, silence.map_or(0, Span::nanos)),
+            Event::Broadcast { members, .. } => (10, members.len(), 0),
+            Event::Refused { client, .. } => (11, client, 0),
+            Event::Held { .. } => (16, 0, 0),
+            Event::Retransmitted { direction, client } => (17 + direction as u64, client, 0),
+            Event::Settled { direction, client, acked, .. } => {
+                (19 + direction as u64, client, acked.into())
+            }
+            Event::Repeated { client, .. } => (21, client, 0),
+            Event::Misaddressed { client, .. } => (22, client, 0),
+            Event::Rebound { client, left } => (23, client, left.into()),
+            Event::Moved { client, to, .. } => (24, client, to.into()),
+            Event::GhostJoined { client, place } => (25, client, place.into()),
+            Event::GhostGone { client, place, .. } => (26, client, place.into()),
+            Event::ServerCrashed => (14, 0, 0),
+            Event::ServerSuspected { client } => (15, client, 0),
+            Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
+        };
+        self.events += 1;
+        let when = (at.nanos() ^ kind << 56).wrapping_mul(WHEN);
+        let hash = mix(when ^ (u64::from(who) << 32 ^ what).wrapping_mul(WHAT));
+        self.sum = self.sum.wrapping_add(hash);
+    }
+}
