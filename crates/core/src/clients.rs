@@ -71,7 +71,12 @@ impl ClientSet {
 
     /// The members in order.
     pub fn iter(&self) -> impl Iterator<Item = ClientId> + '_ {
-        self.words.iter().enumerate().flat_map(|(index, &word)| {
+        self.by_word().flatten()
+    }
+
+    /// The members in order, up to 64 at a time.
+    pub fn by_word(&self) -> impl Iterator<Item = impl Iterator<Item = ClientId>> + '_ {
+        self.words.iter().enumerate().filter(|(_, word)| **word != 0).map(|(index, &word)| {
             let mut rest = word;
             std::iter::from_fn(move || {
                 (rest != 0).then(|| {

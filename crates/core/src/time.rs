@@ -66,9 +66,18 @@ impl Span {
         Span(seconds * 1_000_000_000)
     }
 
-    /// A span of `seconds`, rounded to the nanosecond; what is negative becomes zero.
+    /// A span of `seconds`, rounded to the nanosecond; what is negative becomes zero, and what is
+    /// longer than 292 years becomes that.
+    #[inline]
     pub fn from_seconds(seconds: f64) -> Self {
-        Span((seconds * 1e9 + 0.5) as u64)
+        Span::rounded(seconds * 1e9)
+    }
+
+    /// Whole nanoseconds, at most those that fit a signed number: that is the quick way.
+    #[inline]
+    const fn rounded(nanos: f64) -> Self {
+        let nanos = (nanos + 0.5) as i64;
+        Span(if nanos > 0 { nanos as u64 } else { 0 })
     }
 
     /// Nanoseconds.
@@ -91,9 +100,10 @@ impl Span {
         self.0 == 0
     }
 
-    /// This span times a factor that is not negative, rounded to the nanosecond.
+    /// This span times a factor that is not negative, rounded to the nanosecond; at most 292 years.
+    #[inline]
     pub fn scaled(self, factor: f64) -> Span {
-        Span((self.0 as f64 * factor + 0.5) as u64)
+        Span::rounded(self.0 as f64 * factor)
     }
 
     /// The difference, zero where `other` is longer.

@@ -241,7 +241,7 @@ impl Delay {
     }
 
     /// The delay of the datagram at `index`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn draw(&self, stream: Stream, index: u64) -> Span {
         match self.model {
             DelayModel::Constant { value } => value,

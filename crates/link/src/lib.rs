@@ -33,7 +33,7 @@ pub use reorder::{Chosen, How, Reorder};
 pub use text::{compact, read_compact};
 
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{Span, Time};
+use skipbeat_core::{ClientId, Span, Time};
 
 /// What a datagram is, for the stages that look at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +67,28 @@ pub struct Verdict {
     pub arrival: Result<Time, Cause>,
     /// What else happens to what arrives; mostly nothing.
     pub besides: Option<Besides>,
+}
+
+/// What a link does with one datagram, where all that it can do is to lose or delay it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flight {
+    /// Whose link.
+    pub client: ClientId,
+    /// The place of the datagram on its link, from zero.
+    pub index: u32,
+    /// When it arrives; [`Time::NEVER`] where it is lost.
+    pub arrival: Time,
+}
+
+impl Flight {
+    /// The same as a verdict.
+    #[inline(always)]
+    pub fn verdict(&self) -> Verdict {
+        match self.arrival {
+            Time::NEVER => Verdict::lost(self.index, Cause::Loss),
+            at => Verdict::arrives(self.index, at),
+        }
+    }
 }
 
 /// What happens to a datagram that arrives, beside its delay.

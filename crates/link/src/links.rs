@@ -1,12 +1,12 @@
 //! All links of one direction: their options over time, what each remembers, the pipeline.
 
 use serde::Serialize;
-use skipbeat_core::{ClientId, Direction, Family, Probability, Roster, Seed, Span, Time};
+use skipbeat_core::{ClientId, Direction, Family, Probability, Roster, Seed, Span, Stream, Time};
 
 use crate::delay::DelayState;
 use crate::loss::LossState;
 use crate::rate::Queue;
-use crate::{Besides, Cause, Freight, How, LinkOptions, Outage, OutageKind, Verdict};
+use crate::{Besides, Cause, Flight, Freight, How, LinkOptions, Outage, OutageKind, Verdict};
 
 /// What the links of a group are, over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -56,6 +56,9 @@ pub struct Links {
     groups: Vec<Group>,
     /// How many datagrams each link has seen.
     seen: Vec<u32>,
+    /// The streams of loss and delay of each link, where there are so few that remembering them is
+    /// quicker than finding them.
+    streams: Vec<[Stream; 2]>,
     /// What links remember for stages that want it; empty where none does.
     loss_states: Vec<LossState>,
     queues: Vec<Queue>,
@@ -66,6 +69,9 @@ pub struct Links {
     duplicate: Family,
     corrupt: Family,
 }
+
+/// Links whose streams are remembered: 64 kB of them stay in the cache.
+const FEW: u32 = 4096;
 
 /// The links of a group as they are now, and what they will be.
 #[derive(Debug)]
@@ -98,6 +104,15 @@ fn of<T: Clone + Default>(states: &mut Vec<T>, client: ClientId) -> &mut T {
     &mut states[index]
 }
 
+/// The streams of loss and delay of a link.
+#[inline(always)]
+fn streams(known: &[[Stream; 2]], families: [Family; 2], client: ClientId) -> [Stream; 2] {
+    match known.get(client as usize) {
+        Some(streams) => *streams,
+        None => families.map(|family| family.stream(client.into())),
+    }
+}
+
 impl Links {
     /// Fresh links for the clients of a roster; `courses` by group.
     pub fn new(
@@ -120,14 +135,18 @@ impl Links {
             group.look();
             group
         });
+        let (loss, delay) = (family("loss"), family("delay"));
+        let few = if roster.clients() <= FEW { roster.clients() } else { 0 };
+        let streams = (0..u64::from(few)).map(|link| [loss, delay].map(|f| f.stream(link)));
         Links {
             groups: groups.collect(),
             seen: vec![0; roster.clients() as usize],
+            streams: streams.collect(),
             loss_states: Vec::new(),
             queues: Vec::new(),
             delay_states: Vec::new(),
-            loss: family("loss"),
-            delay: family("delay"),
+            loss,
+            delay,
             reorder: family("reorder"),
             duplicate: family("duplicate"),
             corrupt: family("corrupt"),
@@ -201,17 +220,58 @@ impl Links {
         while self.groups[group].next_change.as_ref().is_some_and(due) {
             self.change(group);
         }
-        if let Group { plain: Some(loss), options, .. } = &self.groups[group] {
-            let (link, place) = (u64::from(client), u64::from(index));
-            if loss.decides(self.loss.stream(link).bits(place)) {
-                return Verdict::lost(index, Cause::Loss);
-            }
-            return Verdict::arrives(
-                index,
-                now + options.delay.draw(self.delay.stream(link), place),
-            );
+        match self.groups[group].plain {
+            Some(loss) => self.fly(now, group, client, index, loss).verdict(),
+            None => self.pipeline(now, group, client, freight, index),
         }
-        self.pipeline(now, group, client, freight, index)
+    }
+
+    /// What becomes of the next datagram on the link of each of these clients, where all links are and
+    /// stay plain ([`Course::is_plain`]): the verdicts of [`Links::judge`], in short. First who loses
+    /// it, then how long the others take: short loops without a branch that is hard to foresee.
+    pub fn fan_out(
+        &mut self,
+        now: Time,
+        clients: impl Iterator<Item = ClientId>,
+        roster: &Roster,
+        flights: &mut Vec<Flight>,
+    ) {
+        flights.clear();
+        flights.extend(clients.map(|client| {
+            let seen = of(&mut self.seen, client);
+            let index = *seen;
+            *seen = seen.wrapping_add(1);
+            let [losses, _] = streams(&self.streams, [self.loss, self.delay], client);
+            let loss = self.groups[roster.group_of(client)].plain.unwrap_or(Probability::ZERO);
+            let lost = loss.decides(losses.bits(index.into()));
+            Flight { client, index, arrival: if lost { Time::NEVER } else { now } }
+        }));
+        for Flight { client, index, arrival } in flights {
+            if *arrival != Time::NEVER {
+                let [_, delays] = streams(&self.streams, [self.loss, self.delay], *client);
+                let options = &self.groups[roster.group_of(*client)].options;
+                *arrival = now + options.delay.draw(delays, (*index).into());
+            }
+        }
+    }
+
+    /// Two draws decide.
+    #[inline(always)]
+    fn fly(
+        &self,
+        now: Time,
+        group: usize,
+        client: ClientId,
+        index: u32,
+        loss: Probability,
+    ) -> Flight {
+        let [losses, delays] = streams(&self.streams, [self.loss, self.delay], client);
+        let arrival = if loss.decides(losses.bits(index.into())) {
+            Time::NEVER
+        } else {
+            now + self.groups[group].options.delay.draw(delays, index.into())
+        };
+        Flight { client, index, arrival }
     }
 
     /// All stages, one after the other.

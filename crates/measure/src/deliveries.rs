@@ -338,6 +338,13 @@ impl Deliveries {
         self.set(slot.0, Bits::Lost, client);
     }
 
+    /// A link towards a client will still carry it when the run ends.
+    pub(crate) fn flies(&mut self, slot: MessageSlot) {
+        if let Some(message) = &mut self.messages[slot.0 as usize] {
+            message.down_flying += 1;
+        }
+    }
+
     /// So many datagrams were told of ahead of time.
     pub(crate) fn told(&mut self, slot: MessageSlot, datagrams: u64, roster: &Roster) {
         let Some(message) = &mut self.messages[slot.0 as usize] else { return };

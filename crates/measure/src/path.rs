@@ -141,11 +141,13 @@ pub(crate) struct Paths {
     /// What is known ahead of each stream, in the order of sending; empty where nothing ever is.
     ahead: Vec<Vec<Ahead>>,
     /// Scratch space: what has come.
-    due: Vec<u128>,
+    due: Vec<u64>,
 }
 
 /// How many arrivals wait until it is found out which of them have come.
 const WAITING: usize = 32;
+/// Bits of the place of a waiting arrival.
+const PLACE: u32 = 16;
 
 impl Paths {
     pub(crate) fn new(clients: u32) -> Self {
@@ -185,16 +187,31 @@ impl Paths {
     /// same time and behind it.
     #[inline(never)]
     fn come(&mut self, observed: usize, now: Time, tally: &mut PathTally, jitters: &mut Jitters) {
-        let (ahead, order) = (&mut self.ahead[observed], &mut self.orders[observed]);
-        let due = (0..).zip(ahead.iter()).filter(|(_, arrival)| arrival.at <= now);
-        // By time, and at one time in the order of sending.
-        self.due.extend(due.map(|(n, arrival)| u128::from(arrival.at.nanos()) << 32 | n));
-        self.due.sort_unstable();
-        for key in self.due.drain(..) {
-            let Ahead { index, transit, .. } = ahead[key as u32 as usize];
-            order.arrive(index, tally);
-            jitters.arrive_at(observed, transit);
+        let Paths { ahead, due, orders, .. } = self;
+        let (ahead, order) = (&mut ahead[observed], &mut orders[observed]);
+        // By time, and at one time in the order of sending: a key of one word has both, unless very
+        // many are under way for very long.
+        let first = ahead.iter().map(|arrival| arrival.at).min().unwrap_or(now);
+        let narrow = ahead.len() <= 1 << PLACE && now.since(first).nanos() >> (64 - PLACE) == 0;
+        if !narrow {
+            ahead.sort_by_key(|arrival| arrival.at);
         }
+        for (place, arrival) in (0..).zip(ahead.iter()).filter(|(_, arrival)| arrival.at <= now) {
+            let time = if narrow { arrival.at.since(first).nanos() } else { 0 };
+            due.push(time << PLACE | place);
+        }
+        due.sort_unstable();
+        let places = (1 << PLACE) - 1;
+        let mut jitter = jitters.streams[observed];
+        for key in due.drain(..) {
+            let place = if narrow { key & places } else { key };
+            let Ahead { index, transit, .. } = ahead[place as usize];
+            order.arrive(index, tally);
+            if let Some(transit) = transit {
+                jitter.arrive(transit);
+            }
+        }
+        jitters.streams[observed] = jitter;
         ahead.retain(|arrival| arrival.at > now);
     }
 
@@ -234,44 +251,54 @@ impl Paths {
     }
 }
 
-/// RFC 3550 (6.4.1) jitter of the messages that each observed client gets, in order of arrival:
+/// RFC 3550 (6.4.1) jitter of the messages of one stream, in order of arrival:
 /// `J += (|D| - J) / 16`, with `D` the difference of two successive transit times.
+#[derive(Clone, Copy, Debug, Default)]
+struct Jitter {
+    messages: u32,
+    /// The last transit time.
+    last: Span,
+    /// J in nanoseconds.
+    jitter: f64,
+}
+
+impl Jitter {
+    #[inline]
+    fn arrive(&mut self, transit: Span) {
+        if self.messages > 0 {
+            let difference = self.last.nanos().abs_diff(transit.nanos());
+            self.jitter += (difference as f64 - self.jitter) / 16.0;
+        }
+        self.messages = self.messages.saturating_add(1);
+        self.last = transit;
+    }
+}
+
+/// The jitter of what each observed client gets.
 #[derive(Debug)]
 pub(crate) struct Jitters {
     sample: Sample,
-    /// (last transit time in nanoseconds, jitter in nanoseconds)
-    streams: Vec<Option<(u64, f64)>>,
+    streams: Vec<Jitter>,
 }
 
 impl Jitters {
     pub(crate) fn new(clients: u32) -> Self {
         let sample = Sample::new(clients);
-        Jitters { sample, streams: vec![None; sample.size(clients)] }
+        Jitters { sample, streams: vec![Jitter::default(); sample.size(clients)] }
     }
 
     #[inline]
     pub(crate) fn arrive(&mut self, client: ClientId, transit: Span) {
-        let Some(observed) = self.sample.place(client) else { return };
-        self.arrive_at(observed, Some(transit));
-    }
-
-    /// The same of the stream at a place of the sample, where it is a message.
-    #[inline]
-    fn arrive_at(&mut self, observed: usize, transit: Option<Span>) {
-        let Some(transit) = transit else { return };
-        let stream = &mut self.streams[observed];
-        let jitter = stream.map_or(0.0, |(last, jitter)| {
-            jitter + (last.abs_diff(transit.nanos()) as f64 - jitter) / 16.0
-        });
-        *stream = Some((transit.nanos(), jitter));
+        if let Some(observed) = self.sample.place(client) {
+            self.streams[observed].arrive(transit);
+        }
     }
 
     /// The mean over the observed clients in `range` that got messages, in seconds.
     pub(crate) fn mean(&self, range: std::ops::Range<ClientId>) -> Option<f64> {
         let clients = range.filter_map(|client| self.sample.place(client));
-        let (sum, n) = clients
-            .filter_map(|observed| self.streams[observed])
-            .fold((0.0, 0u64), |(sum, n), (_, jitter)| (sum + jitter, n + 1));
+        let heard = clients.map(|observed| self.streams[observed]).filter(|s| s.messages > 0);
+        let (sum, n) = heard.fold((0.0, 0u64), |(sum, n), stream| (sum + stream.jitter, n + 1));
         (n > 0).then(|| sum / n as f64 / 1e9)
     }
 }

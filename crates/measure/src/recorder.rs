@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time};
-use skipbeat_link::Verdict;
+use skipbeat_link::{Flight, Verdict};
 
 use crate::deliveries::{Deliveries, Delivery};
 use crate::detection::{Detection, DetectionTally};
@@ -311,47 +311,37 @@ impl Recorder {
     /// The server sends something to many at `now`, over links whose verdicts have no other effect
     /// than what is in the books: the same as an [`Event::Offered`] for each and an
     /// [`Event::Arrived`] for each that arrives until `last`. Those that arrive later go to `late`.
-    #[inline(always)]
     pub fn fan_out(
         &mut self,
         now: Time,
         bytes: usize,
         message: Option<MessageSlot>,
         last: Time,
-        verdicts: impl Iterator<Item = (ClientId, Verdict)>,
-        mut late: impl FnMut(ClientId, &Verdict),
+        flights: &[Flight],
+        mut late: impl FnMut(&Flight),
     ) {
         let (direction, within) = (Direction::Down, self.window.contains(now));
-        let (mut sent, mut told) = (0, 0);
-        for (client, verdict) in verdicts {
-            sent += 1;
+        for flight in flights {
+            let (Flight { client, index, arrival: at }, verdict) = (*flight, flight.verdict());
             let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
             self.digest.add(now, &offered);
             let group = self.roster.group_of(client);
             let Way { datagrams, paths, path_tallies } = &mut self.ways[direction as usize];
             datagrams[group].offer(now, within, bytes, &verdict);
-            paths.offer(client, verdict.arrival.is_err(), &mut path_tallies[group]);
-            let at = match verdict.arrival {
-                Ok(at) if at <= last => at,
-                Ok(_) => {
-                    if let Some(slot) = message {
-                        self.deliveries.offered_down(slot, client, 1, &self.roster);
-                    }
-                    late(client, &verdict);
-                    continue;
+            paths.offer(client, at == Time::NEVER, &mut path_tallies[group]);
+            if at > last {
+                match (message, at) {
+                    (Some(slot), Time::NEVER) => self.deliveries.lost_ahead(slot, client),
+                    (Some(slot), _) => self.deliveries.flies(slot),
+                    (None, _) => {}
                 }
-                Err(_) => {
-                    told += 1;
-                    if let Some(slot) = message {
-                        self.deliveries.lost_ahead(slot, client);
-                    }
-                    continue;
+                if at != Time::NEVER {
+                    late(flight);
                 }
-            };
-            told += 1;
-            let (index, copy) = (verdict.index, false);
-            let arrived =
-                Event::Arrived { direction, client, index, copy, late: Span::ZERO, message };
+                continue;
+            }
+            let (copy, late) = (false, Span::ZERO);
+            let arrived = Event::Arrived { direction, client, index, copy, late, message };
             self.digest.add(at, &arrived);
             datagrams[group].arrived += 1;
             let second = self.timeline.at(at);
@@ -367,11 +357,12 @@ impl Recorder {
             let ahead = Ahead { at, index, transit };
             paths.arrive_ahead(now, client, ahead, &mut path_tallies[group], &mut self.jitters);
         }
+        let sent = flights.len() as u64;
         let second = self.timeline.at(now);
         second.down_sent += sent;
         second.down_bytes += sent * bytes as u64;
         if let Some(slot) = message {
-            self.deliveries.told(slot, told, &self.roster);
+            self.deliveries.told(slot, sent, &self.roster);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use skipbeat_core::{AddressPlan, Calendar, ClientId, ClientSet, Direction, Place, Span, Time};
-use skipbeat_link::{Change, Class, Freight, Verdict};
+use skipbeat_link::{Change, Class, Flight, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
@@ -410,10 +410,9 @@ impl Effects for FromServer<'_> {
         let mut uses = 0;
         if let Some(last) = carrier.known_until {
             let Carrier { tunnel, arrivals, .. } = &mut **carrier;
-            let freight = Freight { bytes: payload.len(), class };
-            tunnel.fan_out(now, freight, message, to, last, |client, verdict| {
-                let Ok(at) = verdict.arrival else { return };
-                arrivals.push(at, Arrival::new(direction, client, verdict.index, load));
+            tunnel.fan_out(now, payload.len(), message, to, last, |flight| {
+                let Flight { client, index, arrival } = *flight;
+                arrivals.push(arrival, Arrival::new(direction, client, index, load));
                 uses += 1;
             });
             carrier.loads.loads[load as usize].uses += uses;

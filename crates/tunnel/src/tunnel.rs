@@ -2,7 +2,7 @@
 //! which client each of it belongs.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, Place, Roster, Span, Time};
-use skipbeat_link::{Change, Class, Freight, Links, Verdict};
+use skipbeat_link::{Change, Class, Flight, Freight, Links, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
 use skipbeat_scenario::Plan;
@@ -41,6 +41,7 @@ pub struct Tunnel {
     up: Links,
     down: Links,
     scratch: Vec<u8>,
+    flights: Vec<Flight>,
 }
 
 impl Tunnel {
@@ -69,6 +70,7 @@ impl Tunnel {
             tap: None,
             run: plan.run_id(),
             scratch: Vec::new(),
+            flights: Vec::new(),
             roster,
         }
     }
@@ -199,17 +201,18 @@ impl Tunnel {
     pub fn fan_out(
         &mut self,
         now: Time,
-        freight: Freight,
+        bytes: usize,
         message: Option<MessageSlot>,
         to: &ClientSet,
         last: Time,
-        late: impl FnMut(ClientId, &Verdict),
+        mut late: impl FnMut(&Flight),
     ) {
-        let (down, roster) = (&mut self.down, &self.roster);
-        let verdicts = to
-            .iter()
-            .map(|client| (client, down.judge(now, roster.group_of(client), client, freight)));
-        self.recorder.fan_out(now, freight.bytes, message, last, verdicts, late);
+        let Tunnel { down, roster, recorder, flights, .. } = self;
+        // All links first, then the books: short loops are quick, since what is in them overlaps.
+        for members in to.by_word() {
+            down.fan_out(now, members, roster, flights);
+            recorder.fan_out(now, bytes, message, last, flights, &mut late);
+        }
     }
 
     /// What a client has to heed of a datagram of the server, and of its copy, as they arrive.
