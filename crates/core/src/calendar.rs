@@ -56,6 +56,12 @@ struct Entry<T> {
 struct Bucket {
     chunk: u32,
     fill: u32,
+    /// The earliest offset in it.
+    first: u32,
+}
+
+impl Bucket {
+    const EMPTY: Bucket = Bucket { chunk: NONE, fill: 0, first: u32::MAX };
 }
 
 #[derive(Debug)]
@@ -86,7 +92,7 @@ impl<T: Copy + Ord> Calendar<T> {
             open: Vec::new(),
             late: BinaryHeap::new(),
             cursor: 0,
-            ring: vec![Bucket { chunk: NONE, fill: 0 }; RING as usize],
+            ring: vec![Bucket::EMPTY; RING as usize],
             chunks: Vec::new(),
             free: NONE,
             occupied: ClientSet::with_room(RING as u32),
@@ -129,6 +135,12 @@ impl<T: Copy + Ord> Calendar<T> {
         } else {
             self.far.push(Reverse((at, item)));
         }
+    }
+
+    /// When the earliest item is due; [`Time::NEVER`] where there is none.
+    #[inline]
+    pub const fn front(&self) -> Time {
+        self.front
     }
 
     /// When the earliest item is due.
@@ -233,12 +245,13 @@ impl<T: Copy + Ord> Calendar<T> {
     fn put_in_ring(&mut self, bucket: u64, at: Time, item: T) {
         let slot = (bucket % RING) as usize;
         let entry = Entry { offset: (at.nanos() - (bucket << self.width)) as u32, item };
-        let Bucket { chunk, fill } = self.ring[slot];
-        if chunk == NONE || fill as usize == CHUNK {
+        let bucket = &mut self.ring[slot];
+        bucket.first = bucket.first.min(entry.offset);
+        if bucket.chunk == NONE || bucket.fill as usize == CHUNK {
             self.begin_chunk(slot, entry);
         } else {
-            self.chunks[chunk as usize].entries[fill as usize] = entry;
-            self.ring[slot].fill = fill + 1;
+            self.chunks[bucket.chunk as usize].entries[bucket.fill as usize] = entry;
+            bucket.fill += 1;
         }
     }
 
@@ -260,7 +273,7 @@ impl<T: Copy + Ord> Calendar<T> {
                 free
             }
         };
-        self.ring[slot] = Bucket { chunk, fill: 1 };
+        self.ring[slot] = Bucket { chunk, fill: 1, ..self.ring[slot] };
     }
 
     /// Makes a bucket the open one, and fetches what the ring reaches now.
@@ -279,8 +292,7 @@ impl<T: Copy + Ord> Calendar<T> {
     /// Takes everything out of the cursor's bucket.
     fn empty_bucket(&mut self, mut take: impl FnMut(Entry<T>)) {
         let slot = (self.cursor % RING) as usize;
-        let Bucket { mut chunk, fill } =
-            std::mem::replace(&mut self.ring[slot], Bucket { chunk: NONE, fill: 0 });
+        let Bucket { mut chunk, fill, .. } = std::mem::replace(&mut self.ring[slot], Bucket::EMPTY);
         self.occupied.remove(slot as u32);
         let mut filled = fill as usize;
         while chunk != NONE {
@@ -312,9 +324,7 @@ impl<T: Copy + Ord> Calendar<T> {
         };
         let ahead = (u64::from(slot) + RING - u64::from(from)) % RING;
         let start = (self.cursor + ahead) << self.width;
-        let Bucket { chunk, fill } = self.ring[slot as usize];
-        let offsets = self.entries(chunk, fill).map(|entry| entry.offset);
-        Time::from_nanos(start + u64::from(offsets.min().unwrap_or(0)))
+        Time::from_nanos(start + u64::from(self.ring[slot as usize].first))
     }
 
     /// The entries of a bucket.
@@ -333,7 +343,7 @@ impl<T: Copy + Ord> Calendar<T> {
         let open = self.open.iter().map(|entry| (self.time_of(entry), entry.item));
         let first = (self.cursor % RING) as usize;
         let ring = (0..RING as usize).flat_map(move |ahead| {
-            let Bucket { chunk, fill } = self.ring[(first + ahead) % RING as usize];
+            let Bucket { chunk, fill, .. } = self.ring[(first + ahead) % RING as usize];
             let start = (self.cursor + ahead as u64) << self.width;
             self.entries(chunk, fill)
                 .map(move |entry| (Time::from_nanos(start + u64::from(entry.offset)), entry.item))

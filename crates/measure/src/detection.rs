@@ -149,6 +149,8 @@ struct Settled {
 pub(crate) struct Detection {
     window: Window,
     clients: Vec<Client>,
+    /// Who is alive: the same as in `clients`, in a place that stays in the cache.
+    up: ClientSet,
     members: ClientSet,
     /// Live clients that were evicted and are not back.
     mistaken: BTreeMap<ClientId, Time>,
@@ -171,6 +173,7 @@ impl Detection {
         Detection {
             window,
             clients: vec![unborn; roster.clients() as usize],
+            up: ClientSet::with_room(roster.clients()),
             members: ClientSet::with_room(roster.clients()),
             mistaken: BTreeMap::new(),
             detected: BTreeMap::new(),
@@ -188,6 +191,11 @@ impl Detection {
         let client = &mut self.clients[id as usize];
         let was_up = client.life == Life::Up;
         client.life = life;
+        if life == Life::Up {
+            self.up.insert(id);
+        } else {
+            self.up.remove(id);
+        }
         client.since = at;
         let tally = &mut self.tallies[group];
         let within = self.window.contains(at);
@@ -213,7 +221,7 @@ impl Detection {
         if !self.members.insert(id) {
             return;
         }
-        let up = self.clients[id as usize].life == Life::Up;
+        let up = self.up.contains(id);
         self.count(at, group, up, false, up, true);
         // A late heartbeat of a dead client takes its eviction back.
         self.detected.remove(&id);
@@ -315,7 +323,7 @@ impl Detection {
 
     fn left(&mut self, at: Time, id: ClientId, group: usize) {
         if self.members.remove(id) {
-            let up = self.clients[id as usize].life == Life::Up;
+            let up = self.up.contains(id);
             self.count(at, group, up, true, up, false);
         }
     }

@@ -247,14 +247,14 @@ impl Carry for Carrier {
         &mut self.tunnel
     }
 
-    fn launch(&mut self, sent: &Sent) {
+    fn launch(&mut self, sent: &Sent<'_>) {
         let Sent { client, datagram, messages, from, verdict } = *sent;
         if let (Act::Quit, Ok(at), Some(outside)) =
             (datagram.act, verdict.arrival, self.outside.as_mut())
         {
             outside.quits(at, client);
         }
-        let loads = verdict.changes().map(|change| (datagram, from, change));
+        let loads = verdict.changes().map(|change| (*datagram, from, change));
         launch(&mut self.flying_up, client, verdict, messages, loads);
     }
 

@@ -330,6 +330,7 @@ impl Server {
     }
 
     /// When [`Server::advance`] has something to do. It may turn out to be nothing.
+    #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
     }

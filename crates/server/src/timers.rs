@@ -154,9 +154,11 @@ impl Timers {
         true
     }
 
+    #[inline]
     pub(crate) fn next(&self) -> Option<Time> {
-        let look = self.looks.as_ref().map(|looks| looks.next);
-        [look, self.deadlines.next_at(), self.calendar.next_at()].into_iter().flatten().min()
+        let look = self.looks.as_ref().map_or(Time::NEVER, |looks| looks.next);
+        let next = look.min(self.deadlines.front()).min(self.calendar.front());
+        (next != Time::NEVER).then_some(next)
     }
 }
 

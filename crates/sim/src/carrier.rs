@@ -9,7 +9,7 @@ use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
-use skipbeat_swarm::{Act, Datagram, Happening, Heard, Source, Swarm};
+use skipbeat_swarm::{Act, Datagram, Happening, Heard, Swarm};
 use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of};
 
 /// Where the clients are in virtual time.
@@ -332,16 +332,14 @@ impl Carry for Carrier {
     }
 
     #[inline]
-    fn launch(&mut self, sent: &Sent) {
+    fn launch(&mut self, sent: &Sent<'_>) {
         let Sent { client, datagram, messages, from, verdict } = sent;
-        let plain = Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) };
-        let whole = verdict.is_whole();
-        if *datagram == plain && from == client && whole {
+        if datagram.is_bare_beat() && from == client && verdict.is_whole() {
             self.schedule(Direction::Up, *client, verdict, BEAT);
             return;
         }
         let changes = verdict.changes();
-        let says = changes.map(|change| Says::Up(*datagram, *from, change));
+        let says = changes.map(|change| Says::Up(**datagram, *from, change));
         self.carry(Direction::Up, *client, verdict, says, *messages);
     }
 

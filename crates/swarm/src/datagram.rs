@@ -81,8 +81,14 @@ impl Datagram {
         Datagram { source: Source::Own, session: None, act }
     }
 
+    /// Whether it is a heartbeat without a number from the client's own address, as most are.
+    #[inline]
+    pub fn is_bare_beat(&self) -> bool {
+        matches!(self, Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) })
+    }
+
     /// Puts the bytes into `out`, which is emptied first.
-    pub fn write(self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let mut text = Vec::new();
         let up = match self.act {
             Act::Heartbeat(number) => Up::Heartbeat(number),

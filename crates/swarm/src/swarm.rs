@@ -256,7 +256,8 @@ impl Swarm {
     /// When [`Swarm::advance`] has something to do. It may turn out to be nothing.
     #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
-        [self.beats.next_at(), self.timers.next_at()].into_iter().flatten().min()
+        let next = self.beats.front().min(self.timers.front());
+        (next != Time::NEVER).then_some(next)
     }
 
     /// When something else than a heartbeat is due.

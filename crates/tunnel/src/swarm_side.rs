@@ -9,11 +9,11 @@ use crate::Tunnel;
 
 /// A datagram that a client has sent, and what its link does with it.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub struct Sent<'a> {
     /// Who sent it.
     pub client: ClientId,
     /// What it is.
-    pub datagram: Datagram,
+    pub datagram: &'a Datagram,
     /// The message in it, and in its copy, where it has one that is accounted for and can be told
     /// when it arrives.
     pub messages: [Option<MessageSlot>; 2],
@@ -29,7 +29,7 @@ pub trait Carry {
     fn tunnel(&mut self) -> &mut Tunnel;
 
     /// A datagram has been judged by its link; carries it on if it arrives.
-    fn launch(&mut self, sent: &Sent);
+    fn launch(&mut self, sent: &Sent<'_>);
 
     /// A client has moved from one place to another; what it sends from now on comes from there.
     fn moved(&mut self, client: ClientId, left: Place, to: Place);
@@ -41,7 +41,7 @@ pub struct FromSwarm<'a, C>(pub &'a mut C);
 impl<C: Carry> Effects for FromSwarm<'_, C> {
     #[inline(always)]
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
-        let sent = self.0.tunnel().send_up(planned, client, datagram, up);
+        let sent = self.0.tunnel().send_up(planned, client, &datagram, up);
         self.0.launch(&sent);
     }
 

@@ -93,13 +93,13 @@ impl Tunnel {
 
     /// A client sends: the message is opened, and the link towards the server decides.
     #[inline(always)]
-    pub(crate) fn send_up(
+    pub(crate) fn send_up<'d>(
         &mut self,
         planned: Time,
         client: ClientId,
-        datagram: Datagram,
+        datagram: &'d Datagram,
         up: &ClientSet,
-    ) -> Sent {
+    ) -> Sent<'d> {
         let mut message = None;
         let direction = Direction::Up;
         if let Some(tag) = datagram.act.tag() {
@@ -146,7 +146,7 @@ impl Tunnel {
     }
 
     /// Bytes of what a client says.
-    fn length(&mut self, datagram: Datagram) -> usize {
+    fn length(&mut self, datagram: &Datagram) -> usize {
         match (datagram.session, datagram.act) {
             (None, Act::Heartbeat(None)) => HEARTBEAT.len(),
             (None, Act::Chat { size, .. }) => size,
