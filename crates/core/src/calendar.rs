@@ -24,8 +24,11 @@ const NONE: u32 = u32::MAX;
 pub struct Calendar<T> {
     /// Buckets span 2 to this power nanoseconds.
     width: u32,
-    /// The bucket that is being emptied, latest item first.
+    /// The bucket that is being emptied: latest item first, if it was sorted already.
     open: Vec<Entry<T>>,
+    sorted: bool,
+    /// The earliest offset in the open bucket, where it is not sorted.
+    first: u32,
     /// What was pushed into the open bucket or before it since it was opened.
     late: BinaryHeap<Reverse<(Time, T)>>,
     /// Absolute number of the open bucket.
@@ -90,6 +93,8 @@ impl<T: Copy + Ord> Calendar<T> {
         Calendar {
             width,
             open: Vec::new(),
+            sorted: true,
+            first: u32::MAX,
             late: BinaryHeap::new(),
             cursor: 0,
             ring: vec![Bucket::EMPTY; RING as usize],
@@ -103,9 +108,10 @@ impl<T: Copy + Ord> Calendar<T> {
         }
     }
 
-    /// An empty calendar whose ring just reaches `span` ahead.
+    /// An empty calendar for items that are due within `span` and mostly taken out many at once: few
+    /// wide buckets, so that the ends of all of them stay in the cache.
     pub fn reaching(span: Span) -> Self {
-        let bucket = (span.nanos() / RING).max(1);
+        let bucket = (span.nanos() / (RING / 8)).max(1);
         Self::with_width((bucket.ilog2() + 1).clamp(10, 32))
     }
 
@@ -152,7 +158,11 @@ impl<T: Copy + Ord> Calendar<T> {
     /// The earliest of all, looked up.
     #[inline]
     fn find_front(&self) -> Time {
-        let open = self.open.last().map_or(Time::NEVER, |entry| self.time_of(entry));
+        let open = match self.open.last() {
+            None => Time::NEVER,
+            Some(last) if self.sorted => self.time_of(last),
+            Some(_) => Time::from_nanos((self.cursor << self.width) + u64::from(self.first)),
+        };
         let late = self.late.peek().map_or(Time::NEVER, |Reverse((at, _))| *at);
         open.min(late).min(self.ahead)
     }
@@ -166,6 +176,10 @@ impl<T: Copy + Ord> Calendar<T> {
         if self.open.is_empty() && self.late.is_empty() {
             self.open_next_bucket();
         }
+        if !self.sorted {
+            self.open.sort_unstable_by(|a, b| b.cmp(a));
+            self.sorted = true;
+        }
         let next = self.pop_open(limit);
         self.front = self.find_front();
         next
@@ -174,28 +188,37 @@ impl<T: Copy + Ord> Calendar<T> {
     /// Takes out all items that are due at `limit` or before, in no order, and appends them to
     /// `into`.
     pub fn drain_until(&mut self, limit: Time, into: &mut Vec<(Time, T)>) {
+        let before = into.len();
         loop {
-            while let Some(next) = self.pop_open(limit) {
-                into.push(next);
+            while let Some(Reverse(next)) = self.late.peek().filter(|next| next.0.0 <= limit) {
+                into.push(*next);
+                self.late.pop();
             }
+            self.drain_open(limit, into);
             if self.ahead > limit || self.ahead == Time::NEVER {
-                self.front = self.find_front();
-                return;
+                break;
             }
-            let bucket = self.bucket_of(self.ahead);
-            if self.bucket_of(limit) > bucket && self.open.is_empty() && self.late.is_empty() {
-                self.move_cursor(bucket);
-                let before = into.len();
-                let start = bucket << self.width;
-                self.empty_bucket(|entry| {
-                    into.push((Time::from_nanos(start + u64::from(entry.offset)), entry.item));
-                });
-                self.len -= into.len() - before;
-                self.ahead = self.find_ahead();
-            } else {
-                self.open_next_bucket();
-            }
+            self.open_next_bucket();
         }
+        self.len -= into.len() - before;
+        self.front = self.find_front();
+    }
+
+    /// The same of the open bucket.
+    fn drain_open(&mut self, limit: Time, into: &mut Vec<(Time, T)>) {
+        let start = self.cursor << self.width;
+        let Some(due) = limit.nanos().checked_sub(start) else { return };
+        let mut first = u32::MAX;
+        self.open.retain(|entry| {
+            let stays = u64::from(entry.offset) > due;
+            if stays {
+                first = first.min(entry.offset);
+            } else {
+                into.push((Time::from_nanos(start + u64::from(entry.offset)), entry.item));
+            }
+            stays
+        });
+        self.first = first;
     }
 
     /// What of the open bucket is left, latest first; nothing of what was pushed into it since it
@@ -305,12 +328,14 @@ impl<T: Copy + Ord> Calendar<T> {
         }
     }
 
-    /// Moves the cursor to the bucket of `ahead` and sorts that bucket.
+    /// Moves the cursor to the bucket of `ahead`, which becomes the open one. Its order is found out
+    /// when it is wanted.
     fn open_next_bucket(&mut self) {
         self.move_cursor(self.bucket_of(self.ahead));
+        self.first = self.ring[(self.cursor % RING) as usize].first;
+        self.sorted = false;
         let mut open = std::mem::take(&mut self.open);
         self.empty_bucket(|entry| open.push(entry));
-        open.sort_unstable_by(|a, b| b.cmp(a));
         self.open = open;
         self.ahead = self.find_ahead();
     }
@@ -415,7 +440,7 @@ mod tests {
 
     #[test]
     fn the_ring_reaches_as_far_as_asked() {
-        for seconds in [1, 17, 60, 3600] {
+        for seconds in [1, 17, 60, 3600, 7200] {
             let mut calendar = Calendar::reaching(Span::from_secs(seconds));
             calendar.push(Time::ZERO + Span::from_secs(seconds), 0);
             assert!(calendar.far.is_empty(), "{seconds} s");

@@ -173,14 +173,6 @@ impl Links {
         }
     }
 
-    /// These links are about to be asked: what is kept of them is brought near. The reads do not
-    /// wait for each other.
-    #[inline]
-    pub fn expect(&self, soon: impl Iterator<Item = ClientId>) {
-        let seen = soon.map(|client| self.seen.get(client as usize).copied().unwrap_or(0));
-        std::hint::black_box(seen.fold(0, u32::wrapping_add));
-    }
-
     /// The links of a group as they are now.
     pub fn options(&self, group: usize) -> &LinkOptions {
         &self.groups[group].options
@@ -221,57 +213,56 @@ impl Links {
             self.change(group);
         }
         match self.groups[group].plain {
-            Some(loss) => self.fly(now, group, client, index, loss).verdict(),
+            Some(loss) => self.plain(now, group, client, index, loss),
             None => self.pipeline(now, group, client, freight, index),
         }
     }
 
-    /// What becomes of the next datagram on the link of each of these clients, where all links are and
-    /// stay plain ([`Course::is_plain`]): the verdicts of [`Links::judge`], in short. First who loses
-    /// it, then how long the others take: short loops without a branch that is hard to foresee.
-    pub fn fan_out(
+    /// What becomes of the next datagrams on links that are and stay plain ([`Course::is_plain`]):
+    /// when each enters the link of which client. These are the verdicts of [`Links::judge`], in
+    /// short. First who loses it, then how long the others take: short loops without a branch that
+    /// is hard to foresee.
+    pub fn fly(
         &mut self,
-        now: Time,
-        clients: impl Iterator<Item = ClientId>,
+        sent: impl Iterator<Item = (Time, ClientId)>,
         roster: &Roster,
         flights: &mut Vec<Flight>,
     ) {
         flights.clear();
-        flights.extend(clients.map(|client| {
+        flights.extend(sent.map(|(at, client)| {
             let seen = of(&mut self.seen, client);
             let index = *seen;
             *seen = seen.wrapping_add(1);
             let [losses, _] = streams(&self.streams, [self.loss, self.delay], client);
             let loss = self.groups[roster.group_of(client)].plain.unwrap_or(Probability::ZERO);
             let lost = loss.decides(losses.bits(index.into()));
-            Flight { client, index, arrival: if lost { Time::NEVER } else { now } }
+            Flight { client, index, arrival: if lost { Time::NEVER } else { at } }
         }));
         for Flight { client, index, arrival } in flights {
             if *arrival != Time::NEVER {
                 let [_, delays] = streams(&self.streams, [self.loss, self.delay], *client);
                 let options = &self.groups[roster.group_of(*client)].options;
-                *arrival = now + options.delay.draw(delays, (*index).into());
+                *arrival += options.delay.draw(delays, (*index).into());
             }
         }
     }
 
     /// Two draws decide.
     #[inline(always)]
-    fn fly(
+    fn plain(
         &self,
         now: Time,
         group: usize,
         client: ClientId,
         index: u32,
         loss: Probability,
-    ) -> Flight {
+    ) -> Verdict {
         let [losses, delays] = streams(&self.streams, [self.loss, self.delay], client);
-        let arrival = if loss.decides(losses.bits(index.into())) {
-            Time::NEVER
-        } else {
-            now + self.groups[group].options.delay.draw(delays, index.into())
-        };
-        Flight { client, index, arrival }
+        if loss.decides(losses.bits(index.into())) {
+            return Verdict::lost(index, Cause::Loss);
+        }
+        let delay = self.groups[group].options.delay.draw(delays, index.into());
+        Verdict::arrives(index, now + delay)
     }
 
     /// All stages, one after the other.

@@ -308,6 +308,18 @@ impl Recorder {
         }
     }
 
+    /// Clients beat, each at its time, over links whose verdicts are known: the same as an
+    /// [`Event::Offered`] for each.
+    pub fn beat(&mut self, beats: &[(Time, ClientId)], bytes: usize, flights: &[Flight]) {
+        let (direction, message) = (Direction::Up, None);
+        for ((at, client), flight) in beats.iter().zip(flights) {
+            let (at, client, verdict) = (*at, *client, flight.verdict());
+            let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
+            self.digest.add(at, &offered);
+            self.offer(at, direction, client, bytes, &verdict, None);
+        }
+    }
+
     /// The server sends something to many at `now`, over links whose verdicts have no other effect
     /// than what is in the books: the same as an [`Event::Offered`] for each and an
     /// [`Event::Arrived`] for each that arrives until `last`. Those that arrive later go to `late`.

@@ -343,6 +343,14 @@ impl Carry for Carrier {
         self.carry(Direction::Up, *client, verdict, says, *messages);
     }
 
+    fn launch_beats(&mut self, beats: &[Flight]) {
+        for Flight { client, index, arrival } in beats {
+            if *arrival != Time::NEVER {
+                self.arrivals.push(*arrival, Arrival::new(Direction::Up, *client, *index, BEAT));
+            }
+        }
+    }
+
     fn moved(&mut self, _: ClientId, _: Place, _: Place) {}
 }
 

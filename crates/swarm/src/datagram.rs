@@ -76,12 +76,16 @@ impl Act {
 }
 
 impl Datagram {
+    /// A heartbeat without a number from the client's own address, as most are.
+    pub const BARE_BEAT: Datagram =
+        Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) };
+
     /// A datagram that a client sends in its own name and without a session.
     pub fn plain(act: Act) -> Self {
         Datagram { source: Source::Own, session: None, act }
     }
 
-    /// Whether it is a heartbeat without a number from the client's own address, as most are.
+    /// Whether it is [`Datagram::BARE_BEAT`].
     #[inline]
     pub fn is_bare_beat(&self) -> bool {
         matches!(self, Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) })

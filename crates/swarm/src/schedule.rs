@@ -20,14 +20,13 @@ impl Heartbeat {
         }
     }
 
-    /// The beat after one at `previous`: it is beat `steps` since the grid's origin `anchor`, and
-    /// `beat` counts the draws.
+    /// The beat after one at `previous`; `beat` counts the draws. On a grid it is a number of steps
+    /// since the origin: `grid` says which.
     #[inline]
     pub(crate) fn next(
         &self,
         previous: Time,
-        anchor: Time,
-        steps: u64,
+        grid: impl FnOnce() -> (Time, u64),
         stream: Stream,
         beat: u64,
     ) -> Time {
@@ -38,6 +37,7 @@ impl Heartbeat {
             Jitter::None => h,
             Jitter::Renewal { width } => between(h.saturating_sub(width), h + width),
             Jitter::Grid { width } => {
+                let (anchor, steps) = grid();
                 return anchor + h * steps - width + between(Span::ZERO, width * 2);
             }
             Jitter::Bfd => between(h.scaled(0.75), h),

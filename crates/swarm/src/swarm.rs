@@ -13,7 +13,7 @@ use crate::hostile::Attackers;
 use crate::{Acks, Act, Churn, Datagram, GroupOptions, Happening, Source, TimedEvent};
 
 /// Clients that beat together in a batch.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 64;
 
 /// Where the effects of the swarm go.
 pub trait Effects {
@@ -27,8 +27,13 @@ pub trait Effects {
     fn rebind(&mut self, at: Time, client: ClientId);
     /// A client starts, crashes or leaves.
     fn life(&mut self, at: Time, client: ClientId, life: Life);
-    /// These clients are about to send. Who keeps something of each may bring it near.
-    fn expect(&mut self, _soon: &[(Time, ClientId)]) {}
+    /// Clients send a [`Datagram::BARE_BEAT`] each, at times that may be out of order, but for those
+    /// of one client.
+    fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
+        for (planned, client) in beats {
+            self.send(*planned, *client, Datagram::BARE_BEAT, up);
+        }
+    }
 }
 
 /// What a client hears that it has to heed.
@@ -124,22 +129,28 @@ enum Kind {
     Attack,
 }
 
-/// One client. Aligned so that it never lies in two cache lines.
+/// What every beat of a client needs: sixteen bytes, of which four clients fill a cache line.
 #[derive(Clone, Copy, Debug)]
-#[repr(align(32))]
 struct Client {
-    /// The origin of the heartbeat grid of this life.
-    anchor: Time,
     /// When the next beat is due; `NEVER` in whoever is not up.
     next_beat: Time,
     /// Beats so far, in all lives; counts the draws of the jitter.
     beats: u32,
-    /// Beats before this life.
-    beats_before: u32,
-    /// Messages so far, in all lives.
-    messages: u32,
     /// Lives and deaths so far.
     epoch: u16,
+    /// Whether it has not beaten in this life.
+    fresh: bool,
+}
+
+/// What is needed of a client now and then.
+#[derive(Clone, Copy, Debug)]
+struct Past {
+    /// The origin of the heartbeat grid of this life.
+    anchor: Time,
+    /// Beats before this life.
+    beats: u32,
+    /// Messages so far, in all lives.
+    messages: u32,
 }
 
 /// What a client knows of a server that beats.
@@ -165,6 +176,7 @@ pub struct Swarm {
     options: SwarmOptions,
     roster: Roster,
     clients: Vec<Client>,
+    pasts: Vec<Past>,
     /// By client, where the server beats.
     hearing: Vec<Hearing>,
     /// Of the clients whose texts want acks.
@@ -180,7 +192,9 @@ pub struct Swarm {
     /// Heartbeats: by far the most of all that is due. An entry of an earlier life is known by its
     /// time.
     beats: Calendar<ClientId>,
+    /// Scratch space: beats that are due, and those of them that are bare.
     batch: Vec<(Time, ClientId)>,
+    bare: Vec<(Time, ClientId)>,
     timers: Calendar<Timer>,
     beat: Family,
     phase: Family,
@@ -195,14 +209,8 @@ impl Swarm {
     pub fn new(options: SwarmOptions, seed: Seed) -> Self {
         let roster = Roster::new(options.groups.iter().map(|group| group.clients));
         let clients = roster.clients();
-        let unborn = Client {
-            anchor: Time::ZERO,
-            next_beat: Time::NEVER,
-            beats: 0,
-            beats_before: 0,
-            messages: 0,
-            epoch: 0,
-        };
+        let unborn = Client { next_beat: Time::NEVER, beats: 0, epoch: 0, fresh: true };
+        let past = Past { anchor: Time::ZERO, beats: 0, messages: 0 };
         let periods = options.groups.iter().map(|group| group.heartbeat.every);
         let longest = periods.max().unwrap_or_default() * 2;
         let mut timers = Calendar::new();
@@ -222,9 +230,11 @@ impl Swarm {
             options,
             roster,
             clients: vec![unborn; clients as usize],
+            pasts: vec![past; clients as usize],
             up: ClientSet::with_room(clients),
             beats: Calendar::reaching(longest),
             batch: Vec::new(),
+            bare: Vec::new(),
             timers,
             beat: seed.family("swarm.beat"),
             phase: seed.family("swarm.phase"),
@@ -248,7 +258,7 @@ impl Swarm {
             let stream = self.beat.stream(client.into());
             let phase = self.phase.stream(client.into()).unit(0);
             let (anchor, first) = group.heartbeat.first(Time::ZERO, phase, stream, 0);
-            self.clients[client as usize].anchor = anchor;
+            self.pasts[client as usize].anchor = anchor;
             self.set_beat(first, client);
         }
     }
@@ -271,7 +281,9 @@ impl Swarm {
         loop {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
             if let Some((at, id)) = self.beats.pop_until(timer.min(now)) {
-                self.beat(at, id, out);
+                if let Some(datagram) = self.beat(at, id) {
+                    out.send(at, id, datagram, &self.up);
+                }
             } else if let Some((at, timer)) = self.timers.pop_until(now) {
                 if timer.kind == Kind::Event {
                     self.happen(at, timer.who, out);
@@ -290,6 +302,7 @@ impl Swarm {
     pub fn advance_beats(&mut self, until: Time, out: &mut impl Effects) {
         debug_assert!(self.timers.next_at().is_none_or(|at| at >= until));
         let mut batch = std::mem::take(&mut self.batch);
+        let mut bare = std::mem::take(&mut self.bare);
         loop {
             self.beats.drain_until(until, &mut batch);
             if batch.is_empty() {
@@ -299,47 +312,58 @@ impl Swarm {
                 // What is read here is near when it is needed: the reads do not wait for each other.
                 let near = soon.iter().map(|(_, id)| self.clients[*id as usize].beats);
                 std::hint::black_box(near.fold(0, u32::wrapping_add));
-                out.expect(soon);
                 for (at, id) in soon {
-                    self.beat(*at, *id, out);
+                    match self.beat(*at, *id) {
+                        Some(datagram) if datagram.is_bare_beat() => bare.push((*at, *id)),
+                        Some(datagram) => {
+                            out.beat(&bare, &self.up);
+                            bare.clear();
+                            out.send(*at, *id, datagram, &self.up);
+                        }
+                        None => {}
+                    }
                 }
+                out.beat(&bare, &self.up);
+                bare.clear();
             }
             batch.clear();
         }
-        self.batch = batch;
+        (self.batch, self.bare) = (batch, bare);
     }
 
-    /// A client beats, if it is still the one that was to.
+    /// What a client says that beats; nothing if it is not the one any more that was to.
     #[inline]
-    fn beat(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+    fn beat(&mut self, at: Time, id: ClientId) -> Option<Datagram> {
         let client = &mut self.clients[id as usize];
         if client.next_beat != at {
-            return;
+            return None;
         }
         let group = &self.options.groups[self.roster.group_of(id)];
-        let steps = client.beats - client.beats_before;
-        let join = steps == 0 && client.epoch > 1 && self.options.join_explicitly;
+        let fresh = std::mem::replace(&mut client.fresh, false);
+        let join = fresh && client.epoch > 1 && self.options.join_explicitly;
         client.beats = client.beats.wrapping_add(1);
-        let (steps, beats) = (u64::from(steps) + 1, client.beats);
+        let beats = client.beats;
+        let past = &self.pasts[id as usize];
+        let grid = || (past.anchor, u64::from(beats.wrapping_sub(past.beats)));
         let stream = self.beat.stream(id.into());
-        let next = group.heartbeat.next(at, client.anchor, steps, stream, beats.into());
+        let next = group.heartbeat.next(at, grid, stream, beats.into());
         self.set_beat(next, id);
         let connected = self.hearing.get(id as usize).is_some_and(|h| h.connected);
         if !self.options.clients_beat && connected {
-            return;
+            return None;
         }
         // Asking again and again needs no answer, and survives loss and eviction; sticky rejoin and
         // numbered heartbeats allow it once a life.
         let group = &self.options.groups[self.roster.group_of(id)];
         let once = self.options.join_explicitly || self.options.numbered;
-        let asks = group.acks.down() && (steps == 1 || !once);
+        let asks = group.acks.down() && (fresh || !once);
         let number = self.options.numbered.then_some(beats.wrapping_sub(1));
         let session = self.tokens.get(&id).copied();
         // Whoever has a session is told when it is over.
         let joins =
             session.is_none() && (join || asks || self.options.prove_address || group.session);
         let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
-        out.send(at, id, Datagram { source: Source::Own, session, act }, &self.up);
+        Some(Datagram { source: Source::Own, session, act })
     }
 
     /// Plans the next beat of a client.
@@ -367,9 +391,10 @@ impl Swarm {
             Kind::Silence => self.doubt_the_server(at, timer, out),
             Kind::Chat => {
                 let Some(chat) = &group.chat else { return };
-                let seq = client.messages;
-                client.messages = seq.wrapping_add(1);
-                let draw = chat_draw(client);
+                let past = &mut self.pasts[id as usize];
+                let seq = past.messages;
+                past.messages = seq.wrapping_add(1);
+                let draw = chat_draw(client.epoch, past.messages);
                 let next = at + chat.gap(self.chat.stream(id.into()), draw);
                 let (size, reliable) = (chat.size, group.acks.up());
                 self.set(next, Kind::Chat, id, timer.epoch);
@@ -423,9 +448,9 @@ impl Swarm {
     /// A hostile client sends something, and sets the time of its next datagram.
     fn attack(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
         let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
-        let client = &mut self.clients[id as usize];
-        let number = u64::from(client.messages);
-        client.messages = client.messages.wrapping_add(1);
+        let past = &mut self.pasts[id as usize];
+        let number = u64::from(past.messages);
+        past.messages = past.messages.wrapping_add(1);
         if hostile.until.is_some_and(|until| at >= Time::ZERO + until) {
             return;
         }
@@ -435,7 +460,7 @@ impl Swarm {
 
     fn next_attack(&mut self, after: Time, id: ClientId) {
         let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
-        let Client { messages, epoch, .. } = self.clients[id as usize];
+        let (epoch, messages) = (self.clients[id as usize].epoch, self.pasts[id as usize].messages);
         let gap = self.attackers.gap(&hostile, id, messages.into());
         self.set(after + gap, Kind::Attack, id, epoch);
     }
@@ -580,15 +605,19 @@ impl Swarm {
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
-        client.anchor = at;
-        client.beats_before = client.beats;
+        client.fresh = true;
+        let past = &mut self.pasts[id as usize];
+        past.anchor = at;
+        past.beats = client.beats;
         let state = *client;
         self.up.insert(id);
         if let Some(hearing) = self.hearing.get_mut(id as usize) {
             *hearing = Hearing { last: at, connected: false };
         }
+        let messages = self.pasts[id as usize].messages;
         let first = group.chat.as_ref();
-        let first = first.map(|c| c.first_gap(self.chat.stream(id.into()), chat_draw(&state)));
+        let first = first
+            .map(|c| c.first_gap(self.chat.stream(id.into()), chat_draw(state.epoch, messages)));
         let Churn { crash, leave, rebind, .. } = group.churn;
         if let Some(gap) = first {
             self.set(at + gap, Kind::Chat, id, state.epoch);
@@ -634,6 +663,6 @@ fn first_moment_too_late(last: Time, timeout: Span) -> Time {
 }
 
 /// Chat gaps are drawn by life and message, so that a new life has fresh ones.
-fn chat_draw(client: &Client) -> u64 {
-    u64::from(client.epoch) << 32 | u64::from(client.messages)
+fn chat_draw(epoch: u16, messages: u32) -> u64 {
+    u64::from(epoch) << 32 | u64::from(messages)
 }

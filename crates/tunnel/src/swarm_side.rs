@@ -1,7 +1,7 @@
 //! What the swarm does, told to the books, and handed to the driver as far as it travels.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Place, Time};
-use skipbeat_link::Verdict;
+use skipbeat_link::{Flight, Verdict};
 use skipbeat_measure::{Event, MessageSlot};
 use skipbeat_swarm::{Datagram, Effects, Opinion, Settled};
 
@@ -31,6 +31,19 @@ pub trait Carry {
     /// A datagram has been judged by its link; carries it on if it arrives.
     fn launch(&mut self, sent: &Sent<'_>);
 
+    /// The same of a [`Datagram::BARE_BEAT`] each, from clients at their first places.
+    fn launch_beats(&mut self, beats: &[Flight]) {
+        for beat in beats {
+            self.launch(&Sent {
+                client: beat.client,
+                datagram: &Datagram::BARE_BEAT,
+                messages: [None; 2],
+                from: beat.client,
+                verdict: beat.verdict(),
+            });
+        }
+    }
+
     /// A client has moved from one place to another; what it sends from now on comes from there.
     fn moved(&mut self, client: ClientId, left: Place, to: Place);
 }
@@ -45,8 +58,17 @@ impl<C: Carry> Effects for FromSwarm<'_, C> {
         self.0.launch(&sent);
     }
 
-    fn expect(&mut self, soon: &[(Time, ClientId)]) {
-        self.0.tunnel().expect_up(soon.iter().map(|(_, client)| *client));
+    fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
+        let tunnel = self.0.tunnel();
+        if !tunnel.is_plain_up() {
+            for (planned, client) in beats {
+                self.send(*planned, *client, Datagram::BARE_BEAT, up);
+            }
+            return;
+        }
+        let flights = tunnel.beat_up(beats);
+        self.0.launch_beats(&flights);
+        self.0.tunnel().give_back(flights);
     }
 
     fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled) {

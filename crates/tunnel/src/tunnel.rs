@@ -40,6 +40,8 @@ pub struct Tunnel {
     run: u16,
     up: Links,
     down: Links,
+    /// Whether all links up are and stay plain.
+    plain_up: bool,
     scratch: Vec<u8>,
     flights: Vec<Flight>,
 }
@@ -69,6 +71,7 @@ impl Tunnel {
             end: plan.end(),
             tap: None,
             run: plan.run_id(),
+            plain_up: plan.groups.iter().all(|group| group.up.is_plain()),
             scratch: Vec::new(),
             flights: Vec::new(),
             roster,
@@ -140,9 +143,22 @@ impl Tunnel {
         Sent { client, datagram, messages, from, verdict }
     }
 
-    /// These clients are about to send.
-    pub(crate) fn expect_up(&self, soon: impl Iterator<Item = ClientId>) {
-        self.up.expect(soon);
+    /// Whether heartbeats of clients are so plain that [`Tunnel::beat_up`] can deal with many.
+    pub(crate) fn is_plain_up(&self) -> bool {
+        self.plain_up && self.tap.is_none() && self.places.are_plain()
+    }
+
+    /// Clients send a bare heartbeat each.
+    pub(crate) fn beat_up(&mut self, beats: &[(Time, ClientId)]) -> Vec<Flight> {
+        let mut flights = std::mem::take(&mut self.flights);
+        self.up.fly(beats.iter().copied(), &self.roster, &mut flights);
+        self.recorder.beat(beats, HEARTBEAT.len(), &flights);
+        flights
+    }
+
+    /// The room that [`Tunnel::beat_up`] gave away.
+    pub(crate) fn give_back(&mut self, flights: Vec<Flight>) {
+        self.flights = flights;
     }
 
     /// Bytes of what a client says.
@@ -210,7 +226,7 @@ impl Tunnel {
         let Tunnel { down, roster, recorder, flights, .. } = self;
         // All links first, then the books: short loops are quick, since what is in them overlaps.
         for members in to.by_word() {
-            down.fan_out(now, members, roster, flights);
+            down.fly(members.map(|client| (now, client)), roster, flights);
             recorder.fan_out(now, bytes, message, last, flights, &mut late);
         }
     }
