@@ -221,10 +221,11 @@ impl<T: Copy + Ord> Calendar<T> {
         self.first = first;
     }
 
-    /// What of the open bucket is left, latest first; nothing of what was pushed into it since it
-    /// was opened.
-    pub fn opened(&self) -> impl ExactSizeIterator<Item = T> + '_ {
-        self.open.iter().map(|entry| entry.item)
+    /// What is in the bucket that will be opened next, as far as it is known, in no order.
+    pub fn upcoming(&self) -> impl Iterator<Item = T> + '_ {
+        let slot = (self.bucket_of(self.ahead) % RING) as usize;
+        let Bucket { chunk, fill, .. } = self.ring[slot];
+        self.entries(chunk, fill).map(|entry| entry.item)
     }
 
     /// The number of the open bucket: it changes when another one is opened.

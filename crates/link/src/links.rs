@@ -1,7 +1,9 @@
 //! All links of one direction: their options over time, what each remembers, the pipeline.
 
 use serde::Serialize;
-use skipbeat_core::{ClientId, Direction, Family, Probability, Roster, Seed, Span, Stream, Time};
+use skipbeat_core::{
+    ClientId, Direction, Family, Probability, Roster, Seed, Span, Stream, Time, prefetch,
+};
 
 use crate::delay::DelayState;
 use crate::loss::LossState;
@@ -220,16 +222,20 @@ impl Links {
 
     /// What becomes of the next datagrams on links that are and stay plain ([`Course::is_plain`]):
     /// when each enters the link of which client. These are the verdicts of [`Links::judge`], in
-    /// short. First who loses it, then how long the others take: short loops without a branch that
+    /// short. `soon` are those of them that may be asked for early. First who loses it, then how long the others take: short loops without a branch that
     /// is hard to foresee.
     pub fn fly(
         &mut self,
         sent: impl Iterator<Item = (Time, ClientId)>,
+        mut soon: impl Iterator<Item = ClientId>,
         roster: &Roster,
         flights: &mut Vec<Flight>,
     ) {
         flights.clear();
         flights.extend(sent.map(|(at, client)| {
+            if let Some(client) = soon.next() {
+                prefetch(&self.seen, client);
+            }
             let seen = of(&mut self.seen, client);
             let index = *seen;
             *seen = seen.wrapping_add(1);

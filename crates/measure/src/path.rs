@@ -7,7 +7,7 @@
 //! Streams are observed one by one. Up to [`OBSERVERS`] links of each direction all are; beyond
 //! that, every k-th client is, k a power of two, and the results say so.
 
-use skipbeat_core::{ClientId, Roster, Span, Time};
+use skipbeat_core::{ClientId, Roster, Span, Time, prefetch};
 
 /// How many links of each direction are observed at most.
 const OBSERVERS: u32 = 16_384;
@@ -225,6 +225,14 @@ impl Paths {
         for observed in 0..self.ahead.len() {
             let group = roster.group_of(self.sample.client(observed));
             self.come(observed, Time::NEVER, &mut tallies[group], jitters);
+        }
+    }
+
+    /// Something is about to arrive on a link.
+    #[inline]
+    pub(crate) fn expect(&self, soon: ClientId) {
+        if let Some(observed) = self.sample.place(soon) {
+            prefetch(&self.orders, observed as u32);
         }
     }
 

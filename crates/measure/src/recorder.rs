@@ -225,6 +225,12 @@ impl Recorder {
         }
     }
 
+    /// Something of this client is about to arrive at the server.
+    #[inline]
+    pub fn expect(&self, soon: ClientId) {
+        self.ways[Direction::Up as usize].paths.expect(soon);
+    }
+
     /// The place of a message that is accounted for and under way.
     pub fn find(&self, message: MessageId) -> Option<MessageSlot> {
         self.deliveries.find(message)

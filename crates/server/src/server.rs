@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use skipbeat_core::{ClientSet, Seed, Span, Time};
+use skipbeat_core::{ClientSet, PREFETCH, Seed, Span, Time, prefetch};
 use skipbeat_protocol::{
     BYE, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_expired,
     write_heartbeat, write_message, write_welcome,
@@ -340,20 +340,26 @@ impl Server {
     pub fn look_ahead(&mut self, until: Time) {
         let mut entries = std::mem::take(&mut self.entries);
         self.timers.take_deadlines(until, &mut entries);
-        self.expect(entries.iter().map(|(_, peer)| *peer));
-        for (at, peer) in entries.drain(..) {
-            let deadline = self.deadline(peer);
-            self.timers.renew(at, peer, deadline, until);
+        for (n, (at, peer)) in entries.iter().enumerate() {
+            if let Some((_, soon)) = entries.get(n + PREFETCH) {
+                prefetch(&self.last_seen, *soon);
+                self.timers.expect(*soon);
+            }
+            let deadline = self.deadline(*peer);
+            self.timers.renew(*at, *peer, deadline, until);
         }
+        entries.clear();
         self.entries = entries;
     }
 
-    /// These peers are about to be heard of: what is kept of them is brought near. The reads do not
-    /// wait for each other.
+    /// This peer is about to be heard of: what is kept of it is fetched early.
     #[inline]
-    pub fn expect(&self, soon: impl Iterator<Item = PeerId>) {
-        let seen = soon.map(|peer| self.last_seen.get(peer as usize).map_or(0, |at| at.nanos()));
-        std::hint::black_box(seen.fold(0, u64::wrapping_add));
+    pub fn expect(&self, soon: PeerId) {
+        prefetch(&self.last_seen, soon);
+        if !self.members.contains(soon) {
+            self.timers.expect(soon);
+            prefetch(&self.numbers, soon);
+        }
     }
 
     /// Does what is due at `now` or before.

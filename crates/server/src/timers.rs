@@ -4,7 +4,7 @@
 //! due (lazily re-armed). Only a deadline that moves *forward*, as adaptive detectors may, needs a
 //! new entry; the one it replaces is recognised by its time and ignored.
 
-use skipbeat_core::{Calendar, ClientSet, Family, Seed, Span, Time};
+use skipbeat_core::{Calendar, ClientSet, Family, Seed, Span, Time, prefetch};
 
 use crate::{Heartbeat, Options, PeerId, Sweep};
 
@@ -82,9 +82,12 @@ impl Timers {
     /// [`Timers::renew`].
     pub(crate) fn take_deadlines(&mut self, until: Time, into: &mut Vec<(Time, PeerId)>) {
         self.deadlines.drain_until(until, into);
-        // What is read here is near when it is needed: the reads do not wait for each other.
-        let near = into.iter().map(|(_, peer)| self.armed[*peer as usize].nanos());
-        std::hint::black_box(near.fold(0, u64::wrapping_add));
+    }
+
+    /// A peer's timers will be looked at soon.
+    #[inline]
+    pub(crate) fn expect(&self, soon: PeerId) {
+        prefetch(&self.armed, soon);
     }
 
     /// An entry that was taken out early: it is set for the deadline of the member, if that is later

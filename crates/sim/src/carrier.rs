@@ -182,14 +182,17 @@ impl Carrier {
         self.arrivals.next_at().unwrap_or(Time::NEVER)
     }
 
-    /// The next arrival before or at `limit`. Tells the server who will be heard of in the bucket
-    /// that is opened for it.
+    /// The next arrival before or at `limit`. When a bucket is opened for it, those are told who will
+    /// be asked of the next one.
     #[inline]
     pub(crate) fn next_arrival(&mut self, limit: Time, server: &Server) -> Option<(Time, Arrival)> {
         let before = self.arrivals.cursor();
         let next = self.arrivals.pop_until(limit);
         if self.arrivals.cursor() != before {
-            server.expect(self.arrivals.opened().map(Arrival::client));
+            for soon in self.arrivals.upcoming().map(Arrival::client) {
+                server.expect(soon);
+                self.tunnel.recorder.expect(soon);
+            }
         }
         next
     }

@@ -4,16 +4,14 @@
 use std::collections::BTreeMap;
 
 use skipbeat_core::{
-    Calendar, ClientId, ClientSet, Family, Life, MessageId, Roster, Seed, Span, Time,
+    Calendar, ClientId, ClientSet, Family, Life, MessageId, PREFETCH, Roster, Seed, Span, Time,
+    prefetch,
 };
 use skipbeat_protocol::{Join, Tag};
 use skipbeat_reliable::{Outbox, Overdue};
 
 use crate::hostile::Attackers;
 use crate::{Acks, Act, Churn, Datagram, GroupOptions, Happening, Source, TimedEvent};
-
-/// Clients that beat together in a batch.
-const TOGETHER: usize = 64;
 
 /// Where the effects of the swarm go.
 pub trait Effects {
@@ -308,24 +306,22 @@ impl Swarm {
             if batch.is_empty() {
                 break;
             }
-            for soon in batch.chunks(TOGETHER) {
-                // What is read here is near when it is needed: the reads do not wait for each other.
-                let near = soon.iter().map(|(_, id)| self.clients[*id as usize].beats);
-                std::hint::black_box(near.fold(0, u32::wrapping_add));
-                for (at, id) in soon {
-                    match self.beat(*at, *id) {
-                        Some(datagram) if datagram.is_bare_beat() => bare.push((*at, *id)),
-                        Some(datagram) => {
-                            out.beat(&bare, &self.up);
-                            bare.clear();
-                            out.send(*at, *id, datagram, &self.up);
-                        }
-                        None => {}
-                    }
+            for (n, (at, id)) in batch.iter().enumerate() {
+                if let Some((_, soon)) = batch.get(n + PREFETCH) {
+                    prefetch(&self.clients, *soon);
                 }
-                out.beat(&bare, &self.up);
-                bare.clear();
+                match self.beat(*at, *id) {
+                    Some(datagram) if datagram.is_bare_beat() => bare.push((*at, *id)),
+                    Some(datagram) => {
+                        out.beat(&bare, &self.up);
+                        bare.clear();
+                        out.send(*at, *id, datagram, &self.up);
+                    }
+                    None => {}
+                }
             }
+            out.beat(&bare, &self.up);
+            bare.clear();
             batch.clear();
         }
         (self.batch, self.bare) = (batch, bare);

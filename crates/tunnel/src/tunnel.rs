@@ -1,7 +1,7 @@
 //! The books of the way between swarm and server: what enters a link, what the server does, and to
 //! which client each of it belongs.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Place, Roster, Span, Time};
+use skipbeat_core::{ClientId, ClientSet, Direction, PREFETCH, Place, Roster, Span, Time};
 use skipbeat_link::{Change, Class, Flight, Freight, Links, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
@@ -151,7 +151,8 @@ impl Tunnel {
     /// Clients send a bare heartbeat each.
     pub(crate) fn beat_up(&mut self, beats: &[(Time, ClientId)]) -> Vec<Flight> {
         let mut flights = std::mem::take(&mut self.flights);
-        self.up.fly(beats.iter().copied(), &self.roster, &mut flights);
+        let soon = beats.iter().skip(PREFETCH).map(|(_, client)| *client);
+        self.up.fly(beats.iter().copied(), soon, &self.roster, &mut flights);
         self.recorder.beat(beats, HEARTBEAT.len(), &flights);
         flights
     }
@@ -226,7 +227,7 @@ impl Tunnel {
         let Tunnel { down, roster, recorder, flights, .. } = self;
         // All links first, then the books: short loops are quick, since what is in them overlaps.
         for members in to.by_word() {
-            down.fly(members.map(|client| (now, client)), roster, flights);
+            down.fly(members.map(|client| (now, client)), std::iter::empty(), roster, flights);
             recorder.fan_out(now, bytes, message, last, flights, &mut late);
         }
     }
