@@ -34,6 +34,12 @@ impl Course {
         later.fold(self.options.shortest(), Span::min)
     }
 
+    /// Whether its links ever make copies.
+    pub fn copies(&self) -> bool {
+        let copies = |options: &LinkOptions| !options.duplicate.probability.is_zero();
+        copies(&self.options) || self.changes.iter().any(|(_, options)| copies(options))
+    }
+
     /// Whether its links do nothing, ever, but lose each datagram by itself and delay it by a draw of
     /// its own.
     pub fn is_plain(&self) -> bool {

@@ -7,10 +7,25 @@ use crate::Event;
 
 /// A sum of hashes, one for each event, so that it does not depend on the order in which
 /// simultaneous or independent events are told.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(crate) struct Digest {
     pub(crate) sum: u64,
     pub(crate) events: u64,
+    /// Every event, where somebody wants to see them.
+    pub(crate) log: Option<Vec<Trace>>,
+}
+
+/// An event as the digest sees it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Trace {
+    /// When.
+    pub at: Time,
+    /// A number for what happened.
+    pub kind: u64,
+    /// To which client.
+    pub who: u32,
+    /// The rest of it.
+    pub what: u64,
 }
 
 /// Odd numbers that spread the fields of an event over the words that are mixed.
@@ -52,6 +67,9 @@ impl Digest {
             Event::ServerSuspected { client } => (15, client, 0),
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
         };
+        if let Some(log) = &mut self.log {
+            log.push(Trace { at, kind, who, what });
+        }
         self.events += 1;
         let when = (at.nanos() ^ kind << 56).wrapping_mul(WHEN);
         let hash = mix(when ^ (u64::from(who) << 32 ^ what).wrapping_mul(WHAT));

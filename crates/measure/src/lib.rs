@@ -19,6 +19,7 @@ mod timeline;
 
 pub use deliveries::{DeliveryTally, MessageSlot, Shares};
 pub use detection::{Eviction, EvictionCause};
+pub use digest::Trace;
 pub use distribution::Distribution;
 pub use event::Event;
 pub use figures::{Figures, METRICS, Metric};

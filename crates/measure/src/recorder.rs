@@ -15,7 +15,7 @@ use crate::path::{Ahead, Jitters, Paths};
 use crate::timeline::Timeline;
 use crate::{
     Carriage, DatagramTally, DeliveryTally, Distribution, Event, Eviction, Figures, LedgerRow,
-    MessageSlot, PathTally, Second, Shares, observers_every,
+    MessageSlot, PathTally, Second, Shares, Trace, observers_every,
 };
 
 /// The part of a run that is measured: from the end of the warm-up to the beginning of the drain.
@@ -197,6 +197,8 @@ pub struct Results {
     pub digest: u64,
     /// How many events there were.
     pub events: u64,
+    /// All of them, in no order, if [`Recorder::keep_log`] was called.
+    pub log: Vec<Trace>,
     /// When the run ended.
     pub end: Time,
 }
@@ -223,6 +225,11 @@ impl Recorder {
             roster,
             window,
         }
+    }
+
+    /// Keeps every event for [`Results::log`]: for runs that are short.
+    pub fn keep_log(&mut self) {
+        self.digest.log = Some(Vec::new());
     }
 
     /// Something of this client is about to arrive at the server.
@@ -612,6 +619,7 @@ impl Recorder {
             observed_every: observers_every(self.roster.clients()),
             digest: self.digest.sum,
             events: self.digest.events,
+            log: self.digest.log.unwrap_or_default(),
             end: world.end,
         }
     }

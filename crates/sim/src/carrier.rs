@@ -9,7 +9,7 @@ use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
-use skipbeat_swarm::{Act, Datagram, Happening, Heard, Swarm};
+use skipbeat_swarm::{Act, Datagram, GroupOptions, Happening, Heard, Swarm};
 use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of};
 
 /// Where the clients are in virtual time.
@@ -154,15 +154,23 @@ pub(crate) struct Carrier {
     known_until: Option<Time>,
 }
 
+/// Whether the arrival of a text at a client has no effect but in the books, whatever happens:
+/// clients heed nothing and stay where they are, no text is told twice, and links down are plain.
+fn texts_are_known(plan: &Plan) -> bool {
+    let moves = plan.events.iter().any(|event| event.happening == Happening::Rebind);
+    let mut groups = plan.groups.iter();
+    !moves
+        && !plan.swarm_options().heeds()
+        && groups.all(|group| {
+            let GroupOptions { hostile, churn, .. } = &group.behaviour;
+            let stays = hostile.is_none() && churn.rebind == 0.0;
+            stays && group.down.is_plain() && !group.up.copies()
+        })
+}
+
 impl Carrier {
     pub(crate) fn new(plan: &Plan, tap: Option<Box<dyn Tap>>, bucket: u32) -> Self {
-        let plain = plan.groups.iter().all(|group| {
-            group.down.is_plain()
-                && group.behaviour.hostile.is_none()
-                && group.behaviour.churn.rebind == 0.0
-        });
-        let moves = plan.events.iter().any(|event| event.happening == Happening::Rebind);
-        let known = plain && !moves && tap.is_none() && !plan.swarm_options().heeds();
+        let known = tap.is_none() && texts_are_known(plan);
         let mut tunnel = Tunnel::new(plan);
         tunnel.tap = tap;
         Carrier {
@@ -174,6 +182,11 @@ impl Carrier {
             server_dead: false,
             known_until: known.then(|| plan.end() - Span::from_nanos(1)),
         }
+    }
+
+    /// Keeps every event.
+    pub(crate) fn keep_log(&mut self) {
+        self.tunnel.recorder.keep_log();
     }
 
     /// When the next arrival is.

@@ -41,12 +41,16 @@ pub(crate) struct Engine<'a> {
 impl<'a> Engine<'a> {
     pub(crate) fn new(plan: &'a Plan, tuning: Tuning, tap: Option<Box<dyn Tap>>) -> Self {
         let strict = tap.is_some() || plan.swarm_options().heeds();
+        let mut carrier = Carrier::new(plan, tap, tuning.bucket);
+        if tuning.log {
+            carrier.keep_log();
+        }
         let window = if strict { Span::ZERO } else { lookahead(plan).min(tuning.window) };
         Engine {
             plan,
             server: Server::new(plan.server.options, plan.seed()),
             swarm: Swarm::new(plan.swarm_options(), plan.seed()),
-            carrier: Carrier::new(plan, tap, tuning.bucket),
+            carrier,
             crash: plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after),
             window,
         }

@@ -24,14 +24,13 @@ pub struct Tuning {
     pub window: Span,
     /// Arrivals are sorted in buckets of 2 to this power nanoseconds, 0 to 32.
     pub bucket: u32,
+    /// Whether every event is kept ([`Results::log`]).
+    pub log: bool,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Tuning {
-            window: Span::from_secs(1),
-            bucket: std::env::var("SBB").ok().and_then(|v| v.parse().ok()).unwrap_or(17),
-        }
+        Tuning { window: Span::from_secs(1), bucket: 17, log: false }
     }
 }
 

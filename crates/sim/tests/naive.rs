@@ -1,0 +1,178 @@
+//! The engine against a driver that is as plain as can be: one heap, one event at a time, whole
+//! datagrams. Random small scenarios; every event is compared, and all that is made of them.
+
+mod naive_driver;
+
+use skipbeat_core::{Seed, Span, Stream};
+use skipbeat_measure::{Results, Trace};
+use skipbeat_scenario::Plan;
+use skipbeat_sim::Tuning;
+
+/// Draws a scenario from a stream.
+struct Dice {
+    stream: Stream,
+    rolled: u64,
+}
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.rolled += 1;
+        self.stream.bits(self.rolled) % sides
+    }
+
+    fn one_of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[self.roll(texts.len() as u64) as usize]
+    }
+}
+
+/// What a direction of the links of a group does.
+fn link(dice: &mut Dice, minimum: bool) -> String {
+    let delay = if minimum {
+        ["\"7ms\"", "{ kind = \"exponential\", min = \"10ms\", mean = \"30ms\" }"].as_slice()
+    } else {
+        &[
+            "\"0s\"",
+            "\"50ms\"",
+            "{ kind = \"exponential\", mean = \"40ms\" }",
+            "{ kind = \"uniform\", min = \"1ms\", max = \"900ms\" }",
+            "{ kind = \"normal\", mean = \"30ms\", deviation = \"9ms\", correlation = 0.5 }",
+            "{ kind = \"lognormal\", min = \"3ms\", median = \"20ms\", sigma = 1.0, order = \"preserve\" }",
+        ]
+    };
+    let more = [
+        "",
+        "",
+        "duplicate = 0.3",
+        "corrupt = { probability = 0.2, kind = \"bits\", n = 2 }",
+        "reorder = { kind = \"hold\", probability = 0.3, extra = \"80ms\" }",
+        "reorder = { kind = \"early\", probability = 0.3 }",
+        "rate = { bandwidth = \"8 kbit/s\", packets = 3 }",
+        "mtu = 60",
+    ];
+    let more = if minimum { &more[..3] } else { &more[..] };
+    let loss = dice.one_of(&[
+        "0.0",
+        "0.3",
+        "{ kind = \"gilbert-elliott\", loss = 0.2, burst = 3 }",
+        "{ kind = \"bernoulli\", probability = 0.4, only = [\"heartbeat\"] }",
+    ]);
+    format!("loss = {loss}\ndelay = {}\n{}\n", dice.one_of(delay), dice.one_of(more))
+}
+
+/// A scenario: plain ones, for which the engine has short cuts, and all kinds of others.
+fn scenario(seed: u64) -> String {
+    let dice = &mut Dice { stream: Seed(seed).family("naive").stream(0), rolled: 0 };
+    let plain = dice.roll(2) == 0;
+    let any = |dice: &mut Dice, texts: &[&'static str]| {
+        if plain { "" } else { dice.one_of(texts) }
+    };
+    let mut text = format!(
+        "name = \"n\"\nseed = {seed}\nwarmup = \"2s\"\nduration = \"{}s\"\ndrain = \"1s\"\n[server]\n",
+        5 + dice.roll(25)
+    );
+    let timeout = dice.one_of(&["600ms", "2s", "2500ms", "9s"]);
+    text += &format!("timeout = \"{timeout}\"\n");
+    text += dice.one_of(&["", "", "sweep = \"lazy\"\n", "sweep = { every = \"700ms\" }\n"]);
+    text += any(dice, &["", "", "rejoin = \"sticky\"\n"]);
+    text += any(dice, &["", "", "admission = \"cookie\"\n"]);
+    text += any(dice, &["", "", "crash_at = \"4500ms\"\n"]);
+    text += any(dice, &["", "limits = { members = 5, per_client = { rate = 1, burst = 2 } }\n"]);
+    if !text.contains("cookie") {
+        let mechanisms = [
+            "",
+            "",
+            "detector = { kind = \"chen\", every = \"1s\", margin = \"200ms\" }\n",
+            "detector = { kind = \"phi\", threshold = 3.0, window = 10, every = \"1s\" }\n",
+            "heartbeat = \"server\"\nheartbeat_every = \"800ms\"\n",
+            "heartbeat = \"both\"\nheartbeat_every = \"800ms\"\n",
+        ];
+        text += any(dice, &mechanisms);
+    }
+    for name in ["a", "b"] {
+        let clients = dice.roll(9);
+        text += &format!("[[group]]\nname = \"{name}\"\nclients = {clients}\n");
+        let jitter = dice.one_of(&[
+            "\"none\"",
+            "\"bfd\"",
+            "{ kind = \"renewal\", width = \"1s\" }",
+            "{ kind = \"grid\", width = \"300ms\" }",
+        ]);
+        text += &format!("heartbeat = {{ every = \"1s\", jitter = {jitter} }}\n");
+        text += dice.one_of(&["", "chat = { rate = 0.7 }\n", "chat = { rate = 3.0, size = 80 }\n"]);
+        text += dice.one_of(&[
+            "",
+            "churn = { crash = 0.1, leave = 0.1, rejoin_after = \"1500ms\" }\n",
+            "churn = { crash = 2.0, rejoin_after = \"1ms\" }\n",
+        ]);
+        text += any(dice, &["", "", "acks = \"up\"\n", "acks = \"down\"\n", "acks = \"both\"\n"]);
+        text += any(dice, &["", "", "session = true\n"]);
+        text += &format!("[group.up]\n{}", link(dice, plain));
+        let minimum = plain && dice.roll(2) == 0;
+        text += &format!("[group.down]\n{}", link(dice, minimum));
+    }
+    if !plain && dice.roll(3) == 0 {
+        let kind = dice.one_of(&["spoof", "flood", "garbage", "replay"]);
+        text += "[[group]]\nname = \"enemy\"\nclients = 2\n";
+        text +=
+            &format!("hostile = {{ kind = \"{kind}\", rate = 4 }}\nup = {{ delay = \"20ms\" }}\n");
+    }
+    for (at, what) in [("3s", "crash = 0.5"), ("3500ms", "join = 1.0"), ("4s", "rebind = 0.5")] {
+        if dice.roll(3) == 0 && !(plain && what.starts_with("rebind")) {
+            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what}\n");
+        }
+    }
+    if !plain && dice.roll(3) == 0 {
+        let what = dice.one_of(&["partition", "clog"]);
+        let end = if what == "clog" { "release" } else { "heal" };
+        for (at, what) in [("2s", what), ("3s", end)] {
+            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what} = \"both\"\n");
+        }
+    }
+    // A damaged ack is a text, which goes to all and is acked by all: a room amplifies itself.
+    if text.contains("acks =") {
+        text = text.replace("corrupt = { probability = 0.2", "corrupt = { probability = 0.01");
+    }
+    text
+}
+
+fn sorted(mut log: Vec<Trace>) -> Vec<Trace> {
+    log.sort_unstable();
+    log
+}
+
+fn compare(text: &str, what: &str, expected: &Results, got: Results) {
+    let first = expected.log.iter().zip(&got.log).find(|(a, b)| a != b);
+    assert_eq!(first, None, "{what}: the first event that differs\n{text}");
+    assert_eq!((expected.events, expected.digest), (got.events, got.digest), "{what}\n{text}");
+    assert_eq!(expected.figures, got.figures, "{what}\n{text}");
+    assert_eq!(expected.groups, got.groups, "{what}\n{text}");
+    assert_eq!(expected.ledger, got.ledger, "{what}\n{text}");
+    assert_eq!(expected.timeline, got.timeline, "{what}\n{text}");
+    assert_eq!(expected.paths, got.paths, "{what}\n{text}");
+}
+
+#[test]
+fn the_engine_does_what_a_naive_driver_does() {
+    let window = Span::from_millis;
+    let tunings = [
+        Tuning { log: true, ..Tuning::default() },
+        Tuning { window: window(0), bucket: 17, log: true },
+        Tuning { window: window(1), bucket: 0, log: true },
+        Tuning { window: window(9), bucket: 24, log: true },
+        Tuning { window: window(100), bucket: 32, log: true },
+    ];
+    let mut events = 0;
+    for seed in 0..600 {
+        let text = scenario(seed);
+        let plan = Plan::parse("naive", &text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let mut expected = naive_driver::run(&plan);
+        expected.log = sorted(expected.log);
+        events += expected.events;
+        for tuning in tunings {
+            let mut got = skipbeat_sim::run_tuned(&plan, tuning, None, &mut |_| true);
+            got.log = sorted(got.log);
+            compare(&text, &format!("{tuning:?}"), &expected, got);
+        }
+    }
+    assert!(events > 300_000, "only {events} events were compared");
+}
