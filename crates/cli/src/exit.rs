@@ -23,6 +23,7 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     Inconclusive = 97,
+    Threshold = 99,
     BadScenario = 104,
     Interrupted = 105,
 }
@@ -59,5 +60,6 @@ Exit codes:
     2  wrong use of the command line
    97  inconclusive: the generator was late, datagrams were lost on our side,
        the ledger does not close
+   99  threshold not met: a figure of `theory` is off its closed form
   104  bad scenario
   105  interrupted; the results so far are written";

@@ -14,6 +14,7 @@ mod proxy;
 mod run;
 mod serve;
 mod sweep;
+mod theory;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let done = match options.command {
         Command::Run(options) => run::run(&options),
         Command::Merge(options) => merge::merge(&options),
+        Command::Theory(options) => theory::theory(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Link(options) => link::link(&options),
         Command::Proxy(options) => proxy::proxy(&options),

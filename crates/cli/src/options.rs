@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Merge the shares of a sweep into the results of the whole
     Merge(MergeOptions),
+    /// Hold the simulator against closed forms: detection, mistakes, delivery, order
+    Theory(TheoryOptions),
     /// Serve the chat, with a console: clients, stats, say TEXT, quit
     Serve(ServeOptions),
     /// Impair any UDP application: between clients and a server, a link each way for each client
@@ -31,6 +33,31 @@ pub(crate) enum Command {
     Link(LinkOptions),
     /// Chat: lines are sent, `quit` or the end of input leaves
     Chat(ChatOptions),
+}
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct TheoryOptions {
+    /// How many clients, where they are many and alike [default: 1,000 to 10,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub(crate) clients: Option<u32>,
+
+    /// How long each run lasts, in virtual time, 1361 at the most [default: 5 minutes to 8 days]
+    #[arg(long, value_name = "HOURS", value_parser = positive)]
+    pub(crate) hours: Option<f64>,
+
+    /// How many times as long; where a run is one sample, as many runs
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) times: u32,
+
+    /// How many experiments are simulated at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args)]

@@ -1,0 +1,210 @@
+//! How long a crashed client stays a member.
+
+use skipbeat_measure::{EvictionCause, Results};
+
+use crate::row::{D, H, P, T, figure, run};
+use crate::{Row, Size};
+
+/// Clients of which each crashes once in 500 s and comes back a minute later.
+fn crashing(size: &Size, server: &str, heartbeat: &str, up: &str) -> Results {
+    run(&format!(
+        r#"
+        name = "detection"
+        seed = 11
+        warmup = "20s"
+        duration = "{}s"
+        drain = "60s"
+        [server]
+        timeout = "10s"
+        {server}
+        [[group]]
+        name = "g"
+        clients = {}
+        heartbeat = {{ every = "5s", {heartbeat} }}
+        churn = {{ crash = 0.002, rejoin_after = "60s" }}
+        [group.up]
+        {up}
+        "#,
+        size.seconds(2000),
+        size.clients(2500),
+    ))
+}
+
+/// Few crashes and many texts, so that one text seldom evicts two clients.
+fn crashing_under_lazy_sweep(seed: u64, texts_per_s: f64, seconds: u64) -> Results {
+    run(&format!(
+        r#"
+        name = "lazy"
+        seed = {seed}
+        warmup = "20s"
+        duration = "{seconds}s"
+        drain = "200s"
+        [server]
+        timeout = "10s"
+        sweep = "lazy"
+        [[group]]
+        name = "talker"
+        clients = 1
+        chat = {{ rate = {texts_per_s} }}
+        [[group]]
+        name = "g"
+        clients = 50
+        heartbeat = {{ every = "5s" }}
+        churn = {{ crash = {}, rejoin_after = "300s" }}
+        up = {{ delay = "50ms" }}
+        "#,
+        texts_per_s / 400.0
+    ))
+}
+
+/// The detection times of all crashes, in seconds.
+fn times(results: &Results) -> impl Iterator<Item = f64> {
+    let crashes = results.evictions.iter().filter(|e| e.cause == EvictionCause::Crash);
+    crashes.filter_map(|e| Some(e.at.since(e.died?).seconds()))
+}
+
+/// The share of detection times above `x`.
+fn tail(case: &str, form: &'static str, expected: f64, times: &[f64], x: f64) -> Row {
+    let (above, n) = (times.iter().filter(|time| **time > x).count(), times.len());
+    Row::share(case, form, expected, above as f64 / n as f64, n as f64)
+}
+
+pub(crate) fn exact_deadline(size: &Size) -> Vec<Row> {
+    let results = crashing(size, "", "", "delay = \"50ms\"");
+    let of = |name| figure(&results.figures, name);
+    let (n, sd, mean) = (of("eviction_latency_samples"), H / 12f64.sqrt(), T + D - H / 2.0);
+    // The extremes of n uniform numbers are h/n off in the mean, exponentially; chance takes them
+    // ln(16,000) times as far once in 16,000 times.
+    let extreme = H / n * 16_000f64.ln();
+    // Little's law: what is dead and still a member is a rate of crashes times a detection time.
+    let seconds = size.seconds(2000) as f64;
+    let rate = of("crashes") / seconds;
+    let squares = mean * mean + sd * sd;
+    vec![
+        Row::detection("exact deadline, mean", "T+d-h/2", mean, &results),
+        // A uniform law has kurtosis 1.8: its sample deviation has the error sd·√(0.8/4n).
+        Row::new(
+            "its standard deviation",
+            "h/√12",
+            sd,
+            of("eviction_latency_sd_s"),
+            4.0 * sd * (0.2 / n).sqrt(),
+        ),
+        Row::new("its minimum", "T+d-h", T + D - H, of("eviction_latency_min_s"), extreme)
+            .within(T + D - H, T + D),
+        Row::new("its maximum", "T+d", T + D, of("eviction_latency_max_s"), extreme)
+            .within(T + D - H, T + D),
+        Row::new(
+            "stale entries, crash rate γ",
+            "γ·E[T_D]",
+            rate * mean,
+            of("stale_members_mean"),
+            4.0 * (rate * squares / seconds).sqrt(),
+        ),
+    ]
+}
+
+pub(crate) fn periodic_sweep(size: &Size) -> Vec<Row> {
+    let s = 1.0;
+    let results = crashing(size, "sweep = { every = \"1s\" }", "", "delay = \"50ms\"");
+    let p99 = T + D + s - (0.02 * H * s).sqrt();
+    vec![
+        Row::detection("sweep every s=1, mean", "T+d-h/2+s/2", T + D - H / 2.0 + s / 2.0, &results),
+        tail(
+            "share above its p99",
+            "T+d+s-√(.02hs)",
+            0.01,
+            &times(&results).collect::<Vec<_>>(),
+            p99,
+        ),
+    ]
+}
+
+pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (rate, seconds) in [(1.0, 120_000), (0.1, 700_000)] {
+        let runs = 12..12 + size.runs(1);
+        let run = |seed| crashing_under_lazy_sweep(seed, rate, size.seconds_each(seconds));
+        let times: Vec<f64> = runs.flat_map(|seed| times(&run(seed)).collect::<Vec<_>>()).collect();
+        let n = times.len() as f64;
+        let got = times.iter().sum::<f64>() / n;
+        let squares: f64 = times.iter().map(|time| (time - got).powi(2)).sum();
+        let sd = (squares / (n - 1.0)).sqrt();
+        let mean = T + D - H / 2.0 + 1.0 / rate;
+        let least = T + D - H;
+        let growth = (rate * H).exp_m1();
+        let p99 = least + (growth / (0.01 * rate * H)).ln() / rate;
+        let above = |x: f64| growth / (rate * H) * (-rate * (x - least)).exp();
+        rows.extend([
+            Row::mean(format!("lazy, λ={rate}, mean"), "T+d-h/2+1/λ", mean, got, sd, n),
+            tail("share above its p99", "(T+d-h)+ln[(e^{λh}-1)/(.01λh)]/λ", 0.01, &times, p99),
+            tail("P(T_D > 15)", "(e^{λh}-1)/(λh)·e^{-λ(x-(T+d-h))}", above(15.0), &times, 15.0),
+        ]);
+    }
+    rows
+}
+
+pub(crate) fn jitter(size: &Size) -> Vec<Row> {
+    let j = 1.0;
+    // The mean age of the last heartbeat, for gaps uniform in [a, b]: E[G²]/(2E[G]).
+    let age = |a: f64, b: f64| (a * a + a * b + b * b) / (3.0 * (a + b));
+    let cases = [
+        (
+            "renewal jitter U(h±1)",
+            "{ kind = \"renewal\", width = \"1s\" }",
+            "T+d-h/2-j²/(6h)",
+            T + D - H / 2.0 - j * j / (6.0 * H),
+        ),
+        (
+            "grid jitter hk+U(±1)",
+            "{ kind = \"grid\", width = \"1s\" }",
+            "T+d-h/2-j²/(3h)",
+            T + D - H / 2.0 - j * j / (3.0 * H),
+        ),
+        ("BFD U(.75h,h)", "\"bfd\"", "T+d-.440476h", T + D - age(0.75 * H, H)),
+        ("RFC 7675 U(.8h,1.2h)", "\"rfc7675\"", "T+d-.506667h", T + D - age(0.8 * H, 1.2 * H)),
+        ("RFC 5626 U(.8h,h)", "\"rfc5626\"", "T+d-.451852h", T + D - age(0.8 * H, H)),
+    ];
+    let row = |(case, jitter, form, expected): (&str, &str, &'static str, f64)| {
+        let results = crashing(size, "", &format!("jitter = {jitter}"), "delay = \"50ms\"");
+        Row::detection(case, form, expected, &results)
+    };
+    cases.map(row).into()
+}
+
+pub(crate) fn loss(size: &Size) -> Vec<Row> {
+    let results = crashing(size, "", "", "loss = 0.1");
+    let expected = T - H / 2.0 - H * P / (1.0 + P);
+    vec![Row::detection("loss p, d=0, of members", "T-h/2-hp/(1+p)", expected, &results)]
+}
+
+pub(crate) fn last_of_many(size: &Size) -> Vec<Row> {
+    let clients = size.clients(1000);
+    let n = f64::from(clients);
+    let runs = size.runs(25);
+    let last = |seed: u64| {
+        let results = run(&format!(
+            r#"
+            name = "together"
+            seed = {seed}
+            duration = "20s"
+            drain = "20s"
+            [[group]]
+            name = "g"
+            clients = {clients}
+            heartbeat = {{ every = "5s" }}
+            up = {{ delay = "50ms" }}
+            [[event]]
+            at = "15s"
+            group = "g"
+            crash = 1.0
+            "#
+        ));
+        figure(&results.figures, "eviction_latency_max_s")
+    };
+    let mean = (1..=runs).map(last).sum::<f64>() / runs as f64;
+    let expected = T + D - H / (n + 1.0);
+    // The largest of N uniform numbers has the deviation h/N nearly.
+    let case = format!("last of {clients} that crash together");
+    vec![Row::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64)]
+}
