@@ -111,7 +111,7 @@ impl<T: Copy + Ord> Calendar<T> {
     /// An empty calendar for items that are due within `span` and mostly taken out many at once: few
     /// wide buckets, so that the ends of all of them stay in the cache.
     pub fn reaching(span: Span) -> Self {
-        let bucket = (span.nanos() / (RING / 8)).max(1);
+        let bucket = (span.nanos() / (RING / 4)).max(1);
         Self::with_width((bucket.ilog2() + 1).clamp(10, 32))
     }
 
@@ -176,7 +176,7 @@ impl<T: Copy + Ord> Calendar<T> {
         if self.open.is_empty() && self.late.is_empty() {
             self.open_next_bucket();
         }
-        if !self.sorted {
+        if !self.sorted && !self.late_is_first() {
             self.open.sort_unstable_by(|a, b| b.cmp(a));
             self.sorted = true;
         }
@@ -233,10 +233,19 @@ impl<T: Copy + Ord> Calendar<T> {
         self.cursor
     }
 
-    /// Takes the earliest item out of what is open.
+    /// Whether something that came late is due before all that is in the open bucket.
+    fn late_is_first(&self) -> bool {
+        let first = (self.cursor << self.width) + u64::from(self.first);
+        let late = self.late.peek().map(|Reverse((at, _))| at.nanos());
+        late.is_some_and(|late| self.open.is_empty() || late < first)
+    }
+
+    /// Takes the earliest item out of what is open: of what came late alone, where the bucket is not
+    /// sorted.
     #[inline]
     fn pop_open(&mut self, limit: Time) -> Option<(Time, T)> {
-        let open = self.open.last().map(|entry| (self.time_of(entry), entry.item));
+        let open = self.open.last().filter(|_| self.sorted);
+        let open = open.map(|entry| (self.time_of(entry), entry.item));
         let (next, from_late) = match (open, self.late.peek()) {
             (Some(open), Some(Reverse(late))) if *late < open => (*late, true),
             (Some(open), _) => (open, false),

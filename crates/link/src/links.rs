@@ -228,8 +228,8 @@ impl Links {
 
     /// What becomes of the next datagrams on links that are and stay plain ([`Course::is_plain`]):
     /// when each enters the link of which client. These are the verdicts of [`Links::judge`], in
-    /// short. `soon` are those of them that may be asked for early. First who loses it, then how long the others take: short loops without a branch that
-    /// is hard to foresee.
+    /// short. `soon` are those of them that may be asked for early. First who loses it, then how long
+    /// the others take: short loops without a branch that is hard to foresee.
     pub fn fly(
         &mut self,
         sent: impl Iterator<Item = (Time, ClientId)>,

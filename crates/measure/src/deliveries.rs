@@ -95,8 +95,7 @@ pub struct Shares {
 
 impl Shares {
     fn record(&mut self, delivered: u64, expected: u64) {
-        if expected > 0 {
-            let share = (delivered << 32) / expected;
+        if let Some(share) = (delivered << 32).checked_div(expected) {
             self.messages += 1;
             self.complete += u64::from(delivered == expected);
             self.sum += share;

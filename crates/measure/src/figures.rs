@@ -26,6 +26,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) attack: Option<[u64; 2]>,
     /// Of the whole run: the most members at a time.
     pub(crate) members_max: Option<u64>,
+    /// The busiest second, of all groups together.
+    pub(crate) rx_peak: Option<u64>,
     pub(crate) up_path: &'a PathTally,
     pub(crate) down_path: &'a PathTally,
     pub(crate) latency: &'a Distribution,
@@ -186,6 +188,8 @@ metrics! {
         |b| Some(b.down.misaddressed as f64);
     amplification: "bytes sent to hostile clients and addresses that they forged, per byte of theirs",
         |b| ratio(b.attack?[1], b.attack?[0]);
+    server_rx_peak_per_s: "the most datagrams that left the links towards the server in one whole \
+                           second of the window", |b| b.rx_peak.map(|n| n as f64);
 }
 
 /// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.

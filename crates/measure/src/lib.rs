@@ -3,9 +3,10 @@
 //!
 //! Where to look: the events in `event`, every term of both ledgers in `ledger`, deliveries in
 //! `deliveries`, quality of failure detection in `detection`, RFC 4737 and RFC 3357 in `path`,
-//! every figure and its definition in `figures`.
+//! every figure and its definition in `figures`, what makes a run inconclusive in `results`.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod deliveries;
 mod detection;
 mod digest;
@@ -15,6 +16,7 @@ mod figures;
 mod ledger;
 mod path;
 mod recorder;
+mod results;
 mod timeline;
 
 pub use deliveries::{DeliveryTally, MessageSlot, Shares};
@@ -25,5 +27,6 @@ pub use event::Event;
 pub use figures::{Figures, METRICS, Metric};
 pub use ledger::{Carriage, DatagramTally, LedgerRow, Level};
 pub use path::{Order, PathTally, observers_every};
-pub use recorder::{Doubt, Recorder, Results, Window, World};
+pub use recorder::{Recorder, Window};
+pub use results::{Doubt, Results, World};
 pub use timeline::Second;

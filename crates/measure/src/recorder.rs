@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 
 use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time};
-use skipbeat_link::{Flight, Verdict};
+use skipbeat_link::Verdict;
 
 use crate::deliveries::{Deliveries, Delivery};
 use crate::detection::{Detection, DetectionTally};
 use crate::digest::Digest;
 use crate::figures::Basis;
 use crate::ledger::{datagram_rows, delivery_rows};
-use crate::path::{Ahead, Jitters, Paths};
+use crate::path::{Jitters, Paths};
+use crate::results::doubts;
 use crate::timeline::Timeline;
 use crate::{
-    Carriage, DatagramTally, DeliveryTally, Distribution, Event, Eviction, Figures, LedgerRow,
-    MessageSlot, PathTally, Second, Shares, Trace, observers_every,
+    Carriage, DatagramTally, DeliveryTally, Distribution, Event, Figures, LedgerRow, MessageSlot,
+    PathTally, Results, Shares, World, observers_every,
 };
 
 /// The part of a run that is measured: from the end of the warm-up to the beginning of the drain.
@@ -39,10 +40,10 @@ impl Window {
 }
 
 /// The links of one direction, by group.
-struct Way {
-    datagrams: Vec<DatagramTally>,
-    path_tallies: Vec<PathTally>,
-    paths: Paths,
+pub(crate) struct Way {
+    pub(crate) datagrams: Vec<DatagramTally>,
+    pub(crate) path_tallies: Vec<PathTally>,
+    pub(crate) paths: Paths,
 }
 
 impl Way {
@@ -57,16 +58,16 @@ impl Way {
 
 /// Everything that is counted while a run goes on.
 pub struct Recorder {
-    roster: Roster,
-    window: Window,
-    ways: [Way; 2],
-    deliveries: Deliveries,
+    pub(crate) roster: Roster,
+    pub(crate) window: Window,
+    pub(crate) ways: [Way; 2],
+    pub(crate) deliveries: Deliveries,
     detection: Detection,
-    latency: Vec<Distribution>,
+    pub(crate) latency: Vec<Distribution>,
     /// Nothing as long as every message left at its planned time: then it is `latency`.
     latency_real: Option<Vec<Distribution>>,
-    jitters: Jitters,
-    timeline: Timeline,
+    pub(crate) jitters: Jitters,
+    pub(crate) timeline: Timeline,
     /// Members of any kind, now and at the most.
     members: u64,
     members_max: u64,
@@ -74,133 +75,7 @@ pub struct Recorder {
     hostile: Vec<bool>,
     refusals: BTreeMap<&'static str, u64>,
     flying_down: Vec<(MessageSlot, ClientId)>,
-    digest: Digest,
-}
-
-/// What the world knows at the end that no event says.
-pub struct World {
-    /// When the run ended: earlier than planned where it was interrupted.
-    pub end: Time,
-    /// How datagrams were carried up and down; none in the simulator.
-    pub carriage: Option<[Carriage; 2]>,
-    /// Whether the server's membership was seen from outside.
-    pub foreign: bool,
-    /// Whether the membership could be seen at all: a foreign server shows it by its broadcasts.
-    pub membership_seen: bool,
-    /// Whether the server beats to its members.
-    pub server_beats: bool,
-    /// How much later than planned the clients sent; none in the simulator.
-    pub lateness: Option<Distribution>,
-    /// The limit of that, at the 99th percentile.
-    pub lateness_limit: Span,
-}
-
-/// Why figures of a run can't be relied on.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Doubt {
-    /// The ledger does not close.
-    Unexplained {
-        /// By how many datagrams or deliveries.
-        count: i64,
-    },
-    /// The swarm did not keep its schedule.
-    Late {
-        /// The 99th percentile of the lateness in seconds.
-        p99_s: f64,
-        /// What is allowed.
-        limit: Span,
-    },
-    /// The swarm's own receive buffer overflowed.
-    SwarmDrops {
-        /// By so many datagrams.
-        count: u64,
-    },
-    /// The server that the run started ended before it was asked to.
-    ServerEnded {
-        /// Its program.
-        program: String,
-        /// How it ended.
-        status: String,
-    },
-    /// The swarm's sockets did not take what clients sent.
-    NotSent {
-        /// So many datagrams.
-        count: u64,
-    },
-}
-
-impl std::fmt::Display for Doubt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Doubt::Unexplained { count } => write!(
-                f,
-                "the ledger does not close: {count} unexplained; this is a defect of skipbeat or \
-                 of a counter it relies on"
-            ),
-            Doubt::Late { p99_s, limit } => write!(
-                f,
-                "the generator was late: 99 % of datagrams were sent within {:.1} ms of their \
-                 time, allowed are {limit}; use fewer clients, a lower rate or a quieter machine, \
-                 or raise swarm.lateness_limit",
-                p99_s * 1e3
-            ),
-            Doubt::SwarmDrops { count } => write!(
-                f,
-                "the swarm's receive buffer overflowed: {count} datagrams lost on our side; raise \
-                 swarm.receive_buffer (and net.core.rmem_max) or send less"
-            ),
-            Doubt::ServerEnded { program, status } => {
-                write!(f, "the server command {program:?} ended in the middle of the run: {status}")
-            }
-            Doubt::NotSent { count } => write!(
-                f,
-                "the kernel did not take {count} datagrams of the swarm; send less or raise \
-                 net.core.wmem_max"
-            ),
-        }
-    }
-}
-
-/// What a run came to.
-pub struct Results {
-    /// The figures of the whole run.
-    pub figures: Figures,
-    /// The figures of each group.
-    pub groups: Vec<Figures>,
-    /// What happened in each second.
-    pub timeline: Vec<Second>,
-    /// Every eviction in order of time.
-    pub evictions: Vec<Eviction>,
-    /// Both ledgers, term by term: all groups together, then each.
-    pub ledger: Vec<LedgerRow>,
-    /// What the links did, by direction and group.
-    pub links: [Vec<DatagramTally>; 2],
-    /// What was seen on the observed links, by direction and group.
-    pub paths: [Vec<PathTally>; 2],
-    /// Planned sending → first delivery.
-    pub latency: Distribution,
-    /// Real sending → first delivery.
-    pub latency_real: Distribution,
-    /// Crash → eviction that lasts.
-    pub eviction_latency: Distribution,
-    /// False eviction → member again.
-    pub mistake_duration: Distribution,
-    /// Planned → real sending.
-    pub lateness: Option<Distribution>,
-    /// What the server refused, by cause.
-    pub refusals: BTreeMap<&'static str, u64>,
-    /// Why the figures can't be relied on.
-    pub doubts: Vec<Doubt>,
-    /// Every which client's links were observed one by one.
-    pub observed_every: u32,
-    /// A number that stands for the multiset of all events.
-    pub digest: u64,
-    /// How many events there were.
-    pub events: u64,
-    /// All of them, in no order, if [`Recorder::keep_log`] was called.
-    pub log: Vec<Trace>,
-    /// When the run ended.
-    pub end: Time,
+    pub(crate) digest: Digest,
 }
 
 impl Recorder {
@@ -321,78 +196,8 @@ impl Recorder {
         }
     }
 
-    /// Clients beat, each at its time, over links whose verdicts are known: the same as an
-    /// [`Event::Offered`] for each.
-    pub fn beat(&mut self, beats: &[(Time, ClientId)], bytes: usize, flights: &[Flight]) {
-        let (direction, message) = (Direction::Up, None);
-        for ((at, client), flight) in beats.iter().zip(flights) {
-            let (at, client, verdict) = (*at, *client, flight.verdict());
-            let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
-            self.digest.add(at, &offered);
-            self.offer(at, direction, client, bytes, &verdict, None);
-        }
-    }
-
-    /// The server sends something to many at `now`, over links whose verdicts have no other effect
-    /// than what is in the books: the same as an [`Event::Offered`] for each and an
-    /// [`Event::Arrived`] for each that arrives until `last`. Those that arrive later go to `late`.
-    pub fn fan_out(
-        &mut self,
-        now: Time,
-        bytes: usize,
-        message: Option<MessageSlot>,
-        last: Time,
-        flights: &[Flight],
-        mut late: impl FnMut(&Flight),
-    ) {
-        let (direction, within) = (Direction::Down, self.window.contains(now));
-        for flight in flights {
-            let (Flight { client, index, arrival: at }, verdict) = (*flight, flight.verdict());
-            let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
-            self.digest.add(now, &offered);
-            let group = self.roster.group_of(client);
-            let Way { datagrams, paths, path_tallies } = &mut self.ways[direction as usize];
-            datagrams[group].offer(now, within, bytes, &verdict);
-            paths.offer(client, at == Time::NEVER, &mut path_tallies[group]);
-            if at > last {
-                match (message, at) {
-                    (Some(slot), Time::NEVER) => self.deliveries.lost_ahead(slot, client),
-                    (Some(slot), _) => self.deliveries.flies(slot),
-                    (None, _) => {}
-                }
-                if at != Time::NEVER {
-                    late(flight);
-                }
-                continue;
-            }
-            let (copy, late) = (false, Span::ZERO);
-            let arrived = Event::Arrived { direction, client, index, copy, late, message };
-            self.digest.add(at, &arrived);
-            datagrams[group].arrived += 1;
-            let second = self.timeline.at(at);
-            second.down_received += 1;
-            let delivery = message.map(|slot| self.deliveries.arrives_ahead(slot, client, group));
-            let mut transit = None;
-            if let Some(Delivery::First { planned, .. }) = delivery {
-                let took = at.since(planned);
-                transit = Some(took);
-                self.latency[group].record(took);
-                second.deliveries += 1;
-            }
-            let ahead = Ahead { at, index, transit };
-            paths.arrive_ahead(now, client, ahead, &mut path_tallies[group], &mut self.jitters);
-        }
-        let sent = flights.len() as u64;
-        let second = self.timeline.at(now);
-        second.down_sent += sent;
-        second.down_bytes += sent * bytes as u64;
-        if let Some(slot) = message {
-            self.deliveries.told(slot, sent, &self.roster);
-        }
-    }
-
     #[inline(always)]
-    fn offer(
+    pub(crate) fn offer(
         &mut self,
         at: Time,
         direction: Direction,
@@ -705,6 +510,7 @@ impl Recorder {
             down: &self.link_tally(Direction::Down, groups),
             attack: self.attack(groups),
             members_max: whole.then_some(self.members_max),
+            rx_peak: self.timeline.busiest(self.window.from, self.window.to).filter(|_| whole),
             up_path: &self.path_tally(Direction::Up, groups),
             down_path: &self.path_tally(Direction::Down, groups),
             latency: &sum(&self.latency, groups),
@@ -724,23 +530,6 @@ impl Recorder {
             window_s: self.window.to.min(world.end).since(self.window.from).seconds(),
         })
     }
-}
-
-/// Why the figures can't be relied on.
-fn doubts(unexplained: i64, [up, down]: [&Carriage; 2], world: &World) -> Vec<Doubt> {
-    let limit = world.lateness_limit;
-    let p99 = world.lateness.as_ref().and_then(|lateness| lateness.quantile(0.99));
-    let late = p99.filter(|p99| *p99 > limit.seconds());
-    let dropped = down.dropped.filter(|count| *count > 0);
-    [
-        (unexplained != 0).then_some(Doubt::Unexplained { count: unexplained }),
-        late.map(|p99_s| Doubt::Late { p99_s, limit }),
-        dropped.map(|count| Doubt::SwarmDrops { count }),
-        (up.not_sent > 0).then_some(Doubt::NotSent { count: up.not_sent }),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 fn sum(distributions: &[Distribution], groups: &[usize]) -> Distribution {

@@ -44,6 +44,13 @@ impl Timeline {
         &mut self.seconds[index]
     }
 
+    /// The most that left the links towards the server in one of the seconds that lie in a window.
+    pub(crate) fn busiest(&self, from: Time, to: Time) -> Option<u64> {
+        let first = from.nanos().div_ceil(1_000_000_000) as usize;
+        let behind = ((to.nanos() / 1_000_000_000) as usize).min(self.seconds.len());
+        self.seconds.get(first..behind)?.iter().map(|second| second.up_received).max()
+    }
+
     /// The seconds until `end`, with members summed up.
     pub(crate) fn finish(mut self, end: Time) -> Vec<Second> {
         let whole = end.nanos().div_ceil(1_000_000_000) as usize;

@@ -108,6 +108,7 @@ struct Best {
 impl Best {
     const NONE: Best = Best { ns: f64::INFINITY, mistakes: 0 };
 
+    #[expect(clippy::disallowed_methods, reason = "what a run takes is what is asked here")]
     fn time(&mut self, play: impl FnOnce() -> [u64; 2]) {
         let start = Instant::now();
         let [sent, mistakes] = play();
