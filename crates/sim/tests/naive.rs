@@ -59,6 +59,24 @@ fn link(dice: &mut Dice, minimum: bool) -> String {
     format!("loss = {loss}\ndelay = {}\n{}\n", dice.one_of(delay), dice.one_of(more))
 }
 
+/// What happens at some time, if anything.
+fn events(dice: &mut Dice, plain: bool) -> String {
+    let mut text = String::new();
+    for (at, what) in [("3s", "crash = 0.5"), ("3500ms", "join = 1.0"), ("4s", "rebind = 0.5")] {
+        if dice.roll(3) == 0 && !(plain && what.starts_with("rebind")) {
+            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what}\n");
+        }
+    }
+    if !plain && dice.roll(3) == 0 {
+        let what = dice.one_of(&["partition", "clog"]);
+        let end = if what == "clog" { "release" } else { "heal" };
+        for (at, what) in [("2s", what), ("3s", end)] {
+            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what} = \"both\"\n");
+        }
+    }
+    text
+}
+
 /// A scenario: plain ones, for which the engine has short cuts, and all kinds of others.
 fn scenario(seed: u64) -> String {
     let dice = &mut Dice { stream: Seed(seed).family("naive").stream(0), rolled: 0 };
@@ -116,18 +134,7 @@ fn scenario(seed: u64) -> String {
         text +=
             &format!("hostile = {{ kind = \"{kind}\", rate = 4 }}\nup = {{ delay = \"20ms\" }}\n");
     }
-    for (at, what) in [("3s", "crash = 0.5"), ("3500ms", "join = 1.0"), ("4s", "rebind = 0.5")] {
-        if dice.roll(3) == 0 && !(plain && what.starts_with("rebind")) {
-            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what}\n");
-        }
-    }
-    if !plain && dice.roll(3) == 0 {
-        let what = dice.one_of(&["partition", "clog"]);
-        let end = if what == "clog" { "release" } else { "heal" };
-        for (at, what) in [("2s", what), ("3s", end)] {
-            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what} = \"both\"\n");
-        }
-    }
+    text += &events(dice, plain);
     // A damaged ack is a text, which goes to all and is acked by all: a room amplifies itself.
     if text.contains("acks =") {
         text = text.replace("corrupt = { probability = 0.2", "corrupt = { probability = 0.01");

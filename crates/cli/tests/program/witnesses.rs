@@ -106,11 +106,16 @@ fn iperf3_sees_the_loss_and_the_jitter_of_the_proxys_link() {
     // A port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
     let server_port = free.port().to_string();
-    let mut server = Command::new("iperf3")
-        .args(["-s", "-1", "-B", "127.0.0.1", "-p", &server_port])
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    // It serves more than once: a client that was too early uses up one time.
+    let serve = || {
+        Command::new("iperf3")
+            .args(["-s", "-B", "127.0.0.1", "-p", &server_port])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts")
+    };
+    let mut server = serve();
     // Seed 2 lets the first datagram pass, with which iperf3 says hello.
     let link = "loss=10%,delay=uniform(min=0ms,max=30ms)";
     let arguments = ["--up", link, "--seed", "2", "--log", log.to_str().expect("a path")];
@@ -128,6 +133,10 @@ fn iperf3_sees_the_loss_and_the_jitter_of_the_proxys_link() {
         }
         tries += 1;
         assert!(tries < 40, "{said}");
+        // Somebody else may have had the port for a moment.
+        if server.try_wait().is_ok_and(|ended| ended.is_some()) {
+            server = serve();
+        }
         std::thread::sleep(Duration::from_millis(100));
     };
     proxy.types("quit");
