@@ -9,8 +9,8 @@
 
 use skipbeat_core::{ClientId, Roster, Span, Time, prefetch};
 
-/// How many links of each direction are observed at most.
-const OBSERVERS: u32 = 16_384;
+/// How many links of each direction are observed at most: what is kept of each is 272 bytes.
+const OBSERVERS: u32 = 32_768;
 
 /// Every which client is observed, of so many.
 pub fn observers_every(clients: u32) -> u32 {
@@ -135,7 +135,10 @@ pub(crate) struct Ahead {
 #[derive(Debug)]
 pub(crate) struct Paths {
     sample: Sample,
+    /// Empty until something arrives.
     orders: Vec<Order>,
+    /// How many streams are observed.
+    observed: usize,
     /// The losses that stand at the end of each stream.
     open_runs: Vec<u32>,
     /// What is known ahead of each stream, in the order of sending; empty where nothing ever is.
@@ -155,7 +158,8 @@ impl Paths {
         let observed = sample.size(clients);
         Paths {
             sample,
-            orders: vec![Order::NEW; observed],
+            orders: Vec::new(),
+            observed,
             open_runs: vec![0; observed],
             ahead: Vec::new(),
             due: Vec::new(),
@@ -174,7 +178,7 @@ impl Paths {
     ) {
         let Some(observed) = self.sample.place(client) else { return };
         if self.ahead.len() <= observed {
-            self.ahead.resize_with(self.orders.len(), Vec::new);
+            self.ahead.resize_with(self.observed, Vec::new);
         }
         if self.ahead[observed].len() == self.ahead[observed].capacity() {
             self.come(observed, now, tally, jitters);
@@ -187,6 +191,7 @@ impl Paths {
     /// same time and behind it.
     #[inline(never)]
     fn come(&mut self, observed: usize, now: Time, tally: &mut PathTally, jitters: &mut Jitters) {
+        self.begin();
         let Paths { ahead, due, orders, .. } = self;
         let (ahead, order) = (&mut ahead[observed], &mut orders[observed]);
         // By time, and at one time in the order of sending: a key of one word has both, unless very
@@ -228,6 +233,14 @@ impl Paths {
         }
     }
 
+    /// Something arrives: there are streams from now on.
+    #[inline]
+    fn begin(&mut self) {
+        if self.orders.is_empty() {
+            self.orders.resize(self.observed, Order::NEW);
+        }
+    }
+
     /// Something is about to arrive on a link.
     #[inline]
     pub(crate) fn expect(&self, soon: ClientId) {
@@ -254,6 +267,7 @@ impl Paths {
     #[inline]
     pub(crate) fn arrive(&mut self, client: ClientId, index: u32, tally: &mut PathTally) {
         if let Some(observed) = self.sample.place(client) {
+            self.begin();
             self.orders[observed].arrive(index, tally);
         }
     }
@@ -358,12 +372,12 @@ mod tests {
     #[test]
     fn a_crowd_is_sampled_evenly() {
         assert_eq!(
-            (observers_every(0), observers_every(16_384), observers_every(16_385)),
+            (observers_every(0), observers_every(32_768), observers_every(32_769)),
             (1, 1, 2)
         );
-        let mut paths = Paths::new(40_000);
+        let mut paths = Paths::new(80_000);
         let mut tally = PathTally::default();
-        (0..40_000).for_each(|client| paths.arrive(client, 0, &mut tally));
-        assert_eq!(tally.received, 40_000 / 4);
+        (0..80_000).for_each(|client| paths.arrive(client, 0, &mut tally));
+        assert_eq!(tally.received, 80_000 / 4);
     }
 }

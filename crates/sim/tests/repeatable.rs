@@ -78,3 +78,34 @@ fn the_ledger_closes_term_by_term() {
         assert!(count.is_some_and(|row| row.count > 0), "{term} does not occur");
     }
 }
+
+/// Hours in which next to nothing happens, a group without clients, and no delay at all.
+#[test]
+fn long_and_nearly_empty_runs_are_right() {
+    for (delay, clients) in [("0s", 1), ("10ms", 1), ("10ms", 2)] {
+        let text = format!(
+            r#"
+            name = "empty"
+            duration = "100h"
+            [server]
+            timeout = "3h"
+            [[group]]
+            name = "nobody"
+            clients = 0
+            [[group]]
+            name = "few"
+            clients = {clients}
+            heartbeat = {{ every = "1h" }}
+            up = {{ delay = "{delay}" }}
+            "#
+        );
+        let plan = Plan::parse("empty.toml", &text, &[]).unwrap();
+        let results = skipbeat_sim::run(&plan, &mut |_| true);
+        let figure = |name| results.figures.get(name);
+        assert_eq!(results.doubts, []);
+        assert_eq!(figure("up_sent"), Some(f64::from(clients) * 100.0), "one an hour: {delay}");
+        assert_eq!(figure("up_received"), figure("up_sent"));
+        assert_eq!(figure("evictions"), Some(0.0));
+        assert_eq!(results.timeline.len(), 360_000 + 2);
+    }
+}
