@@ -38,15 +38,15 @@ pub(crate) enum Command {
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
 pub(crate) struct TheoryOptions {
-    /// How many clients, where they are many and alike [default: 1,000 to 10,000]
+    /// How many clients, where they are many and alike: 10 to 1000000 [default: 1,000 to 10,000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     pub(crate) clients: Option<u32>,
 
-    /// How long each run lasts, in virtual time, 1361 at the most [default: 5 minutes to 8 days]
-    #[arg(long, value_name = "HOURS", value_parser = positive)]
+    /// How long each run lasts, in virtual time: 0.01 to 1361 [default: 5 minutes to 8 days]
+    #[arg(long, value_name = "HOURS", value_parser = hours, allow_negative_numbers = true)]
     pub(crate) hours: Option<f64>,
 
-    /// How many times as long; where a run is one sample, as many runs
+    /// How many times as long, up to 10000; where a run is one sample, as many runs
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) times: u32,
@@ -229,6 +229,11 @@ pub(crate) enum Way {
 fn above_zero(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|e: skipbeat_core::TimeError| e.to_string())?;
     if span.is_zero() { Err("expected a span above zero".to_owned()) } else { Ok(span) }
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse().ok().filter(|hours: &f64| (0.01..=1361.0).contains(hours));
+    hours.ok_or_else(|| "expected a number of hours from 0.01 to 1361".to_owned())
 }
 
 fn positive(text: &str) -> Result<f64, String> {

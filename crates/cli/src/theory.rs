@@ -1,61 +1,86 @@
 //! `skipbeat theory`: the simulator held against closed forms, table by table.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use skipbeat_net::Clock;
-use skipbeat_theory::{EXPERIMENTS, Row, Size};
+use skipbeat_theory::{EXPERIMENTS, Row, Size, Verdict};
 
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
 use crate::options::TheoryOptions;
 use crate::progress::Status;
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
+
+/// How often to look whether all is done, or the user has had enough.
+const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) fn theory(options: &TheoryOptions) -> anyhow::Result<Exit> {
     let TheoryOptions { clients, hours, times, threads, quiet } = *options;
     let size = Size { clients, hours, times };
     let threads = threads.map_or_else(cores, |threads| threads.get().into());
-    let rows = run_all(&size, threads, Status::new(quiet));
+    let interrupt = Interrupt::listen()?;
+    let rows = run_all(size, threads, &interrupt, Status::new(quiet));
     let mut out = anstream::stdout();
     // Whoever closed our output has seen enough; the exit code says the rest.
     let _ = print(&rows, &mut out);
-    let off = rows.iter().flatten().filter(|row| !row.holds()).count();
-    Ok(if off == 0 { Exit::Pass } else { Exit::Threshold })
+    let count = |verdict| rows.iter().flatten().filter(|row| row.verdict() == verdict).count();
+    Ok(match (count(Verdict::Differs), count(Verdict::TooFew)) {
+        _ if interrupt.came() => Exit::Interrupted,
+        (0, 0) => Exit::Pass,
+        (0, _) => Exit::Inconclusive,
+        _ => Exit::Threshold,
+    })
 }
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Runs all experiments, so many at a time. The rows are those of one after the other.
-fn run_all(size: &Size, threads: usize, status: Status) -> Vec<Vec<Row>> {
-    let (clock, next) = (Clock::start(), AtomicUsize::new(0));
-    let done = Mutex::new((vec![Vec::new(); EXPERIMENTS.len()], status));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(EXPERIMENTS.len()) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(experiment) = EXPERIMENTS.get(number) else { return };
-                    let rows = (experiment.run)(size);
-                    let Ok(mut done) = done.lock() else { return };
-                    let (all, status) = &mut *done;
-                    all[number] = rows;
-                    let finished = all.iter().filter(|rows| !rows.is_empty()).count();
-                    let of = EXPERIMENTS.len();
-                    status.show(clock.now(), || format!("{finished} of {of} experiments"));
+/// Runs all experiments, so many at a time: the rows of each, none where the user did not wait. The
+/// rows are those of one after the other.
+fn run_all(size: Size, threads: usize, interrupt: &Interrupt, mut status: Status) -> Vec<Vec<Row>> {
+    let clock = Clock::start();
+    let next = Arc::new(AtomicUsize::new(0));
+    let (done, rows) = std::sync::mpsc::channel();
+    for _ in 0..threads.min(EXPERIMENTS.len()) {
+        let (next, done) = (Arc::clone(&next), done.clone());
+        // Whoever is not waited for ends with the program.
+        std::thread::spawn(move || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(experiment) = EXPERIMENTS.get(number) else { return };
+                if done.send((number, (experiment.run)(&size))).is_err() {
+                    return;
                 }
-            });
+            }
+        });
+    }
+    drop(done);
+    let mut all = vec![Vec::new(); EXPERIMENTS.len()];
+    let mut finished = 0;
+    while finished < EXPERIMENTS.len() && !interrupt.came() {
+        match rows.recv_timeout(LOOK) {
+            Ok((number, rows)) => {
+                all[number] = rows;
+                finished += 1;
+                let of = EXPERIMENTS.len();
+                status.show(clock.now(), || format!("s: {finished} of {of} experiments"));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
-    });
-    let (rows, status) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
     status.finish();
-    rows
+    all
 }
 
 fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
@@ -64,7 +89,7 @@ fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
     let (case, form) = (width(|row| &row.case), width(|row| row.form));
     let mut table = "";
     for (experiment, rows) in EXPERIMENTS.iter().zip(rows) {
-        if experiment.table != table {
+        if experiment.table != table && !rows.is_empty() {
             let gap = if table.is_empty() { "" } else { "\n" };
             table = experiment.table;
             writeln!(out, "{gap}{BOLD}{table}{BOLD:#}")?;
@@ -75,7 +100,11 @@ fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
             )?;
         }
         for row in rows {
-            let (style, verdict) = if row.holds() { (GREEN, "agrees") } else { (RED, "DIFFERS") };
+            let (style, verdict) = match row.verdict() {
+                Verdict::Agrees => (GREEN, "agrees"),
+                Verdict::Differs => (RED, "DIFFERS"),
+                Verdict::TooFew => (YELLOW, "too few samples"),
+            };
             let [expected, got] = [row.expected, row.got].map(number);
             writeln!(
                 out,
@@ -86,11 +115,20 @@ fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
             )?;
         }
     }
-    let (count, off) = (all().count(), all().filter(|row| !row.holds()).count());
-    match off {
-        0 => writeln!(out, "\nall {count} rows agree within their intervals"),
-        off => {
-            writeln!(out, "\n{RED}{off} of {count} rows differ{RED:#} by more than chance allows")
+    let count = |verdict| all().filter(|row| row.verdict() == verdict).count();
+    let (agree, differ) = (count(Verdict::Agrees), count(Verdict::Differs));
+    writeln!(out, "\n{agree} of {} rows agree within their intervals", all().count())?;
+    if differ > 0 {
+        writeln!(out, "{RED}{differ} differ by more than chance allows{RED:#}")?;
+    }
+    match count(Verdict::TooFew) {
+        0 => {}
+        few => writeln!(out, "{few} have too few samples: more clients, hours or times")?,
+    }
+    match rows.iter().filter(|rows| rows.is_empty()).count() {
+        0 => Ok(()),
+        missing => {
+            writeln!(out, "interrupted: {missing} of {} experiments are missing", rows.len())
         }
     }
 }

@@ -246,7 +246,9 @@ impl Links {
             let index = *seen;
             *seen = seen.wrapping_add(1);
             let [losses, _] = streams(&self.streams, [self.loss, self.delay], client);
-            let loss = self.groups[roster.group_of(client)].plain.unwrap_or(Probability::ZERO);
+            let plain = self.groups[roster.group_of(client)].plain;
+            debug_assert!(plain.is_some(), "all links are plain");
+            let loss = plain.unwrap_or(Probability::ZERO);
             let lost = loss.decides(losses.bits(index.into()));
             Flight { client, index, arrival: if lost { Time::NEVER } else { at } }
         }));
@@ -399,6 +401,27 @@ mod tests {
                 let extra = if a.held() { Span::from_millis(30) } else { Span::ZERO };
                 assert_eq!(with, without + extra);
                 assert_eq!(a.copy(), c.copy().map(|at| at + extra));
+            }
+        }
+    }
+
+    #[test]
+    fn many_at_once_get_the_verdicts_that_each_gets() {
+        let roster = Roster::new([5, 5000]);
+        for (loss, delay) in
+            [(0.0, DelayModel::Constant { value: Span::ZERO }), (0.3, exponential())]
+        {
+            let loss = Loss::bernoulli(Probability::new(loss).unwrap());
+            let options = LinkOptions { loss, delay: delay.into(), ..LinkOptions::default() };
+            let courses = || [options.clone().into(), options.clone().into()];
+            let mut one = Links::new(Seed(4), Direction::Down, courses(), &roster);
+            let mut many = Links::new(Seed(4), Direction::Down, courses(), &roster);
+            let mut flights = Vec::new();
+            for now in (0..5).map(|n| Time::from_nanos(n * 1_000_000)) {
+                let sent = (0..5005).step_by(7).map(|client| (now, client));
+                many.fly(sent.clone(), std::iter::empty(), &roster, &mut flights);
+                let alone = sent.map(|(at, c)| one.judge(at, roster.group_of(c), c, TEXT));
+                assert!(alone.eq(flights.iter().map(Flight::verdict)));
             }
         }
     }

@@ -24,7 +24,7 @@ impl Recorder {
 
     /// The server sends something to many at `now`, over links whose verdicts have no other effect
     /// than what is in the books: the same as an [`Event::Offered`] for each and an
-    /// [`Event::Arrived`] for each that arrives until `last`. Those that arrive later go to `late`.
+    /// [`Event::Arrived`] for each that arrives until `last`. Those that arrive later go to `beyond`.
     pub fn fan_out(
         &mut self,
         now: Time,
@@ -32,9 +32,10 @@ impl Recorder {
         message: Option<MessageSlot>,
         last: Time,
         flights: &[Flight],
-        mut late: impl FnMut(&Flight),
+        mut beyond: impl FnMut(&Flight),
     ) {
         let (direction, within) = (Direction::Down, self.window.contains(now));
+        let mut latest = Time::ZERO;
         for flight in flights {
             let (Flight { client, index, arrival: at }, verdict) = (*flight, flight.verdict());
             let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
@@ -50,10 +51,11 @@ impl Recorder {
                     (None, _) => {}
                 }
                 if at != Time::NEVER {
-                    late(flight);
+                    beyond(flight);
                 }
                 continue;
             }
+            latest = latest.max(at);
             let (copy, late) = (false, Span::ZERO);
             let arrived = Event::Arrived { direction, client, index, copy, late, message };
             self.digest.add(at, &arrived);
@@ -71,6 +73,7 @@ impl Recorder {
             let ahead = Ahead { at, index, transit };
             paths.arrive_ahead(now, client, ahead, &mut path_tallies[group], &mut self.jitters);
         }
+        self.told_until = self.told_until.max(latest);
         let sent = flights.len() as u64;
         let second = self.timeline.at(now);
         second.down_sent += sent;

@@ -311,8 +311,8 @@ impl Deliveries {
         }
     }
 
-    /// What the links towards many clients do with it is said ahead of time, client by client, and
-    /// then [`Deliveries::told`].
+    /// A client gets it, which may be said ahead of time: client by client, and then
+    /// [`Deliveries::told`].
     #[inline(always)]
     pub(crate) fn arrives_ahead(
         &mut self,
@@ -361,14 +361,9 @@ impl Deliveries {
     ) -> Delivery {
         let Some(message) = &mut self.messages[slot.0 as usize] else { return Delivery::Other };
         message.down_flying = message.down_flying.saturating_sub(1);
-        let Message { planned, actual, .. } = *message;
-        let expected = self.get(slot.0, Bits::Expected, client);
-        let again = self.set(slot.0, Bits::Delivered, client);
-        let tally = &mut self.tallies[roster.group_of(client)];
-        tally.duplicates += u64::from(again);
-        tally.surplus += u64::from(!expected && !again);
+        let delivery = self.arrives_ahead(slot, client, roster.group_of(client));
         self.close_if_done(slot, roster);
-        if expected && !again { Delivery::First { planned, actual } } else { Delivery::Other }
+        delivery
     }
 
     /// The run ends with a copy on a link.

@@ -59,7 +59,7 @@ impl DatagramTally {
             Ok(arrival) => {
                 let travelled = arrival.since(now + verdict.waited());
                 self.delay_ns += u128::from(travelled.nanos());
-                self.delay_squares += travelled.squared();
+                self.delay_squares = self.delay_squares.saturating_add(travelled.squared());
             }
             Err(cause) => self.lost[cause as usize] += 1,
         }
@@ -94,7 +94,7 @@ impl DatagramTally {
         self.held += other.held;
         self.changed += other.changed;
         self.mangled += other.mangled;
-        self.delay_squares += other.delay_squares;
+        self.delay_squares = self.delay_squares.saturating_add(other.delay_squares);
         self.waited_ns += other.waited_ns;
         self.arrived += other.arrived;
         self.in_flight += other.in_flight;

@@ -9,7 +9,8 @@
 
 use skipbeat_core::{ClientId, Roster, Span, Time, prefetch};
 
-/// How many links of each direction are observed at most: what is kept of each is 272 bytes.
+/// How many links of each direction are observed at most: what is kept of each is 272 bytes, and
+/// more where there are texts.
 const OBSERVERS: u32 = 32_768;
 
 /// Every which client is observed, of so many.

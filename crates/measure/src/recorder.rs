@@ -74,6 +74,8 @@ pub struct Recorder {
     /// Which groups are hostile.
     hostile: Vec<bool>,
     refusals: BTreeMap<&'static str, u64>,
+    /// Until when something was told ahead of time.
+    pub(crate) told_until: Time,
     flying_down: Vec<(MessageSlot, ClientId)>,
     pub(crate) digest: Digest,
 }
@@ -95,11 +97,17 @@ impl Recorder {
             members_max: 0,
             hostile,
             refusals: BTreeMap::new(),
+            told_until: Time::ZERO,
             flying_down: Vec::new(),
             digest: Digest::default(),
             roster,
             window,
         }
+    }
+
+    /// The latest arrival that is in the books ahead of its time.
+    pub fn told_until(&self) -> Time {
+        self.told_until
     }
 
     /// Keeps every event for [`Results::log`]: for runs that are short.

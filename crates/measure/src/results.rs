@@ -128,7 +128,7 @@ pub struct Results {
     pub digest: u64,
     /// How many events there were.
     pub events: u64,
-    /// All of them, in no order, if [`Recorder::keep_log`] was called.
+    /// All of them, in no order, if [`Recorder::keep_log`](crate::Recorder::keep_log) was called.
     pub log: Vec<Trace>,
     /// When the run ended.
     pub end: Time,

@@ -330,6 +330,16 @@ impl Carrier {
         }
     }
 
+    /// The run is to stop at `now`, before its `last` moment: gives the first moment at which it can,
+    /// when all that is in the books has happened.
+    pub(crate) fn stop(&mut self, now: Time, last: Time) -> Time {
+        if let Some(known) = &mut self.known_until {
+            *known = now.max(self.tunnel.recorder.told_until()).min(last);
+            return *known;
+        }
+        now
+    }
+
     /// The run is over: what is still on the links is told to the books.
     pub(crate) fn finish(mut self, end: Time) -> Recorder {
         for (_, arrival) in self.arrivals.iter() {

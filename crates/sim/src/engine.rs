@@ -3,7 +3,8 @@
 //! Whatever a client sends is under way for the shortest delay of the links up at least. So within
 //! a *window* of that length (the lookahead of conservative simulation: Chandy and Misra, CACM
 //! 24(4), 1981) no heartbeat that is sent can have an effect, and heartbeats need not be sent in
-//! order. A window also ends where something else of the swarm is due. In it, one after the other:
+//! order. A window also ends where something else of the swarm is due, and before links change. In it,
+//! one after the other:
 //!
 //! 1. the deadlines of members that are known to live beyond the window are moved,
 //! 2. all heartbeats are sent, in whatever order is quick,
@@ -36,6 +37,8 @@ pub(crate) struct Engine<'a> {
     crash: Time,
     /// How long a window is at the most.
     window: Span,
+    /// When links up change, the next at the end: what enters before must not find them changed.
+    changes: Vec<Time>,
 }
 
 impl<'a> Engine<'a> {
@@ -53,18 +56,19 @@ impl<'a> Engine<'a> {
             carrier,
             crash: plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after),
             window,
+            changes: changes(plan),
         }
     }
 
     pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
         self.swarm.start(&mut FromSwarm(&mut self.carrier));
         // The end itself is out.
-        let last = self.plan.end() - INSTANT;
+        let mut last = self.plan.end() - INSTANT;
         let (mut steps, mut looked) = (0u64, 0);
-        let ended = loop {
+        loop {
             let start = self.next();
             if start > last {
-                break self.plan.end();
+                break;
             }
             let until = self.open_window(start).min(last);
             loop {
@@ -74,13 +78,14 @@ impl<'a> Engine<'a> {
                 }
             }
             steps += 1;
-            if steps - looked >= STEPS_BETWEEN_LOOKS {
-                looked = steps;
-                if !go_on(until) {
-                    break until + INSTANT;
+            if steps.saturating_sub(looked) >= STEPS_BETWEEN_LOOKS {
+                looked = if go_on(until) { steps } else { u64::MAX };
+                if looked == u64::MAX {
+                    last = self.carrier.stop(until, last);
                 }
             }
-        };
+        }
+        let ended = last + INSTANT;
         finish(self.carrier.finish(ended), ended, self.plan)
     }
 
@@ -111,7 +116,9 @@ impl<'a> Engine<'a> {
             return start;
         }
         let longest = start + (self.window.saturating_sub(INSTANT));
-        let until = longest.min(self.swarm.next_but_beats().unwrap_or(Time::NEVER));
+        while self.changes.pop_if(|change| *change <= start).is_some() {}
+        let unchanged = self.changes.last().map_or(Time::NEVER, |change| *change - INSTANT);
+        let until = longest.min(unchanged).min(self.swarm.next_but_beats().unwrap_or(Time::NEVER));
         if !self.carrier.server_is_dead() {
             self.server.look_ahead(until);
         }
@@ -154,6 +161,14 @@ fn lookahead(plan: &Plan) -> Span {
     let delays =
         honest.filter(|group| group.behaviour.clients > 0).map(|group| group.up.shortest());
     delays.min().unwrap_or_default()
+}
+
+/// When links up change, the last first.
+fn changes(plan: &Plan) -> Vec<Time> {
+    let courses = plan.groups.iter().flat_map(|group| &group.up.changes);
+    let mut changes: Vec<Time> = courses.map(|(at, _)| Time::ZERO + *at).collect();
+    changes.sort_unstable_by(|a, b| b.cmp(a));
+    changes
 }
 
 /// What the run came to.

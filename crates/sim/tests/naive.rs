@@ -37,7 +37,8 @@ impl Dice {
 /// What a direction of the links of a group does.
 fn link(dice: &mut Dice, minimum: bool) -> String {
     let delay = if minimum {
-        ["\"7ms\"", "{ kind = \"exponential\", min = \"10ms\", mean = \"30ms\" }"].as_slice()
+        ["\"7ms\"", "\"2s\"", "{ kind = \"exponential\", min = \"10ms\", mean = \"30ms\" }"]
+            .as_slice()
     } else {
         &[
             "\"0s\"",
@@ -71,8 +72,18 @@ fn link(dice: &mut Dice, minimum: bool) -> String {
 /// What happens at some time, if anything.
 fn events(dice: &mut Dice, plain: bool) -> String {
     let mut text = String::new();
+    let changes = dice.roll(3) == 0;
+    if changes {
+        // Links change just when clients beat that have started together.
+        for (at, loss) in [("4500ms", "1.0"), ("5500ms", "0.0"), ("6500ms", "0.5")] {
+            let up = format!("up = {{ loss = {loss} }}");
+            text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{up}\n");
+        }
+    }
     for (at, what) in [("3s", "crash = 0.5"), ("3500ms", "join = 1.0"), ("4s", "rebind = 0.5")] {
-        if dice.roll(3) == 0 && !(plain && what.starts_with("rebind")) {
+        if (dice.roll(3) == 0 || changes && what.starts_with("join"))
+            && !(plain && what.starts_with("rebind"))
+        {
             text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{what}\n");
         }
     }
@@ -118,13 +129,16 @@ fn scenario(seed: u64) -> String {
     for name in ["a", "b"] {
         let clients = dice.roll(9);
         text += &format!("[[group]]\nname = \"{name}\"\nclients = {clients}\n");
+        let every = dice.one_of(&["1s", "1s", "250ms"]);
         let jitter = dice.one_of(&[
             "\"none\"",
+            "{ kind = \"grid\", width = \"100us\" }",
+            "{ kind = \"grid\", width = \"20ms\" }",
             "\"bfd\"",
-            "{ kind = \"renewal\", width = \"1s\" }",
-            "{ kind = \"grid\", width = \"300ms\" }",
+            "{ kind = \"renewal\", width = \"250ms\" }",
+            "{ kind = \"grid\", width = \"120ms\" }",
         ]);
-        text += &format!("heartbeat = {{ every = \"1s\", jitter = {jitter} }}\n");
+        text += &format!("heartbeat = {{ every = \"{every}\", jitter = {jitter} }}\n");
         text += dice.one_of(&["", "chat = { rate = 0.7 }\n", "chat = { rate = 3.0, size = 80 }\n"]);
         text += dice.one_of(&[
             "",
@@ -184,11 +198,12 @@ fn the_engine_does_what_a_naive_driver_does() {
         let mut expected = naive_driver::run(&plan);
         expected.log = sorted(expected.log);
         events += expected.events;
-        let taps: [Option<Box<dyn Tap>>; 5] = [None, None, None, None, Some(Box::new(Deaf))];
-        for (tuning, tap) in tunings.into_iter().zip(taps) {
+        let tapped = tunings.iter().map(|tuning| (*tuning, false));
+        for (tuning, tapped) in tapped.chain([(tunings[0], true)]) {
+            let tap: Option<Box<dyn Tap>> = if tapped { Some(Box::new(Deaf)) } else { None };
             let mut got = skipbeat_sim::run_tuned(&plan, tuning, tap, &mut |_| true);
             got.log = sorted(got.log);
-            compare(&text, &format!("{tuning:?}"), &expected, got);
+            compare(&text, &format!("{tuning:?}, tapped: {tapped}"), &expected, got);
         }
     }
     assert!(events > 300_000, "only {events} events were compared");

@@ -109,3 +109,30 @@ fn long_and_nearly_empty_runs_are_right() {
         assert_eq!(results.timeline.len(), 360_000 + 2);
     }
 }
+
+/// Whoever ends a run early gets the books of what has happened, and of nothing else.
+#[test]
+fn an_early_end_knows_nothing_of_what_comes_after() {
+    for delay in ["\"30ms\"", "{ kind = \"exponential\", mean = \"3s\" }"] {
+        let text = format!(
+            r#"
+            name = "early"
+            duration = "60s"
+            [[group]]
+            name = "room"
+            clients = 100
+            chat = {{ rate = 1.0 }}
+            up = {{ delay = "20ms" }}
+            down = {{ delay = {delay} }}
+            "#
+        );
+        let plan = Plan::parse("early.toml", &text, &[]).unwrap();
+        let results = skipbeat_sim::run(&plan, &mut |now| now.seconds() < 20.0);
+        let end = results.end.seconds();
+        assert!((20.0..59.0).contains(&end), "{end}");
+        assert_eq!(results.doubts, []);
+        assert!(results.timeline.len() as f64 <= end.ceil());
+        let flying = results.ledger.iter().find(|row| row.term == "out:in-flight");
+        assert!(flying.is_some_and(|row| row.count > 0), "something is always under way");
+    }
+}

@@ -89,18 +89,22 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<Row> {
             sd,
             of("eviction_latency_sd_s"),
             4.0 * sd * (0.2 / n).sqrt(),
-        ),
+        )
+        .of(n),
         Row::new("its minimum", "T+d-h", T + D - H, of("eviction_latency_min_s"), extreme)
-            .within(T + D - H, T + D),
+            .within(T + D - H, T + D)
+            .of(n),
         Row::new("its maximum", "T+d", T + D, of("eviction_latency_max_s"), extreme)
-            .within(T + D - H, T + D),
+            .within(T + D - H, T + D)
+            .of(n),
         Row::new(
             "stale entries, crash rate γ",
             "γ·E[T_D]",
             rate * mean,
             of("stale_members_mean"),
             4.0 * (rate * squares / seconds).sqrt(),
-        ),
+        )
+        .of(n),
     ]
 }
 
@@ -138,8 +142,12 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
         rows.extend([
             Row::mean(format!("lazy, λ={rate}, mean"), "T+d-h/2+1/λ", mean, got, sd, n),
             tail("share above its p99", "(T+d-h)+ln[(e^{λh}-1)/(.01λh)]/λ", 0.01, &times, p99),
-            tail("P(T_D > 15)", "(e^{λh}-1)/(λh)·e^{-λ(x-(T+d-h))}", above(15.0), &times, 15.0),
         ]);
+        // At λ=1 it is a matter of one in a thousand.
+        if rate < 1.0 {
+            let form = "(e^{λh}-1)/(λh)·e^{-λ(x-(T+d-h))}";
+            rows.push(tail("P(T_D > 15)", form, above(15.0), &times, 15.0));
+        }
     }
     rows
 }
@@ -206,5 +214,6 @@ pub(crate) fn last_of_many(size: &Size) -> Vec<Row> {
     let expected = T + D - H / (n + 1.0);
     // The largest of N uniform numbers has the deviation h/N nearly.
     let case = format!("last of {clients} that crash together");
-    vec![Row::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64)]
+    let samples = n * runs as f64;
+    vec![Row::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64).of(samples)]
 }

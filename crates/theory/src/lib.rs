@@ -14,7 +14,7 @@ mod mistakes;
 mod order;
 mod row;
 
-pub use row::{Row, Size};
+pub use row::{Row, Size, Verdict};
 
 /// Some rows that one or several runs show together.
 #[derive(Clone, Copy)]

@@ -89,7 +89,8 @@ pub(crate) fn dead_server(size: &Size) -> Vec<Row> {
     vec![
         Row::mean("dead server, mean", "T+d-h/2", most - H / 2.0, mean, H / 12f64.sqrt(), n),
         Row::new("its maximum", "T+d", most, of("server_detection_max_s"), extreme)
-            .within(most - H, most),
+            .within(most - H, most)
+            .of(n),
         Row::new("mistakes about a live server", "0", 0.0, mistakes, 0.0),
     ]
 }

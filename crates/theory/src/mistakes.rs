@@ -55,7 +55,8 @@ pub(crate) fn no_jitter(size: &Size) -> Vec<Row> {
             1.0 - P * P,
             of("query_accuracy"),
             absent / of("live_time_s"),
-        ),
+        )
+        .of(n),
         Row::rate("no jitter, T=2.5h", "(1-p)p²/h", rate, &longer),
     ]
 }
@@ -124,7 +125,7 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
         let at_once = 1.0 + expected * f64::from(clients) / rate;
         let interval = 4.0 * (n * at_once).sqrt() / time;
         let form = "(1-p)p²/h·(1-a)/(1-pa), a=e^{-λh}";
-        Row::new(format!("lazy sweep, λ={rate}"), form, expected, n / time, interval)
+        Row::new(format!("lazy sweep, λ={rate}"), form, expected, n / time, interval).of(n)
     };
     [1.0, 0.1].map(row).into()
 }

@@ -40,7 +40,9 @@ fn reordered(
     let n = ratios.len() as f64;
     let mean = ratios.iter().sum::<f64>() / n;
     let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Row::mean(case, form, expected, mean, variance.sqrt(), n)
+    // What is behind it are the texts, and at least as many runs as a deviation needs.
+    let texts = n * size.seconds(300) as f64 * 10.0;
+    Row::mean(case, form, expected, mean, variance.sqrt(), n).of(texts / 30.0)
 }
 
 fn uniform(to: &str) -> String {

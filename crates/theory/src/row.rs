@@ -68,11 +68,28 @@ pub struct Row {
     pub expected: f64,
     /// What the simulator says.
     pub got: f64,
-    /// How far off chance may take it: four standard errors.
+    /// How far off chance may take it, once in 16,000 times: mostly four standard errors.
     pub interval: f64,
     /// What the figure can't leave, whatever the sample.
     pub limits: [f64; 2],
+    /// How many independent things are behind the figure; of rare events four times their expected
+    /// number.
+    pub samples: f64,
 }
+
+/// What a row says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The simulator agrees with the closed form.
+    Agrees,
+    /// It differs by more than chance allows.
+    Differs,
+    /// The sample is too small to say.
+    TooFew,
+}
+
+/// Samples from which on four standard errors are what they seem to be.
+const LEAST: f64 = 100.0;
 
 impl Row {
     pub(crate) fn new(
@@ -83,7 +100,13 @@ impl Row {
         interval: f64,
     ) -> Self {
         let limits = [f64::NEG_INFINITY, f64::INFINITY];
-        Row { case: case.into(), form, expected, got, interval, limits }
+        let samples = f64::INFINITY;
+        Row { case: case.into(), form, expected, got, interval, limits, samples }
+    }
+
+    /// The same of so many samples.
+    pub(crate) fn of(self, samples: f64) -> Self {
+        Row { samples, ..self }
     }
 
     /// The same with limits, which nanoseconds may round.
@@ -100,7 +123,7 @@ impl Row {
         deviation: f64,
         n: f64,
     ) -> Self {
-        Row::new(case, form, expected, got, 4.0 * deviation / n.sqrt())
+        Row::new(case, form, expected, got, 4.0 * deviation / n.sqrt()).of(n)
     }
 
     /// The share of n for which something of probability `expected` happens.
@@ -111,7 +134,9 @@ impl Row {
         got: f64,
         n: f64,
     ) -> Self {
-        Row::mean(case, form, expected, got, (expected * (1.0 - expected)).sqrt(), n)
+        let variance = expected * (1.0 - expected);
+        let rare = 4.0 * n * expected.min(1.0 - expected);
+        Row::mean(case, form, expected, got, variance.sqrt(), n).of(rare)
     }
 
     /// The mean detection time of a run, whose deviation is that of the sample.
@@ -135,13 +160,24 @@ impl Row {
     ) -> Self {
         let of = |name| figure(&results.figures, name);
         let (n, time) = (of("false_evictions"), of("live_time_s"));
-        Row::new(case, form, expected, n / time, 4.0 * n.sqrt() / time)
+        let events = expected * time;
+        let interval = 4.0 * events.sqrt() / time;
+        Row::new(case, form, expected, n / time, interval).of(4.0 * events)
     }
 
     /// Whether the simulator agrees.
-    pub fn holds(&self) -> bool {
+    pub fn verdict(&self) -> Verdict {
         let [least, most] = self.limits;
-        (self.got - self.expected).abs() <= self.interval && (least..=most).contains(&self.got)
+        let off = (self.got - self.expected).abs() > self.interval;
+        if self.got < least || self.got > most {
+            Verdict::Differs
+        } else if self.got.is_nan() || !(self.samples >= LEAST) {
+            Verdict::TooFew
+        } else if off {
+            Verdict::Differs
+        } else {
+            Verdict::Agrees
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! Every row holds at its usual size.
 
-use skipbeat_theory::{EXPERIMENTS, Size};
+use skipbeat_theory::{EXPERIMENTS, Size, Verdict};
 
 /// Every table by its experiments; each is a test of its own, so that they run side by side.
 fn hold(names: &[(&str, &str)]) {
     for (table, name) in names {
         let found = EXPERIMENTS.iter().find(|e| e.table.starts_with(table) && e.name == *name);
         for row in (found.unwrap_or_else(|| panic!("{table}: {name}")).run)(&Size::default()) {
-            assert!(row.holds(), "{table}, {name}: {row:?}");
+            assert_eq!(row.verdict(), Verdict::Agrees, "{table}, {name}: {row:?}");
         }
     }
 }
@@ -44,16 +44,26 @@ tables! {
 }
 
 #[test]
-fn a_row_that_is_off_or_leaves_its_limits_does_not_hold() {
-    let row = &(EXPERIMENTS[5].run)(&Size { times: 1, ..Size::default() })[0];
-    assert!(row.holds());
-    let mut off = row.clone();
-    off.expected += 2.0 * row.interval + (row.got - row.expected).abs();
-    assert!(!off.holds());
-    let mut outside = row.clone();
-    outside.limits = [0.0, row.got - 1e-6];
-    assert!(!outside.holds());
-    let mut unknown = row.clone();
-    unknown.got = f64::NAN;
-    assert!(!unknown.holds(), "what has no basis agrees with nothing");
+fn a_row_that_is_off_or_leaves_its_limits_differs() {
+    let row = &(EXPERIMENTS[5].run)(&Size::default())[0];
+    let with = |change: fn(&mut skipbeat_theory::Row)| {
+        let mut row = row.clone();
+        change(&mut row);
+        row.verdict()
+    };
+    assert_eq!(with(|_| ()), Verdict::Agrees);
+    assert_eq!(with(|row| row.got = row.expected + 1.01 * row.interval), Verdict::Differs);
+    assert_eq!(with(|row| row.limits = [0.0, row.got - 1e-6]), Verdict::Differs);
+    assert_eq!(with(|row| row.got = f64::NAN), Verdict::TooFew, "it agrees with nothing");
+    assert_eq!(with(|row| row.samples = 99.0), Verdict::TooFew);
+}
+
+#[test]
+fn a_tiny_sample_says_so() {
+    let size = Size { clients: Some(10), hours: Some(0.01), times: 1 };
+    for experiment in EXPERIMENTS {
+        for row in (experiment.run)(&size) {
+            assert_ne!(row.verdict(), Verdict::Differs, "{}: {row:?}", experiment.name);
+        }
+    }
 }
