@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
-use skipbeat_core::Direction;
+use skipbeat_core::{Direction, Span, Time};
 use skipbeat_measure::{Figures, Results};
 use skipbeat_scenario::{Plan, Target};
 use skipbeat_swarm::Acks;
@@ -21,16 +21,21 @@ pub(crate) const UNKNOWN: &str = "–";
 /// they are not wanted.
 pub fn text_summary(plan: &Plan, results: &Results, failure: Option<&str>) -> String {
     let mut text = String::new();
-    let lines = [head(plan), asked_and_got(plan, results), outcome(plan, results), ledger(results)];
+    let lines = [
+        head(plan, results.end),
+        asked_and_got(plan, results),
+        outcome(plan, results),
+        ledger(results),
+    ];
     for part in lines {
         text.push_str(&part);
         text.push('\n');
     }
-    text.push_str(&verdict(results, failure));
+    text.push_str(&verdict(plan, results, failure));
     text
 }
 
-fn head(plan: &Plan) -> String {
+fn head(plan: &Plan, end: Time) -> String {
     let server = match &plan.server.target {
         Target::BuiltIn { .. } => "built-in server".to_owned(),
         Target::Address { address } => format!("server at {address}"),
@@ -47,11 +52,20 @@ fn head(plan: &Plan) -> String {
     if !plan.description.is_empty() {
         let _ = writeln!(text, "{}", plan.description);
     }
-    let _ = writeln!(
-        text,
-        "measured {} after {} of warm-up, {} of drain",
-        plan.duration, plan.warmup, plan.drain
-    );
+    let seen = end.since(plan.measured_from());
+    let measured = match seen {
+        Span::ZERO => "nothing measured: the run ended in its warm-up".to_owned(),
+        seen if seen < plan.duration => format!("measured {:.1} s of", seen.seconds()),
+        _ => "measured".to_owned(),
+    };
+    let _ = match seen {
+        Span::ZERO => writeln!(text, "{measured}"),
+        _ => writeln!(
+            text,
+            "{measured} {} after {} of warm-up, {} of drain",
+            plan.duration, plan.warmup, plan.drain
+        ),
+    };
     text
 }
 
@@ -203,9 +217,12 @@ fn ledger(results: &Results) -> String {
     text
 }
 
-fn verdict(results: &Results, failure: Option<&str>) -> String {
+fn verdict(plan: &Plan, results: &Results, failure: Option<&str>) -> String {
     if let Some(failure) = failure {
         return format!("{BAD}failed{BAD:#}: the run ended early: {failure}\n");
+    }
+    if results.doubts.is_empty() && results.end < plan.end() {
+        return "ended early: every datagram until then is accounted for\n".to_owned();
     }
     if results.doubts.is_empty() {
         return format!("{GOOD}conclusive{GOOD:#}: every datagram is accounted for\n");

@@ -128,8 +128,9 @@ fn verdict(study: &Study, cells: &[Cell]) -> String {
     let missing = study.runs.len() - cells.len();
     let mut text = match (doubtful.len(), missing) {
         (0, 0) => "conclusive: every datagram of every run is accounted for\n".to_owned(),
-        (0, missing) => format!(
-            "{missing} of {} runs are missing; of the others every datagram is accounted for\n",
+        (0, _) => format!(
+            "{} of {} runs are done, and every datagram of theirs is accounted for\n",
+            cells.len(),
             study.runs.len()
         ),
         (n, _) => format!("inconclusive: {n} of {} runs\n", cells.len()),

@@ -171,7 +171,7 @@ impl Row {
         let off = (self.got - self.expected).abs() > self.interval;
         if self.got < least || self.got > most {
             Verdict::Differs
-        } else if self.got.is_nan() || !(self.samples >= LEAST) {
+        } else if self.got.is_nan() || self.samples.is_nan() || self.samples < LEAST {
             Verdict::TooFew
         } else if off {
             Verdict::Differs

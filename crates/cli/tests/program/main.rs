@@ -11,6 +11,7 @@ mod running;
 mod sockets;
 mod support;
 mod sweep;
+mod theory;
 mod witnesses;
 mod worlds;
 mod yardsticks;
