@@ -15,15 +15,38 @@ struct Column {
     name: &'static str,
     figure: fn(&Figures) -> Option<f64>,
     show: fn(Option<f64>) -> String,
-    /// Whether zeros alone are worth a column.
-    always: bool,
+    worth: Worth,
+}
+
+/// What makes a figure worth a column, if it is defined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// Nothing else.
+    Always,
+    /// It is not always 0.
+    NotZero,
+    /// It is a tenth more in one run than in another.
+    Varies,
+}
+
+impl Worth {
+    fn shows(self, values: impl Iterator<Item = f64> + Clone) -> bool {
+        let (least, most) =
+            values.clone().fold((f64::INFINITY, 0f64), |(a, b), v| (a.min(v), b.max(v)));
+        match self {
+            Worth::Always => values.count() > 0,
+            Worth::NotZero => most > 0.0,
+            Worth::Varies => most > 1.1 * least,
+        }
+    }
 }
 
 /// How fast and how often wrong stand side by side.
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 12] = [
     column("delivery ratio", |f| f.get("delivery_ratio"), percent),
     column("latency p99", |f| f.get("latency_p99_s"), seconds),
     column("eviction latency", |f| f.get("eviction_latency_mean_s"), seconds),
+    varying("its p99", |f| f.get("eviction_latency_p99_s"), seconds),
     column(
         "mistakes/client·h",
         |f| f.get("mistake_rate_per_s").map(|rate| rate * 3600.0),
@@ -31,6 +54,8 @@ const COLUMNS: [Column; 9] = [
     ),
     column("query accuracy", |f| f.get("query_accuracy"), percent),
     column("datagrams/delivery", |f| f.get("datagrams_per_delivery"), significant),
+    varying("dead server noticed", |f| f.get("server_detection_mean_s"), seconds),
+    varying("busiest second", |f| f.get("server_rx_peak_per_s"), significant),
     rare("ghosts", |f| f.get("ghosts_mean"), significant),
     rare("expelled", |f| f.get("expelled"), significant),
     column("amplification", |f| f.get("amplification"), significant),
@@ -41,7 +66,15 @@ const fn column(
     figure: fn(&Figures) -> Option<f64>,
     show: fn(Option<f64>) -> String,
 ) -> Column {
-    Column { name, figure, show, always: true }
+    Column { name, figure, show, worth: Worth::Always }
+}
+
+const fn varying(
+    name: &'static str,
+    figure: fn(&Figures) -> Option<f64>,
+    show: fn(Option<f64>) -> String,
+) -> Column {
+    Column { worth: Worth::Varies, ..column(name, figure, show) }
 }
 
 const fn rare(
@@ -49,7 +82,7 @@ const fn rare(
     figure: fn(&Figures) -> Option<f64>,
     show: fn(Option<f64>) -> String,
 ) -> Column {
-    Column { always: false, ..column(name, figure, show) }
+    Column { worth: Worth::NotZero, ..column(name, figure, show) }
 }
 
 /// Three significant digits.
@@ -84,8 +117,7 @@ pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
         text.push_str(&format!("{}\n", base.description));
     }
     let shown = |column: &&Column| {
-        let values = cells.iter().filter_map(|cell| (column.figure)(&cell.figures));
-        values.into_iter().any(|value| column.always || value != 0.0)
+        column.worth.shows(cells.iter().filter_map(|cell| (column.figure)(&cell.figures)))
     };
     let columns: Vec<&Column> = COLUMNS.iter().filter(shown).collect();
     // Keys as short as they can be and still differ.
