@@ -48,7 +48,7 @@ pub struct Calendar<T> {
 }
 
 /// An item of a bucket: its time is counted from the bucket's beginning.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Entry<T> {
     offset: u32,
     item: T,
@@ -177,8 +177,7 @@ impl<T: Copy + Ord> Calendar<T> {
             self.open_next_bucket();
         }
         if !self.sorted && !self.late_is_first() {
-            self.open.sort_unstable_by(|a, b| b.cmp(a));
-            self.sorted = true;
+            self.sort_open();
         }
         let next = self.pop_open(limit);
         self.front = self.find_front();
@@ -231,6 +230,18 @@ impl<T: Copy + Ord> Calendar<T> {
     /// The number of the open bucket: it changes when another one is opened.
     pub const fn cursor(&self) -> u64 {
         self.cursor
+    }
+
+    /// Sorts the open bucket: by time alone, which is quick, and then the few that are due at the
+    /// same time.
+    fn sort_open(&mut self) {
+        self.open.sort_unstable_by(|a, b| b.offset.cmp(&a.offset));
+        for same in self.open.chunk_by_mut(|a, b| a.offset == b.offset) {
+            if same.len() > 1 {
+                same.sort_unstable_by(|a, b| b.item.cmp(&a.item));
+            }
+        }
+        self.sorted = true;
     }
 
     /// Whether something that came late is due before all that is in the open bucket.

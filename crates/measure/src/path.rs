@@ -11,7 +11,7 @@ use skipbeat_core::{ClientId, Roster, Span, Time, prefetch};
 
 /// How many links of each direction are observed at most: what is kept of each is 272 bytes, and
 /// more where there are texts.
-const OBSERVERS: u32 = 32_768;
+const OBSERVERS: u32 = 16_384;
 
 /// Every which client is observed, of so many.
 pub fn observers_every(clients: u32) -> u32 {
@@ -373,12 +373,12 @@ mod tests {
     #[test]
     fn a_crowd_is_sampled_evenly() {
         assert_eq!(
-            (observers_every(0), observers_every(32_768), observers_every(32_769)),
+            (observers_every(0), observers_every(16_384), observers_every(16_385)),
             (1, 1, 2)
         );
-        let mut paths = Paths::new(80_000);
+        let mut paths = Paths::new(40_000);
         let mut tally = PathTally::default();
-        (0..80_000).for_each(|client| paths.arrive(client, 0, &mut tally));
-        assert_eq!(tally.received, 80_000 / 4);
+        (0..40_000).for_each(|client| paths.arrive(client, 0, &mut tally));
+        assert_eq!(tally.received, 40_000 / 4);
     }
 }
