@@ -235,10 +235,10 @@ impl<T: Copy + Ord> Calendar<T> {
     /// Sorts the open bucket: by time alone, which is quick, and then the few that are due at the
     /// same time.
     fn sort_open(&mut self) {
-        self.open.sort_unstable_by(|a, b| b.offset.cmp(&a.offset));
+        self.open.sort_unstable_by_key(|entry| Reverse(entry.offset));
         for same in self.open.chunk_by_mut(|a, b| a.offset == b.offset) {
             if same.len() > 1 {
-                same.sort_unstable_by(|a, b| b.item.cmp(&a.item));
+                same.sort_unstable_by_key(|entry| Reverse(entry.item));
             }
         }
         self.sorted = true;
