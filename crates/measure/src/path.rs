@@ -149,7 +149,7 @@ pub(crate) struct Paths {
 }
 
 /// How many arrivals wait until it is found out which of them have come.
-const WAITING: usize = 32;
+const WAITING: usize = 20;
 /// Bits of the place of a waiting arrival.
 const PLACE: u32 = 16;
 
