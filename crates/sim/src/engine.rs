@@ -64,7 +64,7 @@ impl<'a> Engine<'a> {
         self.swarm.start(&mut FromSwarm(&mut self.carrier));
         // The end itself is out.
         let mut last = self.plan.end() - INSTANT;
-        let (mut steps, mut looked) = (0u64, 0);
+        let (mut steps, mut looked, mut going) = (0u64, 0, true);
         loop {
             let start = self.next();
             if start > last {
@@ -78,9 +78,9 @@ impl<'a> Engine<'a> {
                 }
             }
             steps += 1;
-            if steps.saturating_sub(looked) >= STEPS_BETWEEN_LOOKS {
-                looked = if go_on(until) { steps } else { u64::MAX };
-                if looked == u64::MAX {
+            if going && steps - looked >= STEPS_BETWEEN_LOOKS {
+                (looked, going) = (steps, go_on(until));
+                if !going {
                     last = self.carrier.stop(until, last);
                 }
             }

@@ -1,7 +1,7 @@
 //! The simulator's figures against closed forms, experiment by experiment: what `skipbeat theory`
 //! prints and what the tests hold. The forms are derived in docs/theory.md.
 //!
-//! Intervals follow from the counts: four standard errors. Seeds are fixed, so a row either always
+//! Intervals follow from the counts: mostly four standard errors. Seeds are fixed, so a row either always
 //! holds or never. A new row goes into the experiment whose run shows it; a new experiment into
 //! [`EXPERIMENTS`].
 #![forbid(unsafe_code)]

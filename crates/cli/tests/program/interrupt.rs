@@ -26,6 +26,8 @@ fn interrupted(mode: &str, duration: &str) {
     // The first line of progress says that the run is under way.
     let mut progress = BufReader::new(child.stderr.take().unwrap());
     progress.read_line(&mut String::new()).unwrap();
+    // It comes before the first datagram does: three periods are enough for some.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let output = child.wait_with_output().unwrap();
