@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use skipbeat_core::Span;
+use skipbeat_net::Io;
 use skipbeat_scenario::{Setting, read_value};
 use skipbeat_server::{Admission, DetectorOptions, Heartbeat, Rejoin, Sweep};
 
@@ -124,6 +125,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<SocketAddr>,
 
+    /// Use no system calls but those that every system has: tokio's plain send and receive, and a
+    /// socket for each client
+    #[arg(long)]
+    pub(crate) portable: bool,
+
     /// No log lines
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -175,6 +181,11 @@ pub(crate) struct ProxyOptions {
     /// Write what enters and leaves the links to a file that Wireshark reads
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+
+    /// Use no system calls but those that every system has: tokio's plain send and receive, and a
+    /// socket for each client
+    #[arg(long)]
+    pub(crate) portable: bool,
 
     /// No progress and no notices on standard error
     #[arg(long)]
@@ -329,6 +340,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
 
+    /// Use no system calls but those that every system has: tokio's plain send and receive, and a
+    /// socket for each client
+    #[arg(long)]
+    pub(crate) portable: bool,
+
     /// No progress on standard error
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -352,4 +368,9 @@ pub(crate) enum Format {
     Text,
     /// For programs: every metric
     Json,
+}
+
+/// By which calls datagrams go.
+pub(crate) fn io(portable: bool) -> Io {
+    if portable { Io::Portable } else { Io::default() }
 }

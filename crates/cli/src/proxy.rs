@@ -16,7 +16,7 @@ use skipbeat_scenario::{Changes, Study};
 use crate::capture::SharedCapture;
 use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
-use crate::options::ProxyOptions;
+use crate::options::{ProxyOptions, io};
 use crate::progress::Status;
 use crate::serve::lines_of_input;
 
@@ -42,6 +42,7 @@ pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
         seed: Seed(seed),
         idle: options.idle,
         most_sessions: options.max_sessions,
+        io: io(options.portable),
     };
     let mut observer = Observer {
         log: options.log.as_deref().map(Log::create).transpose()?,

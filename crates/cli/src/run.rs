@@ -1,12 +1,11 @@
 //! `skipbeat run`: one scenario, one world, its results.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
 use skipbeat_core::Time;
 use skipbeat_measure::Results;
-use skipbeat_net::{Clock, HostReport};
+use skipbeat_net::{Clock, HostReport, Io};
 use skipbeat_report::{Build, ResultFolder, Shard, json_summary, text_summary};
 use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
 use skipbeat_tunnel::Tap;
@@ -14,7 +13,7 @@ use skipbeat_tunnel::Tap;
 use crate::capture::SharedCapture;
 use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
-use crate::options::{Format, RunOptions, World};
+use crate::options::{Format, RunOptions, World, io};
 use crate::progress::Progress;
 use crate::{merge, sweep};
 
@@ -60,7 +59,7 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
         !interrupted
     };
     let capture = options.pcap.as_deref().map(SharedCapture::create).transpose()?;
-    let mut done = play(&run.plan, capture.clone(), &mut go_on)?;
+    let mut done = play(&run.plan, io(options.portable), capture.clone(), &mut go_on)?;
     progress.finish();
     if let Some(Err(failure)) = capture.map(|capture| capture.finish(done.results.end)) {
         done.failure.get_or_insert(failure);
@@ -71,6 +70,7 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
 /// Runs a plan in its world.
 pub(crate) fn play(
     plan: &Plan,
+    io: Io,
     capture: Option<SharedCapture>,
     go_on: &mut dyn FnMut(Time) -> bool,
 ) -> anyhow::Result<Done> {
@@ -78,7 +78,7 @@ pub(crate) fn play(
     Ok(match plan.mode {
         Mode::Sim => simulate(plan, tap, go_on),
         Mode::Net => {
-            let outcome = skipbeat_net::run(plan, tap, go_on)?;
+            let outcome = skipbeat_net::run(plan, io, tap, go_on)?;
             Done {
                 results: outcome.results,
                 host: outcome.host,
@@ -97,16 +97,19 @@ pub(crate) struct Done {
 
 fn simulate(plan: &Plan, tap: Option<Box<dyn Tap>>, go_on: &mut dyn FnMut(Time) -> bool) -> Done {
     let clock = Clock::start();
-    let cpu_before = skipbeat_net::thread_cpu();
+    let before = skipbeat_net::thread_cpu();
     let results = skipbeat_sim::run_tapped(plan, tap, go_on);
-    let cpu = skipbeat_net::thread_cpu().saturating_sub(cpu_before);
+    let cpu =
+        skipbeat_net::thread_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
     let datagrams: u64 = results.links.iter().flatten().map(|links| links.offered).sum();
     let host = HostReport {
         wall_s: clock.now().seconds(),
-        cpu_s: BTreeMap::from([("sim".to_owned(), cpu.seconds())]),
+        cpu_s: cpu.map(|cpu| ("sim".to_owned(), cpu.seconds())).into_iter().collect(),
         peak_memory_bytes: skipbeat_net::peak_memory(),
         datagrams,
-        ns_per_datagram: (datagrams > 0).then(|| cpu.nanos() as f64 / datagrams as f64),
+        ns_per_datagram: cpu
+            .filter(|_| datagrams > 0)
+            .map(|cpu| cpu.nanos() as f64 / datagrams as f64),
         ..HostReport::default()
     };
     Done { results, host, failure: None }

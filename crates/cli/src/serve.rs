@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use skipbeat_core::{Seed, Span, Time};
 use skipbeat_net::{LiveServer, Stats};
+use skipbeat_scenario::ServerRuntime;
 use skipbeat_server::{Limits, Note, Options, Rate};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::ServeOptions;
+use crate::options::{ServeOptions, io};
 use crate::prometheus;
 
 /// How often the log is brought up to date.
@@ -43,7 +44,13 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
         anyhow::bail!(contradiction);
     }
     let interrupt = Interrupt::listen()?;
-    let server = Arc::new(LiveServer::start(options.listen, core, secret())?);
+    let server = Arc::new(LiveServer::start(
+        options.listen,
+        core,
+        ServerRuntime::default(),
+        secret(),
+        io(options.portable),
+    )?);
     if let Some(address) = options.metrics {
         let source = Arc::clone(&server);
         let address = prometheus::serve(address, move || source.stats().ok())?;

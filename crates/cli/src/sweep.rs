@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use skipbeat_core::Time;
-use skipbeat_net::{Clock, HostReport};
+use skipbeat_net::{Clock, HostReport, Io};
 use skipbeat_report::{Cell, FileError, Journal, ResultFolder, Shard, json_sweep, sweep_summary};
 use skipbeat_scenario::{Mode, Study};
 
 use crate::exit::{Exit, complain};
 use crate::interrupt::Interrupt;
-use crate::options::{Format, RunOptions};
+use crate::options::{Format, RunOptions, io};
 use crate::progress::Progress;
 use crate::run::{BUILD, cost, play};
 
@@ -28,6 +28,7 @@ const LOOK: Duration = Duration::from_millis(50);
 struct Work<'a> {
     study: &'a Study,
     interrupt: &'a Interrupt,
+    io: Io,
     /// The runs to do.
     queue: Vec<usize>,
     /// The place in it of the run that is done next.
@@ -75,6 +76,7 @@ pub(crate) fn run(
     let work = Work {
         study,
         interrupt,
+        io: io(options.portable),
         next: AtomicUsize::new(0),
         reached: queue.iter().map(|_| AtomicU64::new(0)).collect(),
         queue,
@@ -114,7 +116,7 @@ impl Work<'_> {
             if !go_on(Time::ZERO) {
                 return;
             }
-            let played = play(&run.plan, None, &mut go_on);
+            let played = play(&run.plan, self.io, None, &mut go_on);
             self.reached[place].store(run.plan.end().nanos(), Ordering::Relaxed);
             let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
             match played {

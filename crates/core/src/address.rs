@@ -1,36 +1,57 @@
-//! How places are addresses: one loopback address each, one port for all.
+//! How places are addresses: one address of a prefix each, one port for all.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::Place;
 
-/// Place `n` is `127.1.0.0 + n` at one common port. All of 127.0.0.0/8 is local on Linux, so
-/// every client has an address of its own without privilege and without a socket of its own.
-#[derive(Clone, Copy, Debug)]
+/// Place `n` is the `n`-th address from a first one, at one common port. Where the whole prefix is
+/// local, as 127.0.0.0/8 is on Linux, every client has an address of its own without privilege and
+/// without a socket of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressPlan {
+    /// The address of place 0.
+    pub first: IpAddr,
     /// The port that all share.
     pub port: u16,
 }
 
 impl AddressPlan {
-    const BASE: u32 = u32::from_be_bytes([127, 1, 0, 0]);
-    /// How many places have an address in this plan.
-    pub const CAPACITY: u32 = u32::from_be_bytes([127, 255, 255, 255]) - Self::BASE;
+    /// Where places begin on loopback: 127.1.0.0.
+    pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 1, 0, 0));
+    /// How many places have an address on loopback, and the most of any plan.
+    pub const CAPACITY: u32 =
+        u32::from_be_bytes([127, 255, 255, 255]) - u32::from_be_bytes([127, 1, 0, 0]);
 
-    /// The IPv4 address of a place; `place` must be below [`Self::CAPACITY`].
-    pub fn ip(place: Place) -> Ipv4Addr {
+    /// The IP address of a place; `place` must be below [`Self::CAPACITY`].
+    #[inline]
+    pub fn ip(self, place: Place) -> IpAddr {
         debug_assert!(place < Self::CAPACITY);
-        Ipv4Addr::from(Self::BASE + place)
+        match self.first {
+            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).wrapping_add(place)).into(),
+            IpAddr::V6(first) => {
+                Ipv6Addr::from(u128::from(first).wrapping_add(place.into())).into()
+            }
+        }
     }
 
     /// The socket address of a place.
+    #[inline]
     pub fn address(self, place: Place) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(Self::ip(place)), self.port)
+        SocketAddr::new(self.ip(place), self.port)
     }
 
     /// The place at an address, if the plan has one there.
-    pub fn place(ip: Ipv4Addr) -> Option<Place> {
-        u32::from(ip).checked_sub(Self::BASE).filter(|n| *n < Self::CAPACITY)
+    #[inline]
+    pub fn place(self, ip: IpAddr) -> Option<Place> {
+        let place = match (self.first, ip) {
+            (IpAddr::V4(first), IpAddr::V4(ip)) => {
+                u32::from(ip).checked_sub(u32::from(first)).map(u128::from)
+            }
+            (IpAddr::V6(first), IpAddr::V6(ip)) => u128::from(ip).checked_sub(u128::from(first)),
+            _ => None,
+        };
+        let place = place.and_then(|place| Place::try_from(place).ok());
+        place.filter(|place| *place < Self::CAPACITY)
     }
 }
 
@@ -40,10 +61,17 @@ mod tests {
 
     #[test]
     fn address_and_place_are_inverse() {
-        for place in [0, 1, 255, 256, 1_000_000] {
-            assert_eq!(AddressPlan::place(AddressPlan::ip(place)), Some(place));
+        for first in [AddressPlan::LOOPBACK, "10.0.0.0".parse().unwrap(), "fd00::".parse().unwrap()]
+        {
+            let plan = AddressPlan { first, port: 7 };
+            for place in [0, 1, 255, 256, 1_000_000] {
+                assert_eq!(plan.place(plan.ip(place)), Some(place));
+            }
         }
-        assert_eq!(AddressPlan::place(Ipv4Addr::new(127, 0, 0, 1)), None);
-        assert_eq!(AddressPlan::place(Ipv4Addr::new(192, 0, 2, 1)), None);
+        let loopback = AddressPlan { first: AddressPlan::LOOPBACK, port: 7 };
+        assert_eq!(loopback.address(258).to_string(), "127.1.1.2:7");
+        for elsewhere in ["127.0.0.1", "192.0.2.1", "::1"] {
+            assert_eq!(loopback.place(elsewhere.parse().unwrap()), None);
+        }
     }
 }

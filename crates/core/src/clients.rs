@@ -63,6 +63,28 @@ impl ClientSet {
         was_in
     }
 
+    /// Puts in everybody who is in another set.
+    pub fn add(&mut self, other: &ClientSet) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
+            self.len += (theirs & !*mine).count_ones();
+            *mine |= theirs;
+        }
+    }
+
+    /// The first client of the set that is not below `client`.
+    #[inline]
+    pub fn first_from(&self, client: ClientId) -> Option<ClientId> {
+        let index = client as usize / 64;
+        let first = self.words.get(index)? & (u64::MAX << (client % 64));
+        let rest = self.words[index + 1..].iter().copied();
+        let (steps, word) =
+            std::iter::once(first).chain(rest).enumerate().find(|(_, word)| *word != 0)?;
+        Some((index + steps) as u32 * 64 + word.trailing_zeros())
+    }
+
     /// The bitmap, 64 clients a word, lowest id in the lowest bit. It may be shorter than the
     /// number of clients: what is missing is out.
     pub fn words(&self) -> &[u64] {
@@ -102,7 +124,8 @@ impl FromIterator<ClientId> for ClientSet {
 /// Sets are equal where their members are, whatever room they have.
 impl PartialEq for ClientSet {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        let both = self.words.len().min(other.words.len());
+        self.len == other.len && self.words[..both] == other.words[..both]
     }
 }
 
@@ -121,5 +144,20 @@ mod tests {
         assert_eq!(set.iter().collect::<Vec<_>>(), [3, 63, 64, 130]);
         assert!(set.remove(64) && !set.remove(64) && !set.remove(9999));
         assert_eq!((set.len(), set.contains(63), set.contains(64)), (3, true, false));
+        let from = [0, 4, 63, 64, 131, 1000].map(|client| set.first_from(client));
+        assert_eq!(from, [Some(3), Some(63), Some(63), Some(130), None, None]);
+    }
+
+    #[test]
+    fn sets_are_equal_and_add_up_whatever_room_they_have() {
+        let mut roomy = ClientSet::with_room(1000);
+        assert_eq!(roomy, ClientSet::new());
+        roomy.insert(3);
+        let other: ClientSet = [3, 700].into_iter().collect();
+        assert_ne!(roomy, other);
+        let mut sum: ClientSet = [5].into_iter().collect();
+        sum.add(&other);
+        sum.add(&roomy);
+        assert_eq!((sum.len(), sum), (3, [3, 5, 700].into_iter().collect()));
     }
 }

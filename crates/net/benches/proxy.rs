@@ -10,7 +10,9 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_core::{Direction, Seed, Span, Time};
 use skipbeat_link::{LinkOptions, read_compact};
-use skipbeat_net::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals};
+use skipbeat_net::{
+    BoundProxy, Io, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals,
+};
 
 /// Datagrams under way at a time: what the buffers of every system hold.
 const BURST: usize = 128;
@@ -73,6 +75,7 @@ fn carry(c: &mut Criterion) {
             seed: Seed(1),
             idle: Span::from_secs(60),
             most_sessions: 10,
+            io: Io::default(),
         };
         let bound = BoundProxy::bind(options.listen).expect("a port is free");
         runs.push((name, bound.address()));

@@ -30,12 +30,18 @@ pub enum NetError {
         /// Why not more.
         source: io::Error,
     },
-    /// Clients can share a socket only towards loopback.
-    #[error("swarm.sockets = \"shared\" needs a server on a 127/8 address, not {target}")]
+    /// Clients can share a socket only towards loopback, or with a prefix of their own.
+    #[error(
+        "swarm.sockets = \"shared\" needs a server on a 127/8 address, not {target}, or \
+         swarm.addresses and a server of the same family"
+    )]
     NotLoopback {
         /// The server's address.
         target: SocketAddr,
     },
+    /// One socket for many addresses, on a system that has no such thing.
+    #[error("swarm.sockets = \"shared\" needs packet information, which the portable path has not")]
+    NotPortable,
     /// Nothing listens at the target.
     #[error("nothing listens at the target {target} (port unreachable)")]
     Unreachable {

@@ -7,24 +7,34 @@
 //! `sys` the system calls, `run` how it all is put together.
 
 mod clock;
+mod coalesce;
 mod error;
 mod host;
 mod live;
+mod outgoing;
 mod outside;
+mod parcel;
 mod peers;
+mod plain;
 mod proxy;
+mod queue;
 mod run;
 mod server;
 mod swarm;
+#[cfg_attr(not(batched), path = "sys_elsewhere.rs")]
 mod sys;
 mod target;
+mod traffic;
 mod transport;
+mod wire;
 
 pub use clock::Clock;
 pub use error::NetError;
-pub use host::{HostReport, peak_memory, udp_counters};
+pub use host::{HostReport, kernel_counters, peak_memory};
 pub use live::LiveServer;
 pub use proxy::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals};
 pub use run::{Outcome, run};
 pub use server::{Member, Stats};
 pub use sys::thread_cpu;
+pub use traffic::Traffic;
+pub use wire::Io;

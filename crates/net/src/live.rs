@@ -6,11 +6,16 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use skipbeat_core::{Seed, Time};
+use skipbeat_scenario::ServerRuntime;
 use skipbeat_server::{Note, Options};
 
 use crate::NetError;
 use crate::clock::Clock;
-use crate::server::{BoundServer, Command, Member, RunningServer, ServerEvent, Stats, Tell};
+use crate::peers::Known;
+use crate::server::{
+    BoundServer, Command, Hosting, Member, RunningServer, ServerEvent, Stats, Tell,
+};
+use crate::wire::Io;
 
 /// How long the thread may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -26,10 +31,25 @@ impl LiveServer {
     ///
     /// # Errors
     /// Where the address can't be bound.
-    pub fn start(listen: SocketAddr, options: Options, seed: Seed) -> Result<Self, NetError> {
-        let bound = BoundServer::bind(listen, None)?;
+    pub fn start(
+        listen: SocketAddr,
+        options: Options,
+        runtime: ServerRuntime,
+        seed: Seed,
+        io: Io,
+    ) -> Result<Self, NetError> {
+        let bound = BoundServer::bind(listen, None, None)?;
         let address = bound.address();
-        let running = bound.start(options, seed, Clock::start(), Vec::new(), None, Tell::Notes)?;
+        let running = bound.start(Hosting {
+            options,
+            runtime,
+            seed,
+            clock: Clock::start(),
+            known: Known::Listed(Vec::new()),
+            crash_at: None,
+            tell: Tell::Notes,
+            io,
+        })?;
         Ok(LiveServer { running, address })
     }
 

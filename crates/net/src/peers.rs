@@ -2,24 +2,27 @@
 //! addresses must not fill the memory: of an address that is nothing to the core nothing is kept
 //! here either, and of former members only so many.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 
-use skipbeat_core::ClientSet;
+use skipbeat_core::{AddressPlan, ClientSet};
 use skipbeat_server::{PeerId, Server};
 
 /// Of so many former members the numbers are kept, so that what they say again is known as such.
 const FORMER: usize = 4096;
 
-/// Who has which number.
+/// Who has which number. Those that are known at the start have the numbers from zero; where their
+/// addresses follow from a plan no table of them is needed.
 #[derive(Debug)]
 pub(crate) struct Peers {
+    /// The addresses of those that are known at the start.
+    known: Known,
+    /// The addresses of all others, by number behind those.
+    others: Vec<SocketAddr>,
+    /// The numbers of all others, and of those that have exchanged addresses.
     numbers: HashMap<SocketAddr, PeerId>,
-    addresses: Vec<SocketAddr>,
-    /// How many were known at the start.
-    known: u32,
-    /// Those that have exchanged addresses.
-    exchanged: HashSet<PeerId>,
+    /// Where those are that were known at the start and have exchanged addresses.
+    exchanged: BTreeMap<PeerId, SocketAddr>,
     /// Those whose membership ended, the oldest first, with their address then.
     former: VecDeque<(PeerId, SocketAddr)>,
     /// Who is among them.
@@ -28,14 +31,52 @@ pub(crate) struct Peers {
     free: Vec<PeerId>,
 }
 
+/// Addresses that are known from the start, in order of the numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// The first so many of a plan.
+    Planned(AddressPlan, u32),
+    /// These.
+    Listed(Vec<SocketAddr>),
+}
+
+impl Known {
+    fn len(&self) -> u32 {
+        match self {
+            Known::Planned(_, clients) => *clients,
+            Known::Listed(addresses) => addresses.len() as u32,
+        }
+    }
+
+    #[inline]
+    fn address(&self, peer: PeerId) -> SocketAddr {
+        match self {
+            Known::Planned(plan, _) => plan.address(peer),
+            Known::Listed(addresses) => addresses[peer as usize],
+        }
+    }
+
+    /// The number of an address of a plan.
+    #[inline]
+    fn planned(&self, address: SocketAddr) -> Option<PeerId> {
+        let Known::Planned(plan, clients) = self else { return None };
+        let place = plan.place(address.ip()).filter(|place| place < clients)?;
+        (address.port() == plan.port).then_some(place)
+    }
+}
+
 impl Peers {
-    /// These addresses have the numbers from zero.
-    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Self {
+    /// These have the numbers from zero.
+    pub(crate) fn new(known: Known) -> Self {
+        let numbers = match &known {
+            Known::Planned(..) => HashMap::new(),
+            Known::Listed(addresses) => addresses.iter().copied().zip(0..).collect(),
+        };
         Peers {
-            numbers: addresses.iter().zip(0..).map(|(address, peer)| (*address, peer)).collect(),
-            known: addresses.len() as u32,
-            addresses,
-            exchanged: HashSet::new(),
+            known,
+            others: Vec::new(),
+            numbers,
+            exchanged: BTreeMap::new(),
             former: VecDeque::new(),
             remembered: HashSet::new(),
             free: Vec::new(),
@@ -43,40 +84,63 @@ impl Peers {
     }
 
     /// The number of an address, and whether it is a new one.
+    #[inline]
     pub(crate) fn of(&mut self, address: SocketAddr) -> (PeerId, bool) {
-        if let Some(peer) = self.numbers.get(&address) {
-            return (*peer, false);
+        // Whoever has exchanged its address has it in the table.
+        let planned = || self.known.planned(address);
+        if let Some(peer) = if self.exchanged.is_empty() { planned() } else { None } {
+            return (peer, false);
+        }
+        if let Some(peer) = self.numbers.get(&address).copied().or_else(planned) {
+            return (peer, false);
         }
         let peer = match self.free.pop() {
             Some(peer) => {
-                self.addresses[peer as usize] = address;
+                *self.place(peer) = address;
                 peer
             }
             None => {
-                self.addresses.push(address);
-                self.addresses.len() as PeerId - 1
+                self.others.push(address);
+                self.known.len() + self.others.len() as PeerId - 1
             }
         };
         self.numbers.insert(address, peer);
         (peer, true)
     }
 
+    /// Where the address of one of the others is kept.
+    fn place(&mut self, peer: PeerId) -> &mut SocketAddr {
+        &mut self.others[(peer - self.known.len()) as usize]
+    }
+
     /// The address of a peer.
+    #[inline]
     pub(crate) fn address(&self, peer: PeerId) -> SocketAddr {
-        self.addresses[peer as usize]
+        match peer.checked_sub(self.known.len()) {
+            Some(other) => self.others[other as usize],
+            None if self.exchanged.is_empty() => self.known.address(peer),
+            None => {
+                let moved = self.exchanged.get(&peer).copied();
+                moved.unwrap_or_else(|| self.known.address(peer))
+            }
+        }
     }
 
     /// How many are known.
     pub(crate) fn len(&self) -> usize {
-        self.numbers.len()
+        self.known.len() as usize + self.others.len() - self.free.len()
     }
 
     /// Two peers change addresses.
     pub(crate) fn exchange(&mut self, a: PeerId, b: PeerId) {
-        self.addresses.swap(a as usize, b as usize);
-        for peer in [a, b] {
-            self.numbers.insert(self.addresses[peer as usize], peer);
-            self.exchanged.insert(peer);
+        let addresses = [self.address(a), self.address(b)];
+        for (peer, address) in [b, a].into_iter().zip(addresses) {
+            self.numbers.insert(address, peer);
+            if peer < self.known.len() {
+                self.exchanged.insert(peer, address);
+            } else {
+                *self.place(peer) = address;
+            }
         }
     }
 
@@ -87,10 +151,9 @@ impl Peers {
         }
     }
 
-    /// Nothing is known of a peer: its number may be another's.
+    /// Nothing is known of a peer that was not known at the start: its number may be another's.
     pub(crate) fn forget(&mut self, peer: PeerId) {
-        self.numbers.remove(&self.addresses[peer as usize]);
-        self.exchanged.remove(&peer);
+        self.numbers.remove(&self.address(peer));
         self.free.push(peer);
     }
 
@@ -109,16 +172,13 @@ impl Peers {
 
     /// Those of a set that have the address they had at the start, and the addresses of the others.
     pub(crate) fn split(&self, peers: &ClientSet) -> (ClientSet, Vec<SocketAddr>) {
-        if self.exchanged.is_empty() && self.addresses.len() == self.known as usize {
+        if self.exchanged.is_empty() && self.others.is_empty() {
             return (peers.clone(), Vec::new());
         }
-        let original = |peer: &PeerId| *peer < self.known && !self.exchanged.contains(peer);
+        let original =
+            |peer: &PeerId| *peer < self.known.len() && !self.exchanged.contains_key(peer);
         let others = peers.iter().filter(|peer| !original(peer)).map(|peer| self.address(peer));
         (peers.iter().filter(original).collect(), others.collect())
-    }
-
-    pub(crate) fn into_addresses(self) -> Vec<SocketAddr> {
-        self.addresses
     }
 }
 
@@ -134,27 +194,33 @@ mod tests {
 
     #[test]
     fn numbers_are_used_again_and_those_who_moved_are_named_by_address() {
-        let mut peers = Peers::new(vec![address(1), address(2)]);
-        assert_eq!((peers.of(address(2)), peers.of(address(3))), ((1, false), (2, true)));
-        peers.forget(2);
-        assert_eq!((peers.of(address(4)), peers.len()), ((2, true), 3));
-        peers.exchange(0, 2);
-        assert_eq!((peers.of(address(4)), peers.of(address(1))), ((0, false), (2, false)));
-        let (same, others) = peers.split(&[0, 1].into_iter().collect());
-        assert_eq!((same.iter().collect::<Vec<_>>(), others), (vec![1], vec![address(4)]));
+        let plan = AddressPlan { first: "127.1.0.0".parse().unwrap(), port: 1 };
+        let at = |place| plan.address(place);
+        let listed = Known::Listed(vec![at(0), at(1)]);
+        for known in [listed, Known::Planned(plan, 2)] {
+            let mut peers = Peers::new(known);
+            assert_eq!((peers.of(at(1)), peers.of(at(2))), ((1, false), (2, true)));
+            peers.forget(2);
+            assert_eq!((peers.of(at(3)), peers.len()), ((2, true), 3));
+            peers.exchange(0, 2);
+            assert_eq!((peers.of(at(3)), peers.of(at(0))), ((0, false), (2, false)));
+            assert_eq!([0, 1, 2].map(|peer| peers.address(peer)), [at(3), at(1), at(0)]);
+            let (same, others) = peers.split(&[0, 1].into_iter().collect());
+            assert_eq!((same.iter().collect::<Vec<_>>(), others), (vec![1], vec![at(3)]));
+        }
     }
 
     #[test]
     fn former_members_are_remembered_up_to_a_limit() {
         let mut server = Server::new(Options::default(), Seed(1));
-        let mut peers = Peers::new(Vec::new());
+        let mut peers = Peers::new(Known::Listed(Vec::new()));
         for port in 1..=2 * FORMER as u16 {
             let (peer, _) = peers.of(address(port));
             peers.leaves(peer);
             peers.forget_former(&mut server);
         }
         assert_eq!(peers.len(), FORMER);
-        assert!(peers.addresses.len() <= FORMER + 1, "numbers are used again");
+        assert!(peers.others.len() <= FORMER + 1, "numbers are used again");
         // One that comes and goes takes the place of nobody else.
         let (peer, _) = peers.of(address(1));
         for _ in 0..2 * FORMER {

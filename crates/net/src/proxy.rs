@@ -12,17 +12,21 @@ use skipbeat_core::{Calendar, Direction, Roster, Seed, Span, Time};
 use skipbeat_link::{Class, Course, Freight, LinkOptions, Links, Outage, Verdict};
 use skipbeat_measure::{DatagramTally, Distribution};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::NetError;
 use crate::clock::Clock;
-use crate::sys::{Alarm, Poller, ReceiveBatch, SendQueue, set_receive_buffer};
+use crate::queue::SendQueue;
+use crate::sys::set_receive_buffer;
+use crate::traffic::Traffic;
+use crate::wire::{Alarm, Io, Poller, Receiver};
 
 /// The observer has its turn this often.
 const LOOK: Span = Span::from_millis(100);
 /// Batches that are read before anything else has its turn.
 const BATCHES_AT_ONCE: usize = 16;
+/// Datagrams to clients that wait for a full send buffer; what is more is not sent.
+const MOST_WAITING: usize = 1 << 16;
 /// The longest datagram that there is.
 const LONGEST: usize = 65_507;
 
@@ -43,6 +47,8 @@ pub struct ProxyOptions {
     pub idle: Span,
     /// How many sessions there may be at a time.
     pub most_sessions: u32,
+    /// By which calls datagrams go.
+    pub io: Io,
 }
 
 /// What can be asked of a proxy while it runs.
@@ -196,37 +202,32 @@ async fn carry(
     options: &ProxyOptions,
     observer: &mut dyn ProxyObserver,
 ) -> io::Result<ProxyTotals> {
+    let alarm = Alarm::new(options.io)?;
+    let mut proxy = Proxy::new(options, &socket)?;
     let socket = UdpSocket::from_std(socket.into())?;
-    let alarm = Alarm::new()?;
-    let mut proxy = Proxy::new(options)?;
-    let mut batch = ReceiveBatch::new(LONGEST);
+    let mut receiver = Receiver::new(options.io, LONGEST);
+    let mut traffic = Traffic::default();
     let mut buffer = vec![0; LONGEST];
     let mut next_look = Time::ZERO;
     loop {
         let mut empty = true;
         for _ in 0..BATCHES_AT_ONCE {
             proxy.now = proxy.clock.now();
-            if batch.receive_watched(&socket).is_err() {
+            if !receiver.receive(&socket, &mut traffic)? {
                 break;
             }
             empty = false;
-            for datagram in batch.iter() {
-                proxy.hear_client(datagram.from, datagram.payload, observer);
-            }
+            receiver.each(|d| proxy.hear_client(d.from, d.payload, observer));
         }
         empty &= proxy.hear_target(&mut buffer, observer)?;
         proxy.now = proxy.clock.now();
         proxy.land();
-        while proxy.queue.len() > 0 {
-            if socket.try_io(Interest::WRITABLE, || proxy.queue.flush(&socket)).is_err() {
-                socket.writable().await?;
-            }
-        }
+        let full = !proxy.queue.flush(&socket);
         if proxy.now >= next_look {
             next_look = proxy.now + LOOK;
             proxy.expire(observer);
             proxy.totals.not_sent[Direction::Down as usize] +=
-                std::mem::take(&mut proxy.queue.refused);
+                std::mem::take(&mut proxy.queue.sender.refused);
             let links = [proxy.links[0].options(0), proxy.links[1].options(0)];
             for command in observer.look(proxy.now, &proxy.totals, links) {
                 if proxy.obey(command) {
@@ -236,17 +237,19 @@ async fn carry(
         }
         if empty {
             let due = proxy.flying.next_at().unwrap_or(Time::NEVER).min(next_look);
+            let wait = due.since(proxy.clock.now());
             tokio::select! {
                 ready = socket.readable() => ready?,
+                ready = socket.writable(), if full => ready?,
                 ready = proxy.poller.wait() => ready?,
-                slept = alarm.sleep(due.since(proxy.clock.now())) => slept?,
+                slept = alarm.sleep(wait) => slept?,
             }
         }
     }
 }
 
 impl<'a> Proxy<'a> {
-    fn new(options: &'a ProxyOptions) -> io::Result<Self> {
+    fn new(options: &'a ProxyOptions, socket: &Socket) -> io::Result<Self> {
         let links = |direction, course: &Course| {
             // One group, to which every session belongs that will ever be.
             let roster = Roster::new([0]);
@@ -257,12 +260,12 @@ impl<'a> Proxy<'a> {
             now: Time::ZERO,
             numbers: BTreeMap::new(),
             sessions: Vec::new(),
-            poller: Poller::new()?,
+            poller: Poller::new(options.io)?,
             links: [links(Direction::Up, &options.up), links(Direction::Down, &options.down)],
             flying: Calendar::new(),
             bytes: Vec::new(),
             free: Vec::new(),
-            queue: SendQueue::default(),
+            queue: SendQueue::new(options.io, socket),
             totals: ProxyTotals::default(),
             options,
         })
@@ -294,14 +297,15 @@ impl<'a> Proxy<'a> {
             return None;
         }
         let number = self.sessions.len() as u32;
-        let open = || {
+        let mut open = || {
             let any = if self.options.target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
             let socket = Socket::from(std::net::UdpSocket::bind(any)?);
             socket.set_nonblocking(true)?;
             set_receive_buffer(&socket, None)?;
             socket.connect(&self.options.target.into())?;
+            let socket = std::net::UdpSocket::from(socket);
             self.poller.watch(&socket, number)?;
-            io::Result::Ok(std::net::UdpSocket::from(socket))
+            io::Result::Ok(socket)
         };
         let socket = match open() {
             Ok(socket) => socket,
@@ -398,6 +402,7 @@ impl<'a> Proxy<'a> {
                     // The first try may only fetch the error of an earlier datagram.
                     session.socket.send(payload).or_else(|_| session.socket.send(payload)).is_ok()
                 }
+                (Some(_), Direction::Down) if self.queue.len() >= MOST_WAITING => false,
                 (Some(session), Direction::Down) => {
                     let payload = self.queue.payload(payload);
                     self.queue.push(session.client, None, payload);
@@ -420,6 +425,7 @@ impl<'a> Proxy<'a> {
             .collect();
         for client in gone {
             if let Some(number) = self.numbers.remove(&client) {
+                self.poller.forget(number);
                 self.sessions[number as usize] = None;
                 self.totals.open -= 1;
                 observer.session(self.now, client, false);
@@ -449,6 +455,8 @@ impl<'a> Proxy<'a> {
         for (_, flying) in self.flying.iter() {
             self.totals.links[flying.direction as usize].in_flight += 1;
         }
+        let unsent = self.queue.len() as u64 + self.queue.sender.refused;
+        self.totals.not_sent[Direction::Down as usize] += unsent;
         self.totals
     }
 }

@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 
 use skipbeat_core::{Span, Time};
 use skipbeat_measure::{Carriage, Doubt, Results, World};
-use skipbeat_scenario::{Plan, Target};
+use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::Swarm;
 use skipbeat_tunnel::Tap;
 
 use crate::clock::Clock;
 use crate::host::{self, HostReport};
-use crate::server::{BoundServer, RunningServer, ServerCounts, Tell};
+use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
 use crate::swarm::{Carrier, close, listen, play};
 use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
 use crate::transport::Transport;
-use crate::{NetError, udp_counters};
+use crate::wire::Io;
+use crate::{NetError, kernel_counters};
 
 /// A server that is not ours may still answer this long after the end.
 const LAST_ANSWERS: Span = Span::from_millis(200);
@@ -40,7 +41,7 @@ enum Tested {
     Command { command: RunningCommand, drops_before: Option<u64> },
 }
 
-/// Runs a plan. The tap, where there is one, hears of every datagram; `go_on` is told the time now
+/// Runs a plan by these calls. The tap, where there is one, hears of every datagram; `go_on` is told the time now
 /// and then and ends the run by saying no.
 ///
 /// # Errors
@@ -48,6 +49,7 @@ enum Tested {
 /// outcome, beside what was measured until then.
 pub fn run(
     plan: &Plan,
+    io: Io,
     tap: Option<Box<dyn Tap>>,
     go_on: &mut dyn FnMut(Time) -> bool,
 ) -> Result<Outcome, NetError> {
@@ -55,16 +57,17 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(NetError::Socket)?;
-    runtime.block_on(run_here(plan, tap, go_on))
+    runtime.block_on(run_here(plan, io, tap, go_on))
 }
 
 async fn run_here(
     plan: &Plan,
+    io: Io,
     tap: Option<Box<dyn Tap>>,
     go_on: &mut dyn FnMut(Time) -> bool,
 ) -> Result<Outcome, NetError> {
-    let udp_before = udp_counters();
-    let (mut tested, mut transport, clock) = begin(plan, go_on).await?;
+    let kernel_before = kernel_counters();
+    let (mut tested, mut transport, clock) = begin(plan, io, go_on).await?;
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
     let mut carrier = Carrier::new(plan, foreign);
@@ -72,20 +75,19 @@ async fn run_here(
     let cpu_before = thread_cpu();
 
     let server = tested.built_in();
-    let failure = play(&mut swarm, &mut carrier, &mut transport, server, clock, go_on).await.err();
+    let failure =
+        play(&mut swarm, &mut carrier, &mut transport, server, clock, io, go_on).await.err();
     if failure.is_some() {
         carrier.tunnel.end = clock.now();
     }
     let failure = failure.map(NetError::Socket);
-    let counts = tested.end(plan, &mut carrier, &mut transport, clock).await;
+    let counts = tested.end(plan, &mut carrier, &mut transport, clock, io).await;
     let closed = close(&mut carrier, &mut transport, tested.built_in(), clock);
     let failure = failure.or(counts.failure).or(closed.err().map(NetError::Socket));
 
     let wall_s = clock.now().seconds();
-    let cpu = thread_cpu().saturating_sub(cpu_before);
-    let dropped = transport.dropped().ok();
-    let server_counts = counts.server.as_ref();
-    let carriage = carriage(&carrier, &transport, server_counts, counts.dropped, dropped);
+    let cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+    let carriage = carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped);
     let from = plan.measured_from();
     let membership_seen = carrier.outside.as_ref().is_none_or(|outside| outside.knows_since(from));
     let mut results = carrier.tunnel.recorder.finish(World {
@@ -102,7 +104,7 @@ async fn run_here(
     let receive_buffers = [("swarm", Some(transport.receive_buffer()))]
         .into_iter()
         .chain([("server", tested.built_in().map(|server| server.receive_buffer))]);
-    let cpu_s = [("swarm", Some(cpu)), ("server", counts.server.as_ref().map(|counts| counts.cpu))];
+    let cpu_s = [("swarm", cpu), ("server", counts.server.as_ref().and_then(|counts| counts.cpu))];
     let cpu_s = named(cpu_s.map(|(name, cpu)| (name, cpu.map(Span::seconds))));
     let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
     let all_cpu: f64 = cpu_s.values().sum();
@@ -113,8 +115,14 @@ async fn run_here(
         ns_per_datagram: (datagrams > 0).then(|| all_cpu * 1e9 / datagrams as f64),
         cpu_s,
         receive_buffers: named(receive_buffers),
-        udp_before,
-        udp_after: udp_counters(),
+        io: Some(io),
+        traffic: named([
+            ("swarm", Some(transport.traffic())),
+            ("server", counts.server.as_ref().map(|counts| counts.traffic)),
+        ]),
+        without_segments: counts.server.as_ref().and_then(|counts| counts.without_segments),
+        kernel_before,
+        kernel_after: kernel_counters(),
         lateness_p99_s: results.lateness.as_ref().and_then(|l| l.quantile(0.99)),
         lateness_max_s: results.lateness.as_ref().and_then(|l| l.max()),
     };
@@ -124,6 +132,7 @@ async fn run_here(
 /// Starts the server, or finds it, and opens the clients' sockets towards it.
 async fn begin(
     plan: &Plan,
+    io: Io,
     go_on: &mut dyn FnMut(Time) -> bool,
 ) -> Result<(Tested, Transport, Clock), NetError> {
     let forged = plan.groups.iter().map(|group| group.behaviour.forged_addresses());
@@ -133,26 +142,23 @@ async fn begin(
         [group.chat.map(|chat| chat.size), group.hostile.map(|hostile| hostile.size)]
     });
     let room = sizes.flatten().max().unwrap_or(0) + ROOM_FOR_ENDING;
-    let open = |target: SocketAddr| {
-        let swarm = &plan.swarm;
-        Transport::open(target, places, swarm.sockets, swarm.receive_buffer, room)
-    };
+    let open = |target: SocketAddr| Transport::open(target, places, &plan.swarm, io, room);
     match &plan.server.target {
         Target::BuiltIn { listen } => {
-            let bound = BoundServer::bind(*listen, plan.server.receive_buffer)?;
+            let ServerPlan { receive_buffer, send_buffer, .. } = plan.server;
+            let bound = BoundServer::bind(*listen, receive_buffer, send_buffer)?;
             let transport = open(bound.address())?;
-            let addresses: Result<_, _> = (0..clients).map(|n| transport.address(n)).collect();
-            let addresses = addresses.map_err(NetError::Socket)?;
             let clock = Clock::start();
-            let crash_at = plan.server.crash_at;
-            let server = bound.start(
-                plan.server.options,
-                plan.seed(),
+            let server = bound.start(Hosting {
+                options: plan.server.options,
+                runtime: plan.server.runtime,
+                seed: plan.seed(),
                 clock,
-                addresses,
-                crash_at,
-                Tell::Everything,
-            )?;
+                known: transport.known(clients).map_err(NetError::Socket)?,
+                crash_at: plan.server.crash_at,
+                tell: Tell::Everything,
+                io,
+            })?;
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
         }
         Target::Address { address } => {
@@ -197,8 +203,10 @@ impl Tested {
         carrier: &mut Carrier,
         transport: &mut Transport,
         clock: Clock,
+        io: Io,
     ) -> ServerEnd {
         let mut end = ServerEnd::default();
+        transport.flush();
         if let Tested::BuiltIn(server) = self {
             let handed: u64 = carrier.handed.iter().sum();
             match server.stop(handed.saturating_sub(transport.not_sent())) {
@@ -210,7 +218,7 @@ impl Tested {
             }
             return end;
         }
-        let heard = listen(carrier, transport, None, clock, LAST_ANSWERS).await;
+        let heard = listen(carrier, transport, None, clock, io, LAST_ANSWERS).await;
         end.failure = heard.err().map(NetError::Socket);
         let drops = match &plan.server.target {
             Target::Address { address } | Target::Command { address, .. } => drops_of(*address),
@@ -246,22 +254,22 @@ fn carriage(
     transport: &Transport,
     server: Option<&ServerCounts>,
     dropped_up: Option<u64>,
-    dropped_down: Option<u64>,
 ) -> [Carriage; 2] {
     // The server knows addresses; whose they are is known here.
     let group = |address: SocketAddr| {
         let owner = carrier.tunnel.places.owner(transport.place(address)?)?;
         Some(carrier.tunnel.roster.group_of(owner))
     };
-    let by_group = |counts: &[u64], addresses: &[SocketAddr]| {
+    let by_group = |counts: &[u64], server: &ServerCounts| {
         let mut sums = vec![0; carrier.handed.len()];
         let mut strangers = 0;
-        for (count, address) in counts.iter().zip(addresses) {
-            *group(*address).map_or(&mut strangers, |group| &mut sums[group]) += count;
+        let Some(peers) = &server.peers else { return (sums, strangers) };
+        for (count, peer) in counts.iter().zip(0..).filter(|(count, _)| **count > 0) {
+            *group(peers.address(peer)).map_or(&mut strangers, |group| &mut sums[group]) += count;
         }
         (sums, strangers)
     };
-    let read = server.map(|counts| by_group(&counts.received, &counts.addresses));
+    let read = server.map(|counts| by_group(&counts.received, counts));
     let mut up = Carriage {
         entered: carrier.handed.clone(),
         not_sent: transport.not_sent(),
@@ -274,18 +282,19 @@ fn carriage(
         up.dropped =
             up.dropped.map(|dropped| dropped - up.unexplained().unsigned_abs().min(dropped));
     }
+    let sent = server.map(|counts| by_group(&counts.sent, counts).0);
+    let not_sent = server.map_or(0, |counts| counts.not_sent);
+    let missing = sent.as_ref().map(|sent| {
+        let entered: u64 = sent.iter().sum();
+        entered.saturating_sub(not_sent + carrier.received.iter().sum::<u64>())
+    });
+    let dropped_down = transport.dropped(missing);
     // What a foreign server sent is known only by what reached our socket, read or dropped. The
     // dropped have no group: they stand behind the groups.
-    let entered = match server {
-        Some(counts) => by_group(&counts.sent, &counts.addresses).0,
-        None => carrier.received.iter().copied().chain(dropped_down).collect(),
-    };
-    let down = Carriage {
-        entered,
-        not_sent: server.map_or(0, |counts| counts.not_sent),
-        dropped: dropped_down,
-        left: Some(carrier.received.clone()),
-    };
+    let entered =
+        sent.unwrap_or_else(|| carrier.received.iter().copied().chain(dropped_down).collect());
+    let down =
+        Carriage { entered, not_sent, dropped: dropped_down, left: Some(carrier.received.clone()) };
     [up, down]
 }
 

@@ -18,8 +18,8 @@ use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
 use crate::server::{RunningServer, ServerEvent};
-use crate::sys::Alarm;
 use crate::transport::Transport;
+use crate::wire::{Alarm, Io};
 
 /// The caller hears of the progress, and can end the run, this often.
 const LOOK: Span = Span::from_millis(100);
@@ -118,7 +118,9 @@ impl Carrier {
         for place in std::mem::take(&mut self.taken) {
             transport.take_place(place)?;
         }
-        while let Some((at, flying)) = self.flying_up.pop_until(until) {
+        // Where the send buffer is full what comes now waits on its link, and is late.
+        while !transport.is_jammed() {
+            let Some((at, flying)) = self.flying_up.pop_until(until) else { break };
             let Flying { client, index, copy, message, load: (datagram, from, change) } = flying;
             datagram.write(scratch);
             if let Some(change) = change {
@@ -276,9 +278,10 @@ pub(crate) async fn play(
     transport: &mut Transport,
     server: Option<&RunningServer>,
     clock: Clock,
+    io: Io,
     go_on: &mut dyn FnMut(Time) -> bool,
 ) -> io::Result<()> {
-    let alarm = Alarm::new()?;
+    let alarm = Alarm::new(io)?;
     let mut scratch = Vec::new();
     let mut next_look = Time::ZERO;
     swarm.start(&mut FromSwarm(carrier));
@@ -289,7 +292,7 @@ pub(crate) async fn play(
         carrier.now = clock.now();
         swarm.advance(carrier.now.min(last), &mut FromSwarm(carrier));
         carrier.land(last, swarm, transport, &mut scratch)?;
-        transport.flush().await?;
+        transport.flush();
         carrier.conclude(carrier.now);
         if carrier.now > last {
             return Ok(());
@@ -309,12 +312,13 @@ pub(crate) async fn play(
             continue;
         }
         let down = carrier.flying_down.next_at().filter(|_| carrier.answers);
-        let due = [swarm.next_deadline(), carrier.flying_up.next_at(), down].into_iter().flatten();
+        let up = carrier.flying_up.next_at().filter(|_| !transport.is_jammed());
+        let due = [swarm.next_deadline(), up, down].into_iter().flatten();
         let due = due.fold(next_look.min(carrier.tunnel.end), Time::min);
         let wait = due.since(clock.now());
         if !wait.is_zero() {
             tokio::select! {
-                ready = transport.readable() => ready?,
+                ready = transport.ready() => ready?,
                 slept = alarm.sleep(wait.max(SLACK)) => slept?,
             }
         }
@@ -351,18 +355,20 @@ pub(crate) async fn listen(
     transport: &mut Transport,
     server: Option<&RunningServer>,
     clock: Clock,
+    io: Io,
     span: Span,
 ) -> io::Result<()> {
     let until = clock.now() + span;
-    let alarm = Alarm::new()?;
+    let alarm = Alarm::new(io)?;
     loop {
+        transport.flush();
         while !drain(carrier, transport, server, clock, BATCHES_AT_ONCE)? {}
         let left = until.since(clock.now());
         if left.is_zero() {
             return Ok(());
         }
         tokio::select! {
-            ready = transport.readable() => ready?,
+            ready = transport.ready() => ready?,
             slept = alarm.sleep(left) => slept?,
         }
     }

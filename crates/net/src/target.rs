@@ -38,7 +38,9 @@ impl RunningCommand {
         let mut prepared = Command::new(program);
         // In a process group of its own, Ctrl-C is for us alone.
         prepared.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
-        prepared.process_group(0).kill_on_drop(true);
+        #[cfg(unix)]
+        prepared.process_group(0);
+        prepared.kill_on_drop(true);
         sys::end_with_parent(&mut prepared);
         let mut child = prepared
             .spawn()
@@ -66,9 +68,7 @@ impl RunningCommand {
 
     /// Asks it to end, and makes it.
     pub(crate) async fn stop(&mut self) -> io::Result<()> {
-        if let Some(process) = self.child.id() {
-            sys::terminate(process);
-        }
+        sys::terminate(&mut self.child);
         if tokio::time::timeout(END, self.child.wait()).await.is_err() {
             self.child.kill().await?;
         }

@@ -9,7 +9,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use skipbeat_core::{Seed, Span, Time};
-use skipbeat_net::{Clock, LiveServer};
+use skipbeat_net::{Clock, Io, LiveServer};
+use skipbeat_scenario::ServerRuntime;
 use skipbeat_server::Options;
 
 const CLIENTS: usize = 100;
@@ -43,7 +44,8 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
     let seconds = std::env::var("SKIPBEAT_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(20);
     let options = Options { timeout: TIMEOUT, ..Options::default() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = LiveServer::start(any, options, Seed(1)).expect("it starts");
+    let server = LiveServer::start(any, options, ServerRuntime::default(), Seed(1), Io::default())
+        .expect("it starts");
     let draws = Seed(2).family("soak");
     let mut clients: Vec<UdpSocket> = (0..CLIENTS).map(|_| socket(server.address())).collect();
     let clock = Clock::start();

@@ -1,23 +1,21 @@
 //! The shape of the file, as serde reads it. What depends on more than one key is checked when
 //! the document becomes a plan.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde::Deserialize;
 use skipbeat_core::{Direction, Span};
 use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable, Outage, OutageKind};
-use skipbeat_server::{
-    Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
-};
 use skipbeat_swarm::{
     Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
 };
 use toml::Spanned;
 
 use crate::ScenarioError;
-use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
+use crate::plan::{Group, Mode, Plan, Sockets, SwarmPlan};
 use crate::preset::{Defaults, Preset};
+use crate::server::{BufferSize, ServerTable, server};
 use crate::study::SweepTable;
 
 #[derive(Deserialize)]
@@ -52,43 +50,13 @@ pub(crate) struct Document {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-struct ServerTable {
-    listen: Option<Spanned<SocketAddr>>,
-    target: Option<SocketAddr>,
-    command: Option<Spanned<Vec<String>>>,
-    heartbeat: Option<Mechanism>,
-    heartbeat_every: Option<Spanned<Span>>,
-    detector: Option<DetectorOptions>,
-    crash_at: Option<Span>,
-    admission: Admission,
-    limits: Limits,
-    timeout: Option<Spanned<Span>>,
-    sweep: Option<Sweep>,
-    rejoin: Option<Rejoin>,
-    max_datagram: Option<Spanned<usize>>,
-    receive_buffer: Option<BufferSize>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
 struct SwarmTable {
     sockets: Option<Sockets>,
     receive_buffer: Option<BufferSize>,
+    send_buffer: Option<BufferSize>,
+    addresses: Option<IpAddr>,
+    gro: bool,
     lateness_limit: Option<Span>,
-}
-
-/// Bytes of a receive buffer, up to what the kernel's interface can say.
-#[derive(Deserialize)]
-#[serde(try_from = "u64")]
-struct BufferSize(usize);
-
-impl TryFrom<u64> for BufferSize {
-    type Error = &'static str;
-
-    fn try_from(bytes: u64) -> Result<Self, &'static str> {
-        let size = i32::try_from(bytes).ok().and_then(|bytes| usize::try_from(bytes).ok());
-        size.map(BufferSize).ok_or("expected up to 2147483647 bytes")
-    }
 }
 
 #[derive(Deserialize)]
@@ -191,6 +159,9 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         swarm: SwarmPlan {
             sockets: document.swarm.sockets.unwrap_or(Sockets::Auto),
             receive_buffer: document.swarm.receive_buffer.map(|size| size.0),
+            send_buffer: document.swarm.send_buffer.map(|size| size.0),
+            addresses: document.swarm.addresses,
+            gro: document.swarm.gro,
             lateness_limit: document.swarm.lateness_limit.unwrap_or(Span::from_millis(100)),
         },
         groups,
@@ -213,65 +184,6 @@ fn check_name(
         return Err(report.at(name, message));
     }
     Ok(())
-}
-
-fn server(
-    table: ServerTable,
-    defaults: &Defaults,
-    report: &Reporter<'_>,
-) -> Result<ServerPlan, ScenarioError> {
-    let ordinary = Options::default();
-    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-    let target = match (table.target, table.command) {
-        (Some(_), _) if table.listen.is_some() => {
-            let listen = table.listen.expect("it was just seen");
-            let message = "`listen` is for the built-in server, `target` for another one";
-            return Err(report.at(&listen, message));
-        }
-        (None, None) => {
-            Target::BuiltIn { listen: table.listen.map_or(anywhere, Spanned::into_inner) }
-        }
-        (Some(address), None) => Target::Address { address },
-        (None, Some(command)) => {
-            let message = "a command needs `target`, the address that it will listen on";
-            return Err(report.at(&command, message));
-        }
-        (Some(address), Some(command)) if !command.get_ref().is_empty() => {
-            Target::Command { command: command.into_inner(), address }
-        }
-        (Some(_), Some(command)) => return Err(report.at(&command, "expected a program to start")),
-    };
-    if let Some(timeout) = table.timeout.as_ref().filter(|timeout| timeout.get_ref().is_zero()) {
-        return Err(report.at(timeout, "expected a timeout above zero"));
-    }
-    let longest = |bytes: &usize| (64..=65_507).contains(bytes);
-    if let Some(bytes) = table.max_datagram.as_ref().filter(|bytes| !longest(bytes.get_ref())) {
-        return Err(report.at(bytes, "expected 64 to 65507 bytes"));
-    }
-    if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
-        return Err(report.at(every, "expected a period above zero"));
-    }
-    let options = Options {
-        heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
-        heartbeat_every: (table.heartbeat_every)
-            .map_or(defaults.heartbeat.every, Spanned::into_inner),
-        detector: table.detector.unwrap_or(defaults.detector),
-        timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
-        sweep: table.sweep.unwrap_or(ordinary.sweep),
-        rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
-        admission: table.admission,
-        limits: table.limits,
-        max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
-    };
-    if let Some(contradiction) = options.contradiction() {
-        return Err(ScenarioError::whole(report.name, contradiction));
-    }
-    Ok(ServerPlan {
-        target,
-        options,
-        receive_buffer: table.receive_buffer.map(|size| size.0),
-        crash_at: table.crash_at,
-    })
 }
 
 fn groups(

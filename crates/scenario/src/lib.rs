@@ -6,10 +6,11 @@ mod document;
 mod error;
 mod plan;
 mod preset;
+mod server;
 mod set;
 mod study;
 
 pub use error::ScenarioError;
-pub use plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
+pub use plan::{Group, Mode, Plan, ServerPlan, ServerRuntime, Sockets, SwarmPlan, Target};
 pub use set::{Setting, read_value};
 pub use study::{Changes, Run, Source, Study};

@@ -1,6 +1,6 @@
 //! The plan: a scenario with every default filled in and everything checked.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -70,8 +70,32 @@ pub struct ServerPlan {
     pub options: Options,
     /// Bytes of its socket's receive buffer; the largest possible where not given.
     pub receive_buffer: Option<usize>,
+    /// Bytes of its socket's send buffer; the system's default where not given.
+    pub send_buffer: Option<usize>,
+    /// How the built-in server sends on real sockets.
+    pub runtime: ServerRuntime,
     /// When the built-in server falls silent for good, as if its machine had died.
     pub crash_at: Option<Span>,
+}
+
+/// How the built-in server sends on real sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerRuntime {
+    /// How long a text may wait for others that go to the same members, so that they are sent
+    /// together. Zero: only while the socket has more to read. Up to an hour.
+    pub linger: Span,
+    /// Datagrams to one member that are handed to the kernel as one message at most, 1 to 64, where
+    /// kernel and network have segmentation offload (UDP_SEGMENT). One switches it off.
+    pub coalesce: u32,
+    /// Datagrams that may wait for a full send buffer. What is more is not sent, and counted, so that
+    /// a server that says too much still hears its members.
+    pub send_queue: u64,
+}
+
+impl Default for ServerRuntime {
+    fn default() -> Self {
+        ServerRuntime { linger: Span::ZERO, coalesce: 64, send_queue: 1 << 20 }
+    }
 }
 
 /// Which server is tested.
@@ -104,6 +128,13 @@ pub struct SwarmPlan {
     pub sockets: Sockets,
     /// Bytes of its sockets' receive buffers; the largest possible where not given.
     pub receive_buffer: Option<usize>,
+    /// Bytes of its sockets' send buffers; the system's default where not given.
+    pub send_buffer: Option<usize>,
+    /// The address of the first client on shared sockets; the others follow. All of them must be
+    /// local, as all of 127/8 is.
+    pub addresses: Option<IpAddr>,
+    /// Whether datagrams that the server sent as one message are read as one (UDP_GRO).
+    pub gro: bool,
     /// A run whose 99th percentile of lateness is above this is inconclusive.
     pub lateness_limit: Span,
 }

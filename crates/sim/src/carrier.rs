@@ -13,7 +13,8 @@ use skipbeat_swarm::{Act, Datagram, GroupOptions, Happening, Heard, Swarm};
 use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of};
 
 /// Where the clients are in virtual time.
-pub const CLIENTS: AddressPlan = AddressPlan { port: DEFAULT_PORT + 1 };
+pub const CLIENTS: AddressPlan =
+    AddressPlan { first: AddressPlan::LOOPBACK, port: DEFAULT_PORT + 1 };
 /// Where the server is in virtual time.
 pub const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
 

@@ -1,0 +1,105 @@
+//! Messages on their way to a socket: each goes to one address and is one datagram, or several of
+//! which all but the last have the same length. Their bytes are kept elsewhere, once.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Where the bytes of a datagram are: start and end.
+pub(crate) type Piece = (u32, u32);
+
+/// A message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parcel<'a> {
+    /// Where it goes.
+    pub(crate) to: SocketAddr,
+    /// The local address it comes from, where the socket has many.
+    pub(crate) from: Option<IpAddr>,
+    /// Its datagrams.
+    pub(crate) datagrams: &'a [Piece],
+}
+
+#[derive(Debug)]
+struct Head {
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    /// One past its last datagram; its first follows the last of the one before.
+    end: u32,
+}
+
+/// Messages in the order in which they are sent.
+#[derive(Debug, Default)]
+pub(crate) struct Parcels {
+    datagrams: Vec<Piece>,
+    heads: Vec<Head>,
+    /// How many are gone.
+    gone: usize,
+}
+
+impl Parcels {
+    /// Adds a message.
+    #[inline]
+    pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, datagrams: &[Piece]) {
+        self.datagrams.extend_from_slice(datagrams);
+        self.heads.push(Head { to, from, end: self.datagrams.len() as u32 });
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.heads.len() - self.gone
+    }
+
+    /// Datagrams in those that wait.
+    pub(crate) fn datagrams(&self) -> usize {
+        let first = self.gone.checked_sub(1).map_or(0, |last| self.heads[last].end);
+        self.datagrams.len() - first as usize
+    }
+
+    /// The `n`-th of those that wait.
+    #[inline]
+    pub(crate) fn get(&self, n: usize) -> Parcel<'_> {
+        let n = self.gone + n;
+        let start = n.checked_sub(1).map_or(0, |last| self.heads[last].end);
+        let Head { to, from, end } = self.heads[n];
+        Parcel { to, from, datagrams: &self.datagrams[start as usize..end as usize] }
+    }
+
+    /// The first so many are gone.
+    pub(crate) fn advance(&mut self, messages: usize) {
+        self.gone += messages;
+        if self.gone == self.heads.len() {
+            self.datagrams.clear();
+            self.heads.clear();
+            self.gone = 0;
+        }
+    }
+
+    /// Makes each datagram of the first a message of its own.
+    pub(crate) fn split_first(&mut self) {
+        let start = self.gone.checked_sub(1).map_or(0, |last| self.heads[last].end);
+        let Head { to, from, end } = self.heads[self.gone];
+        let each = (start + 1..=end).map(|end| Head { to, from, end });
+        self.heads.splice(self.gone..=self.gone, each);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_can_be_split_while_others_are_gone() {
+        let to = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let mut parcels = Parcels::default();
+        parcels.push(to(1), None, &[(0, 1)]);
+        parcels.push(to(2), None, &[(0, 1), (1, 2), (2, 3)]);
+        parcels.push(to(3), None, &[(3, 4)]);
+        parcels.advance(1);
+        assert_eq!((parcels.len(), parcels.datagrams()), (2, 4));
+        parcels.split_first();
+        let all: Vec<_> = (0..4).map(|n| (parcels.get(n).to, parcels.get(n).datagrams)).collect();
+        let one = |port, piece: &'static [Piece]| (to(port), piece);
+        let expected = [one(2, &[(0, 1)]), one(2, &[(1, 2)]), one(2, &[(2, 3)]), one(3, &[(3, 4)])];
+        assert_eq!(all, expected);
+        parcels.advance(4);
+        assert_eq!((parcels.len(), parcels.datagrams()), (0, 0));
+    }
+}

@@ -1,0 +1,51 @@
+//! Datagrams that wait to be sent, each for itself. Payloads are kept once, however many they go to.
+
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::Socket;
+use tokio::net::UdpSocket;
+
+use crate::parcel::{Parcels, Piece};
+use crate::wire::{Io, Sender};
+
+/// A queue towards one socket.
+#[derive(Debug)]
+pub(crate) struct SendQueue {
+    bytes: Vec<u8>,
+    parcels: Parcels,
+    pub(crate) sender: Sender,
+}
+
+impl SendQueue {
+    /// An empty queue towards a socket of this kind.
+    pub(crate) fn new(io: Io, socket: &Socket) -> Self {
+        let sender = Sender::new(io, socket, 1);
+        SendQueue { bytes: Vec::new(), parcels: Parcels::default(), sender }
+    }
+
+    /// Keeps a payload for the datagrams that follow.
+    pub(crate) fn payload(&mut self, payload: &[u8]) -> Piece {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(payload);
+        (start, self.bytes.len() as u32)
+    }
+
+    /// Adds a datagram; `from` is the local address where the socket has many.
+    pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, payload: Piece) {
+        self.parcels.push(to, from, &[payload]);
+    }
+
+    /// How many datagrams wait.
+    pub(crate) fn len(&self) -> usize {
+        self.parcels.len()
+    }
+
+    /// Sends what waits, until the send buffer is full; says whether nothing waits any more.
+    pub(crate) fn flush(&mut self, socket: &UdpSocket) -> bool {
+        let all = self.sender.send(socket, &self.bytes, &mut self.parcels);
+        if all {
+            self.bytes.clear();
+        }
+        all
+    }
+}

@@ -1,0 +1,149 @@
+//! The built-in server on real sockets. A thread of its own drains the socket in batches, hands them
+//! to the core and sends what the core wants sent. `told` is what it tells and can be asked, `out`
+//! takes the effects of the core, `serve` is the loop.
+
+mod out;
+mod serve;
+mod told;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use skipbeat_core::{Seed, Span, Time};
+use skipbeat_scenario::ServerRuntime;
+use skipbeat_server::{Options, Server};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::NetError;
+use crate::clock::Clock;
+use crate::outgoing::Outgoing;
+use crate::peers::Known;
+use crate::sys::set_receive_buffer;
+use crate::wire::{Io, Sender};
+use out::Out;
+use serve::{Life, serve};
+pub(crate) use told::{Command, ServerCounts, ServerEvent, Tell};
+pub use told::{Member, Stats};
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// How many datagrams there were, when it is to stop.
+    handed: AtomicU64,
+    events: Mutex<Vec<ServerEvent>>,
+}
+
+/// A server that runs.
+pub(crate) struct RunningServer {
+    shared: Arc<Shared>,
+    commands: UnboundedSender<Command>,
+    /// Taken by whoever stops it.
+    thread: Mutex<Option<JoinHandle<io::Result<ServerCounts>>>>,
+    pub(crate) receive_buffer: usize,
+}
+
+/// A socket that is bound and ready, before the peers are known.
+pub(crate) struct BoundServer {
+    socket: Socket,
+    address: SocketAddr,
+    receive_buffer: usize,
+}
+
+/// What a server is to be.
+pub(crate) struct Hosting {
+    pub(crate) options: Options,
+    pub(crate) runtime: ServerRuntime,
+    pub(crate) seed: Seed,
+    pub(crate) clock: Clock,
+    /// The addresses of the clients in order: client n is peer n.
+    pub(crate) known: Known,
+    pub(crate) crash_at: Option<Span>,
+    pub(crate) tell: Tell,
+    pub(crate) io: Io,
+}
+
+impl BoundServer {
+    pub(crate) fn bind(
+        listen: SocketAddr,
+        receive_buffer: Option<usize>,
+        send_buffer: Option<usize>,
+    ) -> Result<Self, NetError> {
+        let bind = || {
+            let socket =
+                Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+            socket.set_nonblocking(true)?;
+            let receive_buffer = set_receive_buffer(&socket, receive_buffer)?;
+            if let Some(bytes) = send_buffer {
+                socket.set_send_buffer_size(bytes)?;
+            }
+            socket.bind(&listen.into())?;
+            let address = socket.local_addr()?.as_socket().unwrap_or(listen);
+            Ok(BoundServer { socket, address, receive_buffer })
+        };
+        bind().map_err(|source| NetError::Bind { what: "the server", address: listen, source })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts the thread.
+    pub(crate) fn start(self, hosting: Hosting) -> Result<RunningServer, NetError> {
+        let BoundServer { socket, address, receive_buffer } = self;
+        let (commands, asked) = unbounded_channel();
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        let body = move || {
+            let Hosting { options, runtime, seed, clock, known, crash_at, tell, io } = hosting;
+            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            tokio.block_on(async {
+                let sender = Sender::new(io, &socket, runtime.coalesce as usize);
+                let queue = Outgoing::new(sender, runtime.send_queue);
+                let out = Out::new(clock, address, known, tell, queue, runtime.linger);
+                let crash_at = crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
+                let life = Life { crash_at, asked, io };
+                let socket = UdpSocket::from_std(socket.into())?;
+                let server = Server::new(options, seed);
+                serve(&socket, server, out, options.max_datagram, life, &of_thread).await
+            })
+        };
+        let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
+        let thread = Mutex::new(Some(thread.map_err(NetError::Socket)?));
+        Ok(RunningServer { shared, commands, thread, receive_buffer })
+    }
+}
+
+impl RunningServer {
+    /// The events since the last call.
+    pub(crate) fn events(&self) -> Vec<ServerEvent> {
+        let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut events)
+    }
+
+    /// Asks something of it; nothing happens where it has ended.
+    pub(crate) fn ask(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Whether it ended before it was asked to.
+    pub(crate) fn is_finished(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Lets the server read what its socket still has, `handed` datagrams in all as far as they
+    /// are ours, and ends it.
+    pub(crate) fn stop(&self, handed: u64) -> Result<ServerCounts, NetError> {
+        self.shared.handed.store(handed, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Release);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = thread.take().ok_or(NetError::ServerThread)?;
+        let counts = thread.join().map_err(|_| NetError::ServerThread)?;
+        counts.map_err(NetError::Socket)
+    }
+}

@@ -1,0 +1,236 @@
+//! The effects of the core: told first and sent then, so that whoever hears a datagram can know of
+//! it.
+
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+
+use skipbeat_core::{ClientSet, Span, Time};
+use skipbeat_protocol::Tag;
+use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
+use tokio::net::UdpSocket;
+
+use super::Shared;
+use super::told::{ServerCounts, ServerEvent, Stats, Tell};
+use crate::clock::Clock;
+use crate::outgoing::{Flushed, Outgoing};
+use crate::peers::{Known, Peers};
+use crate::wire::MOST_SEGMENTS;
+
+/// Messages that are sent before the socket is read again.
+const MESSAGES_AT_ONCE: usize = 4096;
+
+/// The effects of the core, until they are flushed.
+pub(super) struct Out {
+    pub(super) now: Time,
+    pub(super) clock: Clock,
+    pub(super) peers: Peers,
+    pub(super) queue: Outgoing,
+    pub(super) events: Vec<ServerEvent>,
+    pub(super) counts: ServerCounts,
+    /// Who says what the core is looking at.
+    speaker: Option<PeerId>,
+    /// The text that the core is looking at, where it has a tag.
+    tag: Option<Tag>,
+    /// The address that the last member left which has moved.
+    left: SocketAddr,
+    /// The server's own address.
+    pub(super) own: SocketAddr,
+    pub(super) tell: Tell,
+    pub(super) stats: Stats,
+    /// How long a text waits for others to go with it.
+    linger: Span,
+    /// When the first came of those that wait so.
+    since: Time,
+}
+
+impl Out {
+    pub(super) fn new(
+        clock: Clock,
+        own: SocketAddr,
+        known: Known,
+        tell: Tell,
+        queue: Outgoing,
+        linger: Span,
+    ) -> Self {
+        Out {
+            now: Time::ZERO,
+            clock,
+            peers: Peers::new(known),
+            queue,
+            events: Vec::new(),
+            counts: ServerCounts::default(),
+            speaker: None,
+            tag: None,
+            left: own,
+            own,
+            tell,
+            stats: Stats::default(),
+            linger,
+            since: Time::NEVER,
+        }
+    }
+
+    /// A datagram came: hands it to the core, or only tells of it where that is dead.
+    pub(super) fn receive(
+        &mut self,
+        from: SocketAddr,
+        payload: &[u8],
+        server: &mut Server,
+        dead: bool,
+    ) {
+        let (peer, new) = self.peers.of(from);
+        add(&mut self.counts.received, peer, 1);
+        self.tag = Tag::find(payload);
+        let (at, tag) = (self.now, self.tag);
+        if dead {
+            self.events.push(ServerEvent::Unread { at, peer: from, tag });
+            return;
+        }
+        self.speaker = Some(peer);
+        server.handle_datagram(at, peer, from, payload, self);
+        self.speaker = None;
+        // A run has its books by address; who only serves forgets who has left no trace.
+        if new
+            && self.tell == Tell::Notes
+            && !server.keeps(peer)
+            && self.peers.address(peer) == from
+        {
+            self.peers.forget(peer);
+            server.forget(peer);
+        }
+    }
+
+    /// A peer is no member any more, or has the address that one has left.
+    fn left_behind(&mut self, peer: PeerId) {
+        if self.tell == Tell::Notes {
+            self.peers.leaves(peer);
+        }
+    }
+
+    /// What was put into the queue begins to wait for company.
+    fn queued(&mut self) {
+        self.since = self.since.min(self.now);
+    }
+
+    /// When what waits for company is to go; not before, unless there is enough of it.
+    pub(super) fn goes_at(&self) -> Time {
+        match self.since {
+            _ if self.queue.coming() >= MOST_SEGMENTS => Time::ZERO,
+            Time::NEVER => Time::NEVER,
+            since => since + self.linger,
+        }
+    }
+
+    /// Tells what happened: before anything of it is sent, so that whoever hears a datagram can know
+    /// of it.
+    pub(super) fn tell(&mut self, shared: &Shared) {
+        if !self.events.is_empty() {
+            let mut events = shared.events.lock().unwrap_or_else(PoisonError::into_inner);
+            events.append(&mut self.events);
+        }
+    }
+
+    /// Sends what waits, as far as the socket takes it.
+    pub(super) fn flush(&mut self, socket: &UdpSocket) -> Flushed {
+        let Out { queue, peers, counts, .. } = self;
+        let count = |peer, datagrams| add(&mut counts.sent, peer, datagrams);
+        let flushed = queue.flush(socket, peers, MESSAGES_AT_ONCE, count);
+        if self.queue.coming() == 0 {
+            self.since = Time::NEVER;
+        }
+        flushed
+    }
+
+    /// Gives up what the socket has not taken.
+    pub(super) fn give_up(&mut self) {
+        let Out { queue, counts, .. } = self;
+        let left = queue.give_up(|peer, datagrams| add(&mut counts.sent, peer, datagrams));
+        self.counts.not_sent += left;
+    }
+
+    /// Datagrams that were not sent so far.
+    pub(super) fn not_sent(&self) -> u64 {
+        self.counts.not_sent + self.queue.overflowed + self.queue.sender.refused
+    }
+}
+
+impl Effects for Out {
+    fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending) {
+        if self.tell == Tell::Everything {
+            let (at, tag) = (self.now, Tag::find(payload));
+            match sending {
+                Sending::Once => {}
+                Sending::First => self.events.push(ServerEvent::Held { at, tag }),
+                Sending::Again => {
+                    let peer = self.peers.address(to);
+                    self.events.push(ServerEvent::Retransmitted { at, peer });
+                }
+            }
+        }
+        let address = self.peers.address(to);
+        if self.queue.single(payload, to, address) {
+            self.queued();
+        } else {
+            add(&mut self.counts.sent, to, 1);
+        }
+    }
+
+    fn settled(&mut self, peer: PeerId, text: &[u8], end: Settled) {
+        *(match end {
+            Settled::Acked => &mut self.stats.acked,
+            Settled::GivenUp => &mut self.stats.given_up,
+        }) += 1;
+        if self.tell == Tell::Everything {
+            let (at, tag, acked) = (self.now, Tag::find(text), end == Settled::Acked);
+            let peer = self.peers.address(peer);
+            self.events.push(ServerEvent::Settled { at, peer, tag, acked });
+        }
+    }
+
+    fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
+        self.stats.broadcasts += 1;
+        if self.tell == Tell::Everything {
+            let (at, tag) = (self.now, Tag::find(payload));
+            let (members, others) = self.peers.split(members);
+            self.events.push(ServerEvent::Broadcast { at, tag, members, others });
+        }
+        if self.queue.text(payload, self.speaker, to) {
+            self.queued();
+        } else {
+            to.iter().for_each(|peer| add(&mut self.counts.sent, peer, 1));
+        }
+    }
+
+    fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
+        self.left = self.peers.address(member);
+        self.peers.exchange(member, elsewhere);
+        self.left_behind(elsewhere);
+    }
+
+    fn note(&mut self, peer: PeerId, note: Note) {
+        match note {
+            Note::Joined => self.stats.joins += 1,
+            Note::Quit => self.stats.quits += 1,
+            Note::Evicted { .. } => self.stats.evictions += 1,
+            Note::Moved => self.stats.moved += 1,
+            Note::Repeated => self.stats.repeated += 1,
+            Note::Refused(cause) => *self.stats.refused.entry(cause.name()).or_default() += 1,
+        }
+        if matches!(note, Note::Quit | Note::Evicted { .. }) {
+            self.left_behind(peer);
+        }
+        let (at, left, tag) = (self.now, self.left, self.tag);
+        let peer = self.peers.address(peer);
+        self.events.push(ServerEvent::Note { at, peer, left, note, tag });
+    }
+}
+
+/// Counts so many more of a peer.
+#[inline]
+fn add(counts: &mut Vec<u64>, peer: PeerId, datagrams: u64) {
+    let index = peer as usize;
+    if index >= counts.len() {
+        counts.resize(index + 1, 0);
+    }
+    counts[index] += datagrams;
+}

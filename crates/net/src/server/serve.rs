@@ -1,0 +1,170 @@
+//! The loop of the server's thread: drain, hand over, do what is due, tell, send, wait.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use skipbeat_core::{Span, Time};
+use skipbeat_server::{PeerId, Server};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::Shared;
+use super::out::Out;
+use super::told::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
+use crate::outgoing::Flushed;
+use crate::sys::{dropped, thread_cpu};
+use crate::traffic::Traffic;
+use crate::wire::{Alarm, Io, Receiver};
+
+/// How often the thread looks whether it is to stop, when nothing else wakes it.
+const LOOK: Span = Span::from_millis(20);
+/// How long the last datagrams may take through the kernel.
+const LAST_DATAGRAMS: Span = Span::from_millis(100);
+/// Batches that are drained before what they caused is sent.
+const BATCHES_AT_ONCE: usize = 16;
+
+/// What a server's thread has to heed beside its socket.
+pub(super) struct Life {
+    /// When it falls silent for good.
+    pub(super) crash_at: Time,
+    pub(super) asked: UnboundedReceiver<Command>,
+    pub(super) io: Io,
+}
+
+/// Does what was asked.
+fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket) {
+    match command {
+        Command::Say(text) => {
+            let from = out.own;
+            out.now = out.clock.now();
+            server.say(out.now, &text, from, out);
+        }
+        Command::Bye => server.stop(out),
+        Command::Members(answer) => {
+            let now = out.clock.now();
+            let member = |peer: PeerId| {
+                Some(Member {
+                    address: out.peers.address(peer),
+                    silence: now.since(server.last_seen(peer)?),
+                    allowed: server.deadline(peer)?.since(now),
+                })
+            };
+            // Whoever asked may have gone.
+            let _ = answer.send(server.members().iter().filter_map(member).collect());
+        }
+        Command::Stats(answer) => {
+            let _ = answer.send(Stats {
+                members: server.members().len(),
+                peers: out.peers.len() as u64,
+                received: out.counts.received.iter().sum(),
+                sent: out.counts.sent.iter().sum(),
+                not_sent: out.not_sent(),
+                dropped: dropped(socket).unwrap_or(0),
+                ..out.stats.clone()
+            });
+        }
+    }
+}
+
+/// The server's side of its socket.
+struct Ear<'a> {
+    socket: &'a UdpSocket,
+    receiver: Receiver,
+    traffic: Traffic,
+    crash_at: Time,
+    dead: bool,
+}
+
+impl Ear<'_> {
+    /// Hands what the socket has to the core, up to some batches; says whether that was all.
+    fn drain(&mut self, server: &mut Server, out: &mut Out) -> io::Result<bool> {
+        for _ in 0..BATCHES_AT_ONCE {
+            let any = self.receiver.receive(self.socket, &mut self.traffic)?;
+            self.tell_the_time(out);
+            if !any {
+                return Ok(true);
+            }
+            self.receiver.each(|datagram| {
+                out.receive(datagram.from, datagram.payload, server, self.dead);
+            });
+        }
+        Ok(false)
+    }
+
+    /// Looks at the clock, and dies when it is time.
+    fn tell_the_time(&mut self, out: &mut Out) {
+        out.now = out.clock.now();
+        if !self.dead && out.now >= self.crash_at {
+            self.dead = true;
+            out.events.push(ServerEvent::Crashed { at: self.crash_at });
+        }
+    }
+}
+
+/// Serves until it is told to stop.
+pub(super) async fn serve(
+    socket: &UdpSocket,
+    mut server: Server,
+    mut out: Out,
+    max_datagram: usize,
+    Life { crash_at, mut asked, io }: Life,
+    shared: &Shared,
+) -> io::Result<ServerCounts> {
+    let mut last_call = None;
+    let alarm = Alarm::new(io)?;
+    // One byte more than allowed, so that what is too long is seen to be.
+    let receiver = Receiver::new(io, max_datagram + 1);
+    let mut ear = Ear { socket, receiver, traffic: Traffic::default(), crash_at, dead: false };
+    loop {
+        let stopping = shared.stop.load(Ordering::Acquire);
+        let empty = ear.drain(&mut server, &mut out)?;
+        ear.tell_the_time(&mut out);
+        if !ear.dead && server.next_deadline().is_some_and(|at| at <= out.now) {
+            let now = out.now;
+            server.advance(now, &mut out);
+        }
+        while let Ok(command) = asked.try_recv() {
+            obey(command, &mut server, &mut out, socket);
+        }
+        out.tell(shared);
+        let flushed = match out.goes_at() {
+            at if stopping || at <= out.now => out.flush(socket),
+            _ => Flushed::All,
+        };
+        if out.tell == Tell::Notes && flushed == Flushed::All {
+            out.peers.forget_former(&mut server);
+        }
+        if stopping && empty {
+            // The kernel may still be on its way with a few of them.
+            let until = *last_call.get_or_insert(out.clock.now() + LAST_DATAGRAMS);
+            let seen = out.counts.received.iter().sum::<u64>() + dropped(socket).unwrap_or(0);
+            let all = seen >= shared.handed.load(Ordering::Relaxed) && flushed == Flushed::All;
+            if all || out.clock.now() >= until {
+                break;
+            }
+        }
+        if empty && flushed != Flushed::Some {
+            let due = server.next_deadline().filter(|_| !ear.dead).unwrap_or(Time::NEVER);
+            let due = due.min(if ear.dead { Time::NEVER } else { crash_at });
+            let due = due.min(out.goes_at()).since(out.clock.now());
+            tokio::select! {
+                ready = socket.readable() => ready?,
+                ready = socket.writable(), if flushed == Flushed::Full => ready?,
+                slept = alarm.sleep(due.min(LOOK)) => slept?,
+                Some(command) = asked.recv() => obey(command, &mut server, &mut out, socket),
+            }
+        }
+    }
+    out.give_up();
+    let mut traffic = ear.traffic;
+    traffic.add(&out.queue.sender.traffic);
+    Ok(ServerCounts {
+        not_sent: out.not_sent(),
+        dropped: dropped(socket).ok(),
+        cpu: thread_cpu(),
+        traffic,
+        without_segments: out.queue.sender.without_segments,
+        peers: Some(out.peers),
+        ..out.counts
+    })
+}

@@ -1,0 +1,270 @@
+//! How datagrams enter and leave a socket: many with one call where the system has such calls, one
+//! by one through tokio where it has not. What the kernel does not take is never dropped in silence:
+//! it is sent later, or in another form, or counted.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
+use skipbeat_core::Span;
+use socket2::Socket;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::parcel::Parcels;
+use crate::traffic::Traffic;
+use crate::{plain, sys};
+
+/// By which calls datagrams go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Io {
+    /// `sendmmsg` and `recvmmsg`, with packet information and segmentation offload: Linux.
+    #[cfg_attr(batched, default)]
+    Batched,
+    /// tokio's plain send and receive, which every system has.
+    #[cfg_attr(not(batched), default)]
+    Portable,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// The send buffer is full: it may be sent later.
+    Full,
+    /// It is longer than what the path carries in one piece.
+    TooLong,
+    /// Several datagrams can't be one message on this path.
+    NoSegments,
+    /// The kernel won't have it.
+    Other,
+}
+
+/// Most datagrams of one message: what every kernel with segmentation offload takes.
+pub(crate) const MOST_SEGMENTS: usize = 64;
+
+/// Sends messages and copes with what the kernel does not take.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    io: Io,
+    v6: bool,
+    /// Datagrams that one message may have; one where the kernel or the path knows no segments.
+    segments: usize,
+    /// Why that is one, if it was not asked for.
+    pub(crate) without_segments: Option<&'static str>,
+    fragments: bool,
+    pub(crate) traffic: Traffic,
+    /// Datagrams that the kernel refused for good.
+    pub(crate) refused: u64,
+}
+
+impl Sender {
+    /// Sends through a socket of this kind, in messages of up to so many datagrams.
+    pub(crate) fn new(io: Io, socket: &Socket, segments: usize) -> Self {
+        let v6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
+        let without_segments = match io {
+            Io::Portable => Some("the portable path has none"),
+            Io::Batched if !sys::knows_segments(socket) => Some("the kernel knows none"),
+            Io::Batched => None,
+        };
+        // Where it can't be forbidden it costs a little more.
+        let fragments = io == Io::Portable || sys::forbid_fragments(socket, v6).is_err();
+        Sender {
+            io,
+            v6,
+            segments: if without_segments.is_some() { 1 } else { segments },
+            without_segments: without_segments.filter(|_| segments > 1),
+            fragments,
+            traffic: Traffic::default(),
+            refused: 0,
+        }
+    }
+
+    /// Datagrams that one message may have.
+    pub(crate) fn segments(&self) -> usize {
+        self.segments
+    }
+
+    /// Sends messages until none is left or the send buffer is full; says whether none is left.
+    /// `bytes` are what they point into.
+    pub(crate) fn send(&mut self, socket: &UdpSocket, bytes: &[u8], parcels: &mut Parcels) -> bool {
+        while parcels.len() > 0 {
+            let Sender { io, traffic, .. } = self;
+            let sent = socket.try_io(Interest::WRITABLE, || {
+                let sent = match io {
+                    Io::Batched => sys::send_batch(socket, bytes, parcels, traffic),
+                    Io::Portable => plain::send_one(socket, bytes, parcels, traffic),
+                };
+                if sent == Err(Refusal::Full) {
+                    traffic.send_buffer_full += 1;
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(sent)
+            });
+            match sent {
+                Err(_) => return false,
+                Ok(Ok(messages)) => parcels.advance(messages),
+                Ok(Err(refusal)) => self.cope(refusal, socket, parcels),
+            }
+        }
+        true
+    }
+
+    /// The first message was refused: it goes in another form, or is counted.
+    fn cope(&mut self, refusal: Refusal, socket: &UdpSocket, parcels: &mut Parcels) {
+        let several = parcels.get(0).datagrams.len();
+        match refusal {
+            Refusal::NoSegments => {
+                self.segments = 1;
+                self.without_segments = Some("a network on the way has none");
+                parcels.split_first();
+            }
+            Refusal::TooLong if several > 1 => parcels.split_first(),
+            Refusal::TooLong if !self.fragments => {
+                self.fragments = true;
+                // If that can't be, the next try ends below.
+                let _ = sys::allow_fragments(socket, self.v6);
+            }
+            Refusal::TooLong | Refusal::Other | Refusal::Full => {
+                self.refused += several as u64;
+                parcels.advance(1);
+            }
+        }
+    }
+}
+
+/// A datagram that was received.
+pub(crate) struct Received<'a> {
+    /// Who sent it.
+    pub(crate) from: SocketAddr,
+    /// The local address it was sent to, where the socket asks for it.
+    pub(crate) to: Option<IpAddr>,
+    /// What it says; cut where it is longer than the room for one.
+    pub(crate) payload: &'a [u8],
+}
+
+/// Receives datagrams in batches.
+pub(crate) enum Receiver {
+    Batched(Box<sys::ReceiveBatch>),
+    Portable(plain::ReceiveBatch),
+}
+
+impl Receiver {
+    /// Room for datagrams of up to `room` bytes, or for as much of several received as one.
+    pub(crate) fn new(io: Io, room: usize) -> Self {
+        match io {
+            Io::Batched => Receiver::Batched(Box::new(sys::ReceiveBatch::new(room))),
+            Io::Portable => Receiver::Portable(plain::ReceiveBatch::new(room)),
+        }
+    }
+
+    /// Takes what the socket has, up to a batch, without waiting; says whether there was anything.
+    pub(crate) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        traffic: &mut Traffic,
+    ) -> io::Result<bool> {
+        let received = match self {
+            Receiver::Batched(batch) => batch.receive(socket, traffic),
+            Receiver::Portable(batch) => batch.receive(socket, traffic),
+        };
+        match received {
+            Ok(count) => Ok(count > 0),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                // The kernel was asked, not tokio, which knows of datagrams only after it had its
+                // turn; it has to learn that there are none. Whether it knew does not matter.
+                let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                let _ = socket.try_io(Interest::READABLE, empty);
+                Ok(false)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The datagrams of the last batch.
+    #[inline]
+    pub(crate) fn each(&self, mut each: impl FnMut(Received<'_>)) {
+        match self {
+            Receiver::Batched(batch) => batch.iter().for_each(each),
+            Receiver::Portable(batch) => batch.iter().for_each(&mut each),
+        }
+    }
+}
+
+/// Wakes a loop at a time.
+pub(crate) enum Alarm {
+    Precise(sys::Alarm),
+    Portable,
+}
+
+impl Alarm {
+    pub(crate) fn new(io: Io) -> io::Result<Self> {
+        match io {
+            Io::Batched => sys::Alarm::new().map(Alarm::Precise),
+            Io::Portable => Ok(Alarm::Portable),
+        }
+    }
+
+    /// Waits for a time from now.
+    pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
+        match self {
+            Alarm::Precise(alarm) => alarm.sleep(span).await,
+            Alarm::Portable => {
+                tokio::time::sleep(std::time::Duration::from_nanos(span.nanos())).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Many sockets behind one readiness.
+pub(crate) enum Poller {
+    Epoll(sys::Poller),
+    Portable(plain::Poller),
+}
+
+impl Poller {
+    pub(crate) fn new(io: Io) -> io::Result<Self> {
+        match io {
+            Io::Batched => sys::Poller::new().map(Poller::Epoll),
+            Io::Portable => Ok(Poller::Portable(plain::Poller::new())),
+        }
+    }
+
+    /// Watches a socket; `token` names it.
+    pub(crate) fn watch(&mut self, socket: &std::net::UdpSocket, token: u32) -> io::Result<()> {
+        match self {
+            Poller::Epoll(poller) => poller.watch(socket, token),
+            Poller::Portable(poller) => poller.watch(socket, token),
+        }
+    }
+
+    /// A socket is about to be closed.
+    pub(crate) fn forget(&mut self, token: u32) {
+        match self {
+            // The kernel forgets it when it is closed.
+            Poller::Epoll(_) => {}
+            Poller::Portable(poller) => poller.forget(token),
+        }
+    }
+
+    /// The tokens of sockets that have something to read, without waiting.
+    pub(crate) fn ready(&mut self) -> io::Result<Vec<u32>> {
+        match self {
+            Poller::Epoll(poller) => poller.ready(),
+            Poller::Portable(poller) => Ok(poller.ready()),
+        }
+    }
+
+    /// Waits until some socket has something to read.
+    pub(crate) async fn wait(&mut self) -> io::Result<()> {
+        match self {
+            Poller::Epoll(poller) => poller.wait().await,
+            Poller::Portable(poller) => {
+                poller.wait().await;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The `[server]` table: which server, how it treats its members, how it sends.
+
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+use skipbeat_core::Span;
+use skipbeat_server::{
+    Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
+};
+use toml::Spanned;
+
+use crate::ScenarioError;
+use crate::document::Reporter;
+use crate::plan::{ServerPlan, ServerRuntime, Target};
+use crate::preset::Defaults;
+
+/// The longest that a text may wait for company.
+const LONGEST_LINGER: Span = Span::from_secs(3600);
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerTable {
+    listen: Option<Spanned<SocketAddr>>,
+    target: Option<SocketAddr>,
+    command: Option<Spanned<Vec<String>>>,
+    heartbeat: Option<Mechanism>,
+    heartbeat_every: Option<Spanned<Span>>,
+    detector: Option<DetectorOptions>,
+    crash_at: Option<Span>,
+    admission: Admission,
+    limits: Limits,
+    timeout: Option<Spanned<Span>>,
+    sweep: Option<Sweep>,
+    rejoin: Option<Rejoin>,
+    max_datagram: Option<Spanned<usize>>,
+    receive_buffer: Option<BufferSize>,
+    send_buffer: Option<BufferSize>,
+    linger: Option<Spanned<Span>>,
+    coalesce: Option<Spanned<u32>>,
+    send_queue: Option<Spanned<u64>>,
+}
+
+/// Bytes of a socket's buffer, up to what the kernel's interface can say.
+#[derive(Deserialize)]
+#[serde(try_from = "u64")]
+pub(crate) struct BufferSize(pub(crate) usize);
+
+impl TryFrom<u64> for BufferSize {
+    type Error = &'static str;
+
+    fn try_from(bytes: u64) -> Result<Self, &'static str> {
+        let size = i32::try_from(bytes).ok().and_then(|bytes| usize::try_from(bytes).ok());
+        size.map(BufferSize).ok_or("expected up to 2147483647 bytes")
+    }
+}
+
+/// What the table says of the server.
+pub(crate) fn server(
+    table: ServerTable,
+    defaults: &Defaults,
+    report: &Reporter<'_>,
+) -> Result<ServerPlan, ScenarioError> {
+    let ordinary = Options::default();
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let target = match (table.target, table.command) {
+        (Some(_), _) if table.listen.is_some() => {
+            let listen = table.listen.expect("it was just seen");
+            let message = "`listen` is for the built-in server, `target` for another one";
+            return Err(report.at(&listen, message));
+        }
+        (None, None) => {
+            Target::BuiltIn { listen: table.listen.map_or(anywhere, Spanned::into_inner) }
+        }
+        (Some(address), None) => Target::Address { address },
+        (None, Some(command)) => {
+            let message = "a command needs `target`, the address that it will listen on";
+            return Err(report.at(&command, message));
+        }
+        (Some(address), Some(command)) if !command.get_ref().is_empty() => {
+            Target::Command { command: command.into_inner(), address }
+        }
+        (Some(_), Some(command)) => return Err(report.at(&command, "expected a program to start")),
+    };
+    if let Some(timeout) = table.timeout.as_ref().filter(|timeout| timeout.get_ref().is_zero()) {
+        return Err(report.at(timeout, "expected a timeout above zero"));
+    }
+    let longest = |bytes: &usize| (64..=65_507).contains(bytes);
+    if let Some(bytes) = table.max_datagram.as_ref().filter(|bytes| !longest(bytes.get_ref())) {
+        return Err(report.at(bytes, "expected 64 to 65507 bytes"));
+    }
+    if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
+        return Err(report.at(every, "expected a period above zero"));
+    }
+    let options = Options {
+        heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
+        heartbeat_every: (table.heartbeat_every)
+            .map_or(defaults.heartbeat.every, Spanned::into_inner),
+        detector: table.detector.unwrap_or(defaults.detector),
+        timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
+        sweep: table.sweep.unwrap_or(ordinary.sweep),
+        rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
+        admission: table.admission,
+        limits: table.limits,
+        max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
+    };
+    if let Some(contradiction) = options.contradiction() {
+        return Err(ScenarioError::whole(report.name, contradiction));
+    }
+    Ok(ServerPlan {
+        target,
+        options,
+        receive_buffer: table.receive_buffer.map(|size| size.0),
+        send_buffer: table.send_buffer.map(|size| size.0),
+        runtime: runtime(table.linger, table.coalesce, table.send_queue, report)?,
+        crash_at: table.crash_at,
+    })
+}
+
+/// How it sends on real sockets.
+fn runtime(
+    linger: Option<Spanned<Span>>,
+    coalesce: Option<Spanned<u32>>,
+    send_queue: Option<Spanned<u64>>,
+    report: &Reporter<'_>,
+) -> Result<ServerRuntime, ScenarioError> {
+    let ordinary = ServerRuntime::default();
+    if let Some(linger) = linger.as_ref().filter(|linger| *linger.get_ref() > LONGEST_LINGER) {
+        return Err(report.at(linger, format!("expected up to {LONGEST_LINGER}")));
+    }
+    if let Some(coalesce) = coalesce.as_ref().filter(|n| !(1..=64).contains(n.get_ref())) {
+        return Err(report.at(coalesce, "expected 1 to 64 datagrams"));
+    }
+    if let Some(none) = send_queue.as_ref().filter(|n| *n.get_ref() == 0) {
+        return Err(report.at(none, "expected at least one datagram"));
+    }
+    Ok(ServerRuntime {
+        linger: linger.map_or(ordinary.linger, Spanned::into_inner),
+        coalesce: coalesce.map_or(ordinary.coalesce, Spanned::into_inner),
+        send_queue: send_queue.map_or(ordinary.send_queue, Spanned::into_inner),
+    })
+}
