@@ -108,6 +108,11 @@ impl Outgoing {
         self.waiting + self.parcels.datagrams() as u64
     }
 
+    /// Whether part of what waits may be gone already.
+    pub(crate) fn is_going(&self) -> bool {
+        self.going.is_some()
+    }
+
     /// Texts that no message has been made of.
     pub(crate) fn coming(&self) -> usize {
         self.coming.texts.len()

@@ -11,10 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::parcel::Parcels;
 use crate::traffic::Traffic;
-use crate::wire::{Received, Refusal};
-
-/// Datagrams that are taken before anything else has its turn.
-const BATCH: usize = 64;
+use crate::wire::{BATCH, Received, Refusal};
 
 /// Sends the first message, which is one datagram.
 pub(crate) fn send_one(

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::queue::SendQueue;
 use crate::sys::set_receive_buffer;
 use crate::traffic::Traffic;
-use crate::wire::{Alarm, Io, Poller, Receiver};
+use crate::wire::{Alarm, Batch, Io, Poller, Receiver};
 
 /// The observer has its turn this often.
 const LOOK: Span = Span::from_millis(100);
@@ -213,11 +213,15 @@ async fn carry(
         let mut empty = true;
         for _ in 0..BATCHES_AT_ONCE {
             proxy.now = proxy.clock.now();
-            if !receiver.receive(&socket, &mut traffic)? {
+            let batch = receiver.receive(&socket, &mut traffic)?;
+            if batch == Batch::Nothing {
                 break;
             }
             empty = false;
             receiver.each(|d| proxy.hear_client(d.from, d.payload, observer));
+            if batch == Batch::Last {
+                break;
+            }
         }
         empty &= proxy.hear_target(&mut buffer, observer)?;
         proxy.now = proxy.clock.now();

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
 use crate::server::{RunningServer, ServerEvent};
 use crate::transport::Transport;
-use crate::wire::{Alarm, Io};
+use crate::wire::{Alarm, Batch, Io};
 
 /// The caller hears of the progress, and can end the run, this often.
 const LOOK: Span = Span::from_millis(100);
@@ -334,15 +334,17 @@ fn drain(
     batches: usize,
 ) -> io::Result<bool> {
     for _ in 0..batches {
-        let more = transport.fill()?;
+        let batch = transport.fill()?;
         // What is read after the end is on a link when the run ends.
         carrier.now = clock.now().min(carrier.tunnel.end);
         // Whatever was read, the server told of before it sent it.
         if let Some(server) = server {
             carrier.hear(server, transport);
         }
-        transport.each(|place, payload| carrier.receive(place, payload));
-        if !more {
+        if batch != Batch::Nothing {
+            transport.each(|place, payload| carrier.receive(place, payload));
+        }
+        if batch != Batch::Full {
             return Ok(true);
         }
     }

@@ -17,7 +17,7 @@ use crate::sys::{
     allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
 };
 use crate::traffic::Traffic;
-use crate::wire::{Io, Poller, Receiver};
+use crate::wire::{Batch, Io, Poller, Receiver};
 
 /// Room for several datagrams that were received as one.
 const COALESCED: usize = 65_535;
@@ -136,8 +136,8 @@ impl Transport {
         }
     }
 
-    /// Reads a batch; says whether there may be more.
-    pub(crate) fn fill(&mut self) -> io::Result<bool> {
+    /// Reads a batch.
+    pub(crate) fn fill(&mut self) -> io::Result<Batch> {
         match self {
             Transport::Shared(shared) => {
                 let SharedSocket { socket, receiver, traffic, .. } = &mut **shared;
@@ -362,7 +362,7 @@ impl SocketEach {
         Ok(granted)
     }
 
-    fn fill(&mut self) -> io::Result<bool> {
+    fn fill(&mut self) -> io::Result<Batch> {
         self.received.clear();
         self.bytes.clear();
         let ready = self.poller.ready()?;
@@ -383,7 +383,7 @@ impl SocketEach {
                 }
             }
         }
-        Ok(!ready.is_empty())
+        Ok(if ready.is_empty() { Batch::Nothing } else { Batch::Full })
     }
 
     fn each(&self, mut each: impl FnMut(Place, &[u8])) {

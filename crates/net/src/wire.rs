@@ -133,6 +133,20 @@ impl Sender {
     }
 }
 
+/// Datagrams that one call takes at most.
+pub(crate) const BATCH: usize = 64;
+
+/// What a call to receive found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Batch {
+    /// Nothing.
+    Nothing,
+    /// All there was.
+    Last,
+    /// As much as it takes; there may be more.
+    Full,
+}
+
 /// A datagram that was received.
 pub(crate) struct Received<'a> {
     /// Who sent it.
@@ -158,28 +172,29 @@ impl Receiver {
         }
     }
 
-    /// Takes what the socket has, up to a batch, without waiting; says whether there was anything.
+    /// Takes what the socket has, up to a batch, without waiting.
     pub(crate) fn receive(
         &mut self,
         socket: &UdpSocket,
         traffic: &mut Traffic,
-    ) -> io::Result<bool> {
+    ) -> io::Result<Batch> {
         let received = match self {
             Receiver::Batched(batch) => batch.receive(socket, traffic),
             Receiver::Portable(batch) => batch.receive(socket, traffic),
         };
-        match received {
-            Ok(count) => Ok(count > 0),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                // The kernel was asked, not tokio, which knows of datagrams only after it had its
-                // turn; it has to learn that there are none. Whether it knew does not matter.
-                let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-                let _ = socket.try_io(Interest::READABLE, empty);
-                Ok(false)
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(e) => Err(e),
-        }
+        let batch = match received {
+            Ok(BATCH) => return Ok(Batch::Full),
+            Ok(_) => Batch::Last,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Batch::Nothing,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Batch::Full),
+            Err(e) => return Err(e),
+        };
+        // The kernel was asked, not tokio, which knows of datagrams only after it had its turn; it
+        // has to learn that there are none, and hears of each that comes now. Whether it knew does
+        // not matter.
+        let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = socket.try_io(Interest::READABLE, empty);
+        Ok(batch)
     }
 
     /// The datagrams of the last batch.

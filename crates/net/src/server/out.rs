@@ -112,10 +112,10 @@ impl Out {
         self.since = self.since.min(self.now);
     }
 
-    /// When what waits for company is to go; not before, unless there is enough of it.
+    /// When what waits is to go: at once if it is on its way already or there is enough of it.
     pub(super) fn goes_at(&self) -> Time {
         match self.since {
-            _ if self.queue.coming() >= MOST_SEGMENTS => Time::ZERO,
+            _ if self.queue.is_going() || self.queue.coming() >= MOST_SEGMENTS => Time::ZERO,
             Time::NEVER => Time::NEVER,
             since => since + self.linger,
         }

@@ -14,7 +14,7 @@ use super::told::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
 use crate::outgoing::Flushed;
 use crate::sys::{dropped, thread_cpu};
 use crate::traffic::Traffic;
-use crate::wire::{Alarm, Io, Receiver};
+use crate::wire::{Alarm, Batch, Io, Receiver};
 
 /// How often the thread looks whether it is to stop, when nothing else wakes it.
 const LOOK: Span = Span::from_millis(20);
@@ -79,14 +79,17 @@ impl Ear<'_> {
     /// Hands what the socket has to the core, up to some batches; says whether that was all.
     fn drain(&mut self, server: &mut Server, out: &mut Out) -> io::Result<bool> {
         for _ in 0..BATCHES_AT_ONCE {
-            let any = self.receiver.receive(self.socket, &mut self.traffic)?;
+            let batch = self.receiver.receive(self.socket, &mut self.traffic)?;
             self.tell_the_time(out);
-            if !any {
+            if batch == Batch::Nothing {
                 return Ok(true);
             }
             self.receiver.each(|datagram| {
                 out.receive(datagram.from, datagram.payload, server, self.dead);
             });
+            if batch == Batch::Last {
+                return Ok(true);
+            }
         }
         Ok(false)
     }
@@ -146,7 +149,9 @@ pub(super) async fn serve(
         if empty && flushed != Flushed::Some {
             let due = server.next_deadline().filter(|_| !ear.dead).unwrap_or(Time::NEVER);
             let due = due.min(if ear.dead { Time::NEVER } else { crash_at });
-            let due = due.min(out.goes_at()).since(out.clock.now());
+            // A full send buffer says itself when it has room.
+            let goes = if flushed == Flushed::Full { Time::NEVER } else { out.goes_at() };
+            let due = due.min(goes).since(out.clock.now());
             tokio::select! {
                 ready = socket.readable() => ready?,
                 ready = socket.writable(), if flushed == Flushed::Full => ready?,

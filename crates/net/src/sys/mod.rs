@@ -21,9 +21,6 @@ pub(crate) use socket::{
 };
 pub(crate) use wake::{Alarm, Poller};
 
-/// Messages that one call sends or receives at most.
-const BATCH: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -5,10 +5,9 @@ use std::mem::zeroed;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
-use super::BATCH;
 use super::name::{Control, Name};
 use crate::traffic::Traffic;
-use crate::wire::Received;
+use crate::wire::{BATCH, Received};
 
 /// Room for one batch of datagrams.
 pub(crate) struct ReceiveBatch {

@@ -4,11 +4,10 @@ use std::io;
 use std::mem::zeroed;
 use std::os::fd::AsRawFd;
 
-use super::BATCH;
 use super::name::{Control, Name};
 use crate::parcel::Parcels;
 use crate::traffic::Traffic;
-use crate::wire::Refusal;
+use crate::wire::{BATCH, Refusal};
 
 /// Why the kernel does not take a message of `several` datagrams, or of one.
 fn refusal(error: &io::Error, several: bool) -> Refusal {

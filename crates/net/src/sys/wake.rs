@@ -1,23 +1,43 @@
 //! What wakes a loop: a precise alarm, and many sockets behind one readiness.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use skipbeat_core::Span;
+use skipbeat_core::{Span, Time};
+
+use crate::clock::Clock;
 
 /// A timer that wakes within microseconds, where tokio's own wheel turns by the millisecond.
-pub(crate) struct Alarm(tokio::io::unix::AsyncFd<OwnedFd>);
+pub(crate) struct Alarm {
+    timer: tokio::io::unix::AsyncFd<OwnedFd>,
+    clock: Clock,
+    /// When it goes off.
+    set: Cell<Option<Time>>,
+}
 
 impl Alarm {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
         // SAFETY: a new descriptor, owned by nobody else, or an error.
         let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
-        Ok(Alarm(watched(own(fd)?)?))
+        Ok(Alarm { timer: watched(own(fd)?)?, clock: Clock::start(), set: Cell::new(None) })
     }
 
-    /// Waits for a time from now.
+    /// Waits for a time from now, or less where it was set to less before: whoever waits looks at
+    /// the clock anyway, and a call is saved.
     pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
+        let at = self.clock.now() + span;
+        if self.set.get().is_none_or(|set| set > at) {
+            self.set(span)?;
+            self.set.set(Some(at));
+        }
+        let rung = self.rings().await;
+        self.set.set(None);
+        rung
+    }
+
+    fn set(&self, span: Span) -> io::Result<()> {
         let nanos = span.nanos().max(1);
         let value = libc::timespec {
             tv_sec: (nanos / 1_000_000_000) as i64,
@@ -25,13 +45,17 @@ impl Alarm {
         };
         let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         let setting = libc::itimerspec { it_interval: zero, it_value: value };
-        let fd = self.0.get_ref().as_raw_fd();
+        let fd = self.timer.get_ref().as_raw_fd();
         // SAFETY: `setting` lives through the call, and no old setting is asked for.
-        if unsafe { libc::timerfd_settime(fd, 0, &raw const setting, std::ptr::null_mut()) } != 0 {
-            return Err(io::Error::last_os_error());
+        match unsafe { libc::timerfd_settime(fd, 0, &raw const setting, std::ptr::null_mut()) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    async fn rings(&self) -> io::Result<()> {
         loop {
-            let mut ready = self.0.readable().await?;
+            let mut ready = self.timer.readable().await?;
             let mut count = 0u64;
             let read = ready.try_io(|fd| {
                 // SAFETY: a timerfd gives eight bytes, which `count` has room for.
