@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use skipbeat_core::Time;
-use skipbeat_measure::Results;
-use skipbeat_net::{Clock, HostReport, Io};
+use skipbeat_measure::{HostReport, Results};
+use skipbeat_net::{Clock, Io};
 use skipbeat_report::{Build, ResultFolder, Shard, json_summary, text_summary};
 use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
 use skipbeat_tunnel::Tap;
@@ -143,11 +143,12 @@ fn finish(
             format!("{:#}\n", json_summary(plan, &done.results, failure, exit as u8))
         }
         Format::Text => {
-            let summary = text_summary(plan, &done.results, failure);
+            let summary = text_summary(plan, &done.results, &done.host, failure);
             let ended = done.results.end.seconds();
             let early =
                 if interrupted { format!("interrupted at {ended:.1} s\n") } else { String::new() };
-            format!("{summary}{early}{}; results in {}\n", cost(&done.host), path.display())
+            let last = format!("{}; results in {}\n", cost(&done.host), path.display());
+            format!("{summary}{early}{last}")
         }
     };
     // Whoever closed our output has seen enough; the files are written.

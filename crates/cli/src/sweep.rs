@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use skipbeat_core::Time;
-use skipbeat_net::{Clock, HostReport, Io};
+use skipbeat_measure::HostReport;
+use skipbeat_net::{Clock, Io};
 use skipbeat_report::{Cell, FileError, Journal, ResultFolder, Shard, json_sweep, sweep_summary};
 use skipbeat_scenario::{Mode, Study};
 

@@ -1,19 +1,32 @@
-//! What no seed fixes: memory and kernel counters from `/proc`, and the report that has it all.
+//! What no seed fixes, read from `/proc`: memory, processor time and kernel counters. Where there is no
+//! `/proc` nothing is known.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use serde::Serialize;
-
-use crate::traffic::Traffic;
-use crate::wire::Io;
+use skipbeat_core::Span;
 
 /// The most memory that this process has had in use, in bytes.
 pub fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    peak_memory_of(std::process::id())
+}
+
+/// The most memory that a process has had in use, in bytes.
+pub(crate) fn peak_memory_of(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// Processor time of all threads of a process, in steps of the kernel's hundredth of a second.
+pub(crate) fn cpu_of(process: u32) -> Option<Span> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program stands in brackets and may have spaces.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut ticks = fields.split(' ').skip(11).map(str::parse::<u64>);
+    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
+    Some(Span::from_millis((user + system) * 10))
 }
 
 /// The counters of the kernel that tell what became of datagrams, by protocol and name: UDP and IP
@@ -65,45 +78,4 @@ pub(crate) fn dropped_at_port(port: u16) -> Option<u64> {
         }
     }
     found
-}
-
-/// What a run cost.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct HostReport {
-    /// How long the run took, in seconds.
-    pub wall_s: f64,
-    /// Processor seconds by thread.
-    pub cpu_s: BTreeMap<String, f64>,
-    /// The most memory in use, in bytes.
-    pub peak_memory_bytes: Option<u64>,
-    /// Datagrams offered to the links, both directions.
-    pub datagrams: u64,
-    /// Processor time of all threads per datagram, in nanoseconds.
-    pub ns_per_datagram: Option<f64>,
-    /// Bytes of receive buffer that the kernel gave, by socket.
-    pub receive_buffers: BTreeMap<String, usize>,
-    /// By which calls datagrams went; none in the simulator.
-    pub io: Option<Io>,
-    /// System calls and what they carried, by side.
-    pub traffic: BTreeMap<String, Traffic>,
-    /// Why the built-in server could not send several datagrams as one message.
-    pub without_segments: Option<&'static str>,
-    /// The kernel's counters before the run.
-    pub kernel_before: BTreeMap<String, u64>,
-    /// The kernel's counters after the run.
-    pub kernel_after: BTreeMap<String, u64>,
-    /// How much later than planned clients sent, 99th percentile in seconds.
-    pub lateness_p99_s: Option<f64>,
-    /// The latest of all, in seconds.
-    pub lateness_max_s: Option<f64>,
-}
-
-impl HostReport {
-    /// The kernel's counters that moved during the run, and by how much.
-    pub fn kernel_moved(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.kernel_after.iter().filter_map(|(name, after)| {
-            let before = self.kernel_before.get(name).copied().unwrap_or(0);
-            (*after != before).then_some((name.as_str(), *after as i64 - before as i64))
-        })
-    }
 }

@@ -24,17 +24,15 @@ mod swarm;
 #[cfg_attr(not(batched), path = "sys_elsewhere.rs")]
 mod sys;
 mod target;
-mod traffic;
 mod transport;
 mod wire;
 
 pub use clock::Clock;
 pub use error::NetError;
-pub use host::{HostReport, kernel_counters, peak_memory};
+pub use host::{kernel_counters, peak_memory};
 pub use live::LiveServer;
 pub use proxy::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals};
 pub use run::{Outcome, run};
 pub use server::{Member, Stats};
 pub use sys::thread_cpu;
-pub use traffic::Traffic;
 pub use wire::Io;

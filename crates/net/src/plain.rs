@@ -10,8 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::parcel::Parcels;
-use crate::traffic::Traffic;
 use crate::wire::{BATCH, Received, Refusal};
+use skipbeat_measure::Traffic;
 
 /// Sends the first message, which is one datagram.
 pub(crate) fn send_one(

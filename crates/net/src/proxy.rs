@@ -18,8 +18,8 @@ use crate::NetError;
 use crate::clock::Clock;
 use crate::queue::SendQueue;
 use crate::sys::set_receive_buffer;
-use crate::traffic::Traffic;
 use crate::wire::{Alarm, Batch, Io, Poller, Receiver};
+use skipbeat_measure::Traffic;
 
 /// The observer has its turn this often.
 const LOOK: Span = Span::from_millis(100);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::{Carriage, Doubt, Results, World};
+use skipbeat_measure::{Carriage, Doubt, HostReport, Results, World};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::Swarm;
 use skipbeat_tunnel::Tap;
 
 use crate::clock::Clock;
-use crate::host::{self, HostReport};
+use crate::host;
 use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
 use crate::swarm::{Carrier, close, listen, play};
 use crate::sys::thread_cpu;
@@ -88,6 +88,7 @@ async fn run_here(
     let wall_s = clock.now().seconds();
     let cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     let carriage = carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped);
+    let dropped_down = carriage[1].dropped;
     let from = plan.measured_from();
     let membership_seen = carrier.outside.as_ref().is_none_or(|outside| outside.knows_since(from));
     let mut results = carrier.tunnel.recorder.finish(World {
@@ -104,7 +105,7 @@ async fn run_here(
     let receive_buffers = [("swarm", Some(transport.receive_buffer()))]
         .into_iter()
         .chain([("server", tested.built_in().map(|server| server.receive_buffer))]);
-    let cpu_s = [("swarm", cpu), ("server", counts.server.as_ref().and_then(|counts| counts.cpu))];
+    let cpu_s = [("swarm", cpu), ("server", counts.cpu)];
     let cpu_s = named(cpu_s.map(|(name, cpu)| (name, cpu.map(Span::seconds))));
     let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
     let all_cpu: f64 = cpu_s.values().sum();
@@ -115,7 +116,10 @@ async fn run_here(
         ns_per_datagram: (datagrams > 0).then(|| all_cpu * 1e9 / datagrams as f64),
         cpu_s,
         receive_buffers: named(receive_buffers),
-        io: Some(io),
+        io: Some(io.name()),
+        server_memory_bytes: counts.memory,
+        server_drops: counts.dropped,
+        swarm_drops: dropped_down,
         traffic: named([
             ("swarm", Some(transport.traffic())),
             ("server", counts.server.as_ref().map(|counts| counts.traffic)),
@@ -179,8 +183,12 @@ async fn begin(
 struct ServerEnd {
     /// What the built-in one counted.
     server: Option<ServerCounts>,
-    /// What a foreign one's socket threw away, where this machine can tell.
+    /// What its socket threw away, where this machine can tell.
     dropped: Option<u64>,
+    /// Processor time of the built-in one's thread, or of a command.
+    cpu: Option<Span>,
+    /// The most memory of a command, in bytes.
+    memory: Option<u64>,
     /// A command that ended before it was asked to.
     ended: Option<Doubt>,
     /// What went wrong at the end.
@@ -211,7 +219,7 @@ impl Tested {
             let handed: u64 = carrier.handed.iter().sum();
             match server.stop(handed.saturating_sub(transport.not_sent())) {
                 Ok(counts) => {
-                    end.dropped = counts.dropped;
+                    (end.dropped, end.cpu) = (counts.dropped, counts.cpu);
                     end.server = Some(counts);
                 }
                 Err(failure) => end.failure = Some(failure),
@@ -230,6 +238,7 @@ impl Tested {
             Tested::Address { drops_before } => end.dropped = since(*drops_before),
             Tested::Command { command, drops_before } => {
                 end.dropped = since(*drops_before);
+                (end.cpu, end.memory) = command.cost();
                 end.ended = command.ended().map(|(program, status)| Doubt::ServerEnded {
                     program,
                     status: status.to_string(),

@@ -9,7 +9,7 @@ use skipbeat_core::{Span, Time};
 use tokio::process::{Child, Command};
 
 use crate::clock::Clock;
-use crate::{NetError, sys};
+use crate::{NetError, host, sys};
 
 /// How long a command may take until it listens.
 const START: Span = Span::from_secs(10);
@@ -22,6 +22,8 @@ const ANSWER: Duration = Duration::from_millis(200);
 pub(crate) struct RunningCommand {
     child: Child,
     program: String,
+    /// Processor time that it took to start.
+    cpu_before: Option<Span>,
 }
 
 impl RunningCommand {
@@ -51,7 +53,8 @@ impl RunningCommand {
                 return Err(NetError::Ended { program: program.clone(), status });
             }
             if listens(address).await.map_err(NetError::Socket)? {
-                return Ok(RunningCommand { child, program: program.clone() });
+                let cpu_before = child.id().and_then(host::cpu_of);
+                return Ok(RunningCommand { child, program: program.clone(), cpu_before });
             }
             if !go_on(Time::ZERO) {
                 return Err(NetError::Interrupted);
@@ -64,6 +67,13 @@ impl RunningCommand {
     /// Whether it ended by itself.
     pub(crate) fn ended(&mut self) -> Option<(String, ExitStatus)> {
         Some((self.program.clone(), self.child.try_wait().ok()??))
+    }
+
+    /// Processor time since it listens, and the most memory it had, in bytes; where the system says.
+    pub(crate) fn cost(&self) -> (Option<Span>, Option<u64>) {
+        let Some(process) = self.child.id() else { return (None, None) };
+        let cpu = host::cpu_of(process).zip(self.cpu_before);
+        (cpu.map(|(now, before)| now.saturating_sub(before)), host::peak_memory_of(process))
     }
 
     /// Asks it to end, and makes it.

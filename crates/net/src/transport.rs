@@ -16,8 +16,8 @@ use crate::queue::SendQueue;
 use crate::sys::{
     allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
 };
-use crate::traffic::Traffic;
 use crate::wire::{Batch, Io, Poller, Receiver};
+use skipbeat_measure::Traffic;
 
 /// Room for several datagrams that were received as one.
 const COALESCED: usize = 65_535;

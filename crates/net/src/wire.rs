@@ -5,19 +5,17 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::Serialize;
 use skipbeat_core::Span;
 use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::parcel::Parcels;
-use crate::traffic::Traffic;
 use crate::{plain, sys};
+use skipbeat_measure::Traffic;
 
 /// By which calls datagrams go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Io {
     /// `sendmmsg` and `recvmmsg`, with packet information and segmentation offload: Linux.
     #[cfg_attr(batched, default)]
@@ -25,6 +23,16 @@ pub enum Io {
     /// tokio's plain send and receive, which every system has.
     #[cfg_attr(not(batched), default)]
     Portable,
+}
+
+impl Io {
+    /// `batched` or `portable`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Io::Batched => "batched",
+            Io::Portable => "portable",
+        }
+    }
 }
 
 /// Why a message was not sent.

@@ -5,6 +5,7 @@
 mod describe;
 mod files;
 mod fit;
+mod host;
 mod journal;
 mod links;
 mod proxy;

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
-use skipbeat_measure::{Figures, Results};
+use skipbeat_measure::{Figures, HostReport, Results};
 use skipbeat_scenario::{Plan, Target};
 use skipbeat_swarm::Acks;
 
+use crate::host::host_summary;
 use crate::links::{Unit, link_rows};
 
 const BOLD: Style = Style::new().bold();
@@ -19,16 +20,22 @@ pub(crate) const UNKNOWN: &str = "–";
 
 /// The summary as text with terminal colours; print it through something that drops them where
 /// they are not wanted.
-pub fn text_summary(plan: &Plan, results: &Results, failure: Option<&str>) -> String {
+pub fn text_summary(
+    plan: &Plan,
+    results: &Results,
+    host: &HostReport,
+    failure: Option<&str>,
+) -> String {
     let mut text = String::new();
-    let lines = [
+    let parts = [
         head(plan, results.end),
         asked_and_got(plan, results),
         outcome(plan, results),
+        host_summary(host),
         ledger(results),
     ];
-    for part in lines {
-        text.push_str(&part);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        text.push_str(part);
         text.push('\n');
     }
     text.push_str(&verdict(plan, results, failure));

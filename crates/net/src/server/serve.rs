@@ -13,8 +13,8 @@ use super::out::Out;
 use super::told::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
 use crate::outgoing::Flushed;
 use crate::sys::{dropped, thread_cpu};
-use crate::traffic::Traffic;
 use crate::wire::{Alarm, Batch, Io, Receiver};
+use skipbeat_measure::Traffic;
 
 /// How often the thread looks whether it is to stop, when nothing else wakes it.
 const LOOK: Span = Span::from_millis(20);

@@ -9,7 +9,7 @@ use skipbeat_protocol::Tag;
 use skipbeat_server::Note;
 
 use crate::peers::Peers;
-use crate::traffic::Traffic;
+use skipbeat_measure::Traffic;
 
 /// What the server tells the one who measures, in order and before it sends anything. Peers are
 /// named by their address: who is where is known to the swarm.

@@ -29,8 +29,8 @@ mod tests {
 
     use super::*;
     use crate::parcel::Parcels;
-    use crate::traffic::Traffic;
     use crate::wire::Received;
+    use skipbeat_measure::Traffic;
 
     /// A socket for every address at its port.
     fn wildcard() -> UdpSocket {

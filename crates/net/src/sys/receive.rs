@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use super::name::{Control, Name};
-use crate::traffic::Traffic;
 use crate::wire::{BATCH, Received};
+use skipbeat_measure::Traffic;
 
 /// Room for one batch of datagrams.
 pub(crate) struct ReceiveBatch {

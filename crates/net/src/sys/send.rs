@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 
 use super::name::{Control, Name};
 use crate::parcel::Parcels;
-use crate::traffic::Traffic;
 use crate::wire::{BATCH, Refusal};
+use skipbeat_measure::Traffic;
 
 /// Why the kernel does not take a message of `several` datagrams, or of one.
 fn refusal(error: &io::Error, several: bool) -> Refusal {

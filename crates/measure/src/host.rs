@@ -1,0 +1,104 @@
+//! What no seed fixes: what a run cost, and where time went.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// System calls and what they carried. A message is what one entry of a call carries: one datagram,
+/// or several to one address where segmentation offload makes them so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Calls that send.
+    pub send_calls: u64,
+    /// Messages that they sent.
+    pub sends: u64,
+    /// Datagrams in those.
+    pub datagrams_sent: u64,
+    /// Calls that sent nothing, because the send buffer was full; what waited was sent later.
+    pub send_buffer_full: u64,
+    /// Calls that receive, those that found nothing included.
+    pub receive_calls: u64,
+    /// Buffers that they filled: one datagram each, or several where they were received as one.
+    pub receives: u64,
+    /// Datagrams in those.
+    pub datagrams_received: u64,
+}
+
+impl Traffic {
+    /// Adds what other sockets did.
+    pub fn add(&mut self, other: &Traffic) {
+        self.send_calls += other.send_calls;
+        self.sends += other.sends;
+        self.datagrams_sent += other.datagrams_sent;
+        self.send_buffer_full += other.send_buffer_full;
+        self.receive_calls += other.receive_calls;
+        self.receives += other.receives;
+        self.datagrams_received += other.datagrams_received;
+    }
+
+    /// Datagrams per call that sends, mean.
+    pub fn sent_per_call(&self) -> Option<f64> {
+        ratio(self.datagrams_sent, self.send_calls)
+    }
+
+    /// Datagrams per message sent, mean: above one only with segmentation offload.
+    pub fn segments_per_send(&self) -> Option<f64> {
+        ratio(self.datagrams_sent, self.sends)
+    }
+
+    /// Datagrams per call that receives, mean.
+    pub fn received_per_call(&self) -> Option<f64> {
+        ratio(self.datagrams_received, self.receive_calls)
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// What a run cost.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct HostReport {
+    /// How long the run took, in seconds.
+    pub wall_s: f64,
+    /// Processor seconds by thread.
+    pub cpu_s: BTreeMap<String, f64>,
+    /// The most memory in use, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// The same of the server's process, where the run started one.
+    pub server_memory_bytes: Option<u64>,
+    /// Datagrams that the server's socket threw away, where this machine can tell.
+    pub server_drops: Option<u64>,
+    /// Datagrams that the swarm's sockets threw away.
+    pub swarm_drops: Option<u64>,
+    /// Datagrams offered to the links, both directions.
+    pub datagrams: u64,
+    /// Processor time of all threads per datagram, in nanoseconds.
+    pub ns_per_datagram: Option<f64>,
+    /// Bytes of receive buffer that the kernel gave, by socket.
+    pub receive_buffers: BTreeMap<String, usize>,
+    /// By which calls datagrams went, `batched` or `portable`; none in the simulator.
+    pub io: Option<&'static str>,
+    /// System calls and what they carried, by side.
+    pub traffic: BTreeMap<String, Traffic>,
+    /// Why the built-in server could not send several datagrams as one message.
+    pub without_segments: Option<&'static str>,
+    /// The kernel's counters before the run.
+    pub kernel_before: BTreeMap<String, u64>,
+    /// The kernel's counters after the run.
+    pub kernel_after: BTreeMap<String, u64>,
+    /// How much later than planned clients sent, 99th percentile in seconds.
+    pub lateness_p99_s: Option<f64>,
+    /// The latest of all, in seconds.
+    pub lateness_max_s: Option<f64>,
+}
+
+impl HostReport {
+    /// The kernel's counters that moved during the run, and by how much.
+    pub fn kernel_moved(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.kernel_after.iter().filter_map(|(name, after)| {
+            let before = self.kernel_before.get(name).copied().unwrap_or(0);
+            (*after != before).then_some((name.as_str(), *after as i64 - before as i64))
+        })
+    }
+}
