@@ -354,6 +354,7 @@ fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize
 struct Batch {
     headers: Vec<libc::mmsghdr>,
     /// What they point to; each part stays where it is.
+    #[expect(clippy::vec_box, reason = "the headers point into them, so they must not move")]
     kept: Vec<Box<Kept>>,
 }
 

@@ -5,6 +5,7 @@
 //! Where to look: `server` is the built-in server's thread, `swarm` the loop that plays all
 //! clients, `transport` their sockets, `outside` the membership of a server that is not ours,
 //! `sys` the system calls, `run` how it all is put together.
+#![cfg_attr(not(batched), expect(dead_code, reason = "some of it is for the batched calls"))]
 
 mod clock;
 mod coalesce;

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use skipbeat_core::Span;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -83,6 +85,12 @@ impl ReceiveBatch {
     }
 }
 
+/// Waits, by the millisecond.
+pub(crate) async fn sleep(span: Span) -> io::Result<()> {
+    tokio::time::sleep(Duration::from_nanos(span.nanos())).await;
+    Ok(())
+}
+
 /// Many sockets behind one readiness: a task each, that says when there is something.
 pub(crate) struct Poller {
     say: UnboundedSender<u32>,
@@ -93,9 +101,10 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    pub(crate) fn new() -> Self {
+    /// As the system's own it may fail where that does.
+    pub(crate) fn new() -> io::Result<Self> {
         let (say, said) = unbounded_channel();
-        Poller { say, said, heard: Vec::new(), tasks: BTreeMap::new() }
+        Ok(Poller { say, said, heard: Vec::new(), tasks: BTreeMap::new() })
     }
 
     /// Watches a socket; `token` names it. It is told of once when datagrams come, so whoever hears
@@ -121,19 +130,20 @@ impl Poller {
     }
 
     /// The tokens of sockets that have something to read, without waiting.
-    pub(crate) fn ready(&mut self) -> Vec<u32> {
+    pub(crate) fn ready(&mut self) -> io::Result<Vec<u32>> {
         let mut ready = std::mem::take(&mut self.heard);
         while let Ok(token) = self.said.try_recv() {
             ready.push(token);
         }
-        ready
+        Ok(ready)
     }
 
     /// Waits until some socket has something to read.
-    pub(crate) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) -> io::Result<()> {
         if self.heard.is_empty() {
             self.heard.extend(self.said.recv().await);
         }
+        Ok(())
     }
 }
 

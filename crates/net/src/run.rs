@@ -19,7 +19,7 @@ use crate::transport::Transport;
 use crate::wire::Io;
 use crate::{NetError, kernel_counters};
 
-/// A server that is not ours may still answer this long after the end.
+/// What a server said at the end may take this long, and one that is not ours may still answer.
 const LAST_ANSWERS: Span = Span::from_millis(200);
 /// Room for a datagram from a server beyond the longest text: its ending and what else it adds.
 const ROOM_FOR_ENDING: usize = 1024;
@@ -38,7 +38,7 @@ pub struct Outcome {
 enum Tested {
     BuiltIn(Box<RunningServer>),
     Address { drops_before: Option<u64> },
-    Command { command: RunningCommand, drops_before: Option<u64> },
+    Command { command: Box<RunningCommand>, drops_before: Option<u64> },
 }
 
 /// Runs a plan by these calls. The tap, where there is one, hears of every datagram; `go_on` is told the time now
@@ -171,7 +171,7 @@ async fn begin(
             Ok((Tested::Address { drops_before }, open(*address)?, Clock::start()))
         }
         Target::Command { command, address } => {
-            let command = RunningCommand::start(command, *address, go_on).await?;
+            let command = Box::new(RunningCommand::start(command, *address, go_on).await?);
             let drops_before = drops_of(*address);
             Ok((Tested::Command { command, drops_before }, open(*address)?, Clock::start()))
         }
@@ -219,6 +219,9 @@ impl Tested {
             let handed: u64 = carrier.handed.iter().sum();
             match server.stop(handed.saturating_sub(transport.not_sent())) {
                 Ok(counts) => {
+                    let sent = counts.sent.iter().sum::<u64>().saturating_sub(counts.not_sent);
+                    end.failure =
+                        listen_for(carrier, transport, server, clock, io, sent).await.err();
                     (end.dropped, end.cpu) = (counts.dropped, counts.cpu);
                     end.server = Some(counts);
                 }
@@ -249,6 +252,29 @@ impl Tested {
             }
         }
         end
+    }
+}
+
+/// Reads until `sent` datagrams of the server were read or dropped, as long as a slow network may
+/// still have some of them.
+async fn listen_for(
+    carrier: &mut Carrier,
+    transport: &mut Transport,
+    server: &RunningServer,
+    clock: Clock,
+    io: Io,
+    sent: u64,
+) -> Result<(), NetError> {
+    let until = clock.now() + LAST_ANSWERS;
+    loop {
+        let dropped = transport.dropped(None).unwrap_or(0);
+        if carrier.received.iter().sum::<u64>() + dropped >= sent || clock.now() >= until {
+            return Ok(());
+        }
+        let step = Span::from_millis(5);
+        listen(carrier, transport, Some(server), clock, io, step)
+            .await
+            .map_err(NetError::Socket)?;
     }
 }
 

@@ -74,7 +74,6 @@ impl Alarm {
     }
 
     pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
-        tokio::time::sleep(std::time::Duration::from_nanos(span.nanos())).await;
-        Ok(())
+        crate::plain::sleep(span).await
     }
 }

@@ -233,10 +233,7 @@ impl Alarm {
     pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
         match self {
             Alarm::Precise(alarm) => alarm.sleep(span).await,
-            Alarm::Portable => {
-                tokio::time::sleep(std::time::Duration::from_nanos(span.nanos())).await;
-                Ok(())
-            }
+            Alarm::Portable => plain::sleep(span).await,
         }
     }
 }
@@ -251,7 +248,7 @@ impl Poller {
     pub(crate) fn new(io: Io) -> io::Result<Self> {
         match io {
             Io::Batched => sys::Poller::new().map(Poller::Epoll),
-            Io::Portable => Ok(Poller::Portable(plain::Poller::new())),
+            Io::Portable => plain::Poller::new().map(Poller::Portable),
         }
     }
 
@@ -276,7 +273,7 @@ impl Poller {
     pub(crate) fn ready(&mut self) -> io::Result<Vec<u32>> {
         match self {
             Poller::Epoll(poller) => poller.ready(),
-            Poller::Portable(poller) => Ok(poller.ready()),
+            Poller::Portable(poller) => poller.ready(),
         }
     }
 
@@ -284,10 +281,7 @@ impl Poller {
     pub(crate) async fn wait(&mut self) -> io::Result<()> {
         match self {
             Poller::Epoll(poller) => poller.wait().await,
-            Poller::Portable(poller) => {
-                poller.wait().await;
-                Ok(())
-            }
+            Poller::Portable(poller) => poller.wait().await,
         }
     }
 }

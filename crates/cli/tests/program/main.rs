@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chat;
+mod faults;
 mod foreign;
 mod interop;
 mod interrupt;

@@ -64,6 +64,21 @@ impl Bench {
         self.column(file, column).swap_remove(0)
     }
 
+    /// What stands behind the last mention of a key in the `host.json` of `out`.
+    pub(crate) fn host_text(&self, key: &str) -> String {
+        let text = std::fs::read_to_string(self.path().join("out/host.json")).expect("it ran");
+        let (_, rest) = text.rsplit_once(&format!("\"{key}\": ")).expect("the key is there");
+        rest.split([',', '\n', '}']).next().unwrap_or("").trim_matches('"').to_owned()
+    }
+
+    /// The sum over all mentions of a key in the `host.json` of `out`.
+    pub(crate) fn host_sum(&self, key: &str) -> f64 {
+        let text = std::fs::read_to_string(self.path().join("out/host.json")).expect("it ran");
+        let key = format!("\"{key}\": ");
+        let parts = text.split(&key).skip(1);
+        parts.filter_map(|rest| rest.split([',', '\n']).next()?.parse::<f64>().ok()).sum()
+    }
+
     /// A term of the ledger in `out`, of all groups together.
     pub(crate) fn ledger(&self, ledger: &str, direction: &str, term: &str) -> i64 {
         let text = std::fs::read_to_string(self.path().join("out/ledger.csv")).expect("it ran");
