@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use skipbeat_core::Time;
-use skipbeat_measure::{HostReport, Results};
+use skipbeat_measure::{Figures, HostReport, Results, Threshold};
 use skipbeat_net::{Clock, Io};
 use skipbeat_report::{Build, ResultFolder, Shard, json_summary, text_summary};
 use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
@@ -34,6 +34,10 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let name = &study.base.name;
     if options.pcap.is_some() && study.is_sweep {
         return Err(UsageError("--pcap is for a single run, not for a sweep".to_owned()).into());
+    }
+    if options.shard.is_some() && study.ramp.is_some() {
+        let message = "--shard is for a sweep: each step of a ramp depends on the one before";
+        return Err(UsageError(message.to_owned()).into());
     }
     if (options.resume || options.shard.is_some()) && !study.is_sweep {
         let message = "--resume and --shard are for a sweep: one run has no parts".to_owned();
@@ -133,10 +137,8 @@ fn finish(
         Exit::Failed
     } else if interrupted {
         Exit::Interrupted
-    } else if done.results.doubts.is_empty() {
-        Exit::Pass
     } else {
-        Exit::Inconclusive
+        judge(&plan.thresholds, &done.results.figures, done.results.doubts.is_empty())
     };
     let text = match options.format {
         Format::Json => {
@@ -157,6 +159,20 @@ fn finish(
         complain(&error.into());
     }
     Ok(exit)
+}
+
+/// What figures say of thresholds, if they can be relied on.
+pub(crate) fn judge(thresholds: &[Threshold], figures: &Figures, certain: bool) -> Exit {
+    let met: Vec<Option<bool>> = thresholds.iter().map(|t| t.is_met(figures)).collect();
+    if !certain {
+        Exit::Inconclusive
+    } else if met.contains(&Some(false)) {
+        Exit::Threshold
+    } else if met.contains(&None) {
+        Exit::Inconclusive
+    } else {
+        Exit::Pass
+    }
 }
 
 pub(crate) fn cost(host: &HostReport) -> String {

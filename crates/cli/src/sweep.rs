@@ -13,14 +13,17 @@ use anyhow::Context;
 use skipbeat_core::Time;
 use skipbeat_measure::HostReport;
 use skipbeat_net::{Clock, Io};
-use skipbeat_report::{Cell, FileError, Journal, ResultFolder, Shard, json_sweep, sweep_summary};
+use skipbeat_report::{
+    Cell, FileError, Journal, ResultFolder, Shard, capacity_summary, holds, json_sweep,
+    sweep_summary,
+};
 use skipbeat_scenario::{Mode, Study};
 
 use crate::exit::{Exit, complain};
 use crate::interrupt::Interrupt;
 use crate::options::{Format, RunOptions, io};
 use crate::progress::Progress;
-use crate::run::{BUILD, cost, play};
+use crate::run::{BUILD, cost, judge, play};
 
 /// How often the progress is shown.
 const LOOK: Duration = Duration::from_millis(50);
@@ -58,6 +61,8 @@ pub(crate) fn run(
 ) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let threads = match study.base.mode {
+        // Whether a step of a ramp is run depends on the one before.
+        _ if study.ramp.is_some() => 1,
         Mode::Sim => options.threads.map_or_else(cores, |threads| threads.get().into()),
         Mode::Net => 1,
     }
@@ -102,12 +107,29 @@ fn cores() -> usize {
 }
 
 impl Work<'_> {
+    /// Whether an earlier step of the same ramp did not hold.
+    fn has_broken(&self, point: u32) -> bool {
+        let Some(steps) = self.study.ramp else { return false };
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = |cell: &Cell| &self.study.runs[cell.run];
+        let mut earlier = done
+            .cells
+            .iter()
+            .filter(|cell| run(cell).point / steps == point / steps && run(cell).point < point);
+        earlier.any(|cell| !holds(&run(cell).plan, cell))
+    }
+
     /// Does runs until none is left.
     fn work(&self) {
         loop {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(&number) = self.queue.get(place) else { return };
             let run = &self.study.runs[number];
+            let plan_mode = run.plan.mode;
+            if self.has_broken(run.point) {
+                self.reached[place].store(run.plan.end().nanos(), Ordering::Relaxed);
+                continue;
+            }
             let mut whole = true;
             let mut go_on = |now: Time| {
                 self.reached[place].store(now.nanos(), Ordering::Relaxed);
@@ -124,8 +146,9 @@ impl Work<'_> {
                 // Half a run is no row of the table.
                 Ok(_) if !whole => return,
                 Ok(played) => {
+                    let load = (plan_mode == Mode::Net).then(|| played.host.load());
                     done.cpu_s += played.host.cpu_s.values().sum::<f64>();
-                    let cell = Cell::new(number, played.results);
+                    let cell = Cell::new(number, played.results, load);
                     done.datagrams += cell.datagrams;
                     // A run that failed is shown, and run again by whoever resumes.
                     let written = match played.failure {
@@ -183,6 +206,20 @@ fn finish(
     }
 }
 
+/// What a sweep that came to its end says. A ramp is to break, but not at its first step.
+fn verdict(study: &Study, cells: &[Cell]) -> Exit {
+    let counts = |cell: &&Cell| {
+        study.ramp.is_none_or(|steps| study.runs[cell.run].point.is_multiple_of(steps))
+    };
+    let exits = cells.iter().filter(counts).map(|cell| {
+        let thresholds = &study.runs[cell.run].plan.thresholds;
+        judge(thresholds, &cell.figures, cell.doubts.is_empty())
+    });
+    let exits: Vec<Exit> = exits.collect();
+    let worst = [Exit::Inconclusive, Exit::Threshold].into_iter().find(|exit| exits.contains(exit));
+    worst.unwrap_or(Exit::Pass)
+}
+
 /// Shows the runs of a sweep and which files could not be written; gives the exit code, `early` if
 /// it did not come to its end.
 pub(crate) fn show(
@@ -196,11 +233,13 @@ pub(crate) fn show(
     let exit = match early {
         _ if !unwritten.is_empty() => Exit::Failed,
         Some(exit) => exit,
-        None if cells.iter().all(|cell| cell.doubts.is_empty()) => Exit::Pass,
-        None => Exit::Inconclusive,
+        None => verdict(study, cells),
     };
     let text = match format {
         Format::Json => format!("{:#}\n", json_sweep(study, cells, exit as u8)),
+        Format::Text if study.ramp.is_some() => {
+            format!("{}{last_line}\n", capacity_summary(study, cells))
+        }
         Format::Text => format!("{}{last_line}\n", sweep_summary(study, cells)),
     };
     // Whoever closed our output has seen enough; the files are written.

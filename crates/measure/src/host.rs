@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// System calls and what they carried. A message is what one entry of a call carries: one datagram,
 /// or several to one address where segmentation offload makes them so.
@@ -100,5 +100,37 @@ impl HostReport {
             let before = self.kernel_before.get(name).copied().unwrap_or(0);
             (*after != before).then_some((name.as_str(), *after as i64 - before as i64))
         })
+    }
+}
+
+/// What shows which part of a run was at its limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// How long the run took, in seconds.
+    pub wall_s: f64,
+    /// Processor seconds of the server.
+    pub server_cpu_s: Option<f64>,
+    /// Processor seconds of the swarm.
+    pub swarm_cpu_s: Option<f64>,
+    /// Datagrams that the server's socket threw away.
+    pub server_drops: Option<u64>,
+    /// Datagrams that the swarm's sockets threw away.
+    pub swarm_drops: Option<u64>,
+    /// How much later than planned clients sent, 99th percentile in seconds.
+    pub lateness_p99_s: Option<f64>,
+}
+
+impl HostReport {
+    /// Which part was at its limit.
+    pub fn load(&self) -> Load {
+        let cpu = |name: &str| self.cpu_s.get(name).copied();
+        Load {
+            wall_s: self.wall_s,
+            server_cpu_s: cpu("server"),
+            swarm_cpu_s: cpu("swarm"),
+            server_drops: self.server_drops,
+            swarm_drops: self.swarm_drops,
+            lateness_p99_s: self.lateness_p99_s,
+        }
     }
 }

@@ -11,7 +11,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 use serde_json::json;
-use skipbeat_measure::{Distribution, Figures, Results};
+use skipbeat_measure::{Distribution, Figures, Load, Results};
 use skipbeat_scenario::{Plan, Run, Study};
 
 use crate::spread;
@@ -176,15 +176,17 @@ pub struct Cell {
     pub digest: u64,
     /// Datagrams that were to enter links.
     pub datagrams: u64,
+    /// Which part of it was at its limit; nothing in the simulator.
+    pub load: Option<Load>,
 }
 
 impl Cell {
     /// What is kept of the results of run number `run`.
-    pub fn new(run: usize, results: Results) -> Self {
+    pub fn new(run: usize, results: Results, load: Option<Load>) -> Self {
         let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
         let doubts = results.doubts.iter().map(ToString::to_string).collect();
         let Results { figures, groups, digest, .. } = results;
-        Cell { run, figures, groups, doubts, digest, datagrams }
+        Cell { run, figures, groups, doubts, digest, datagrams, load }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use skipbeat_measure::Figures;
+use skipbeat_measure::{Figures, Load};
 use skipbeat_scenario::{Source, Study};
 
 use crate::files::{Build, Cell, JOURNAL};
@@ -69,6 +69,8 @@ struct Line {
     doubts: Vec<String>,
     figures: Vec<Option<f64>>,
     groups: Vec<Vec<Option<f64>>>,
+    #[serde(default)]
+    load: Option<Load>,
 }
 
 impl Journal {
@@ -126,6 +128,7 @@ impl Journal {
             doubts: cell.doubts.clone(),
             figures: cell.figures.values().to_vec(),
             groups: cell.groups.iter().map(|figures| figures.values().to_vec()).collect(),
+            load: cell.load,
         })
     }
 
@@ -185,6 +188,7 @@ impl Line {
             doubts: self.doubts,
             digest: self.digest,
             datagrams: self.datagrams,
+            load: self.load,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! the plan and the results alone.
 #![forbid(unsafe_code)]
 
+mod capacity;
 mod describe;
 mod files;
 mod fit;
@@ -16,6 +17,7 @@ mod sweep;
 mod tables;
 mod trace;
 
+pub use capacity::{capacity_summary, holds};
 pub use describe::describe;
 pub use files::{Build, Cell, FileError, ResultFolder};
 pub use fit::{Fit, fit};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
-use skipbeat_measure::{Figures, HostReport, Results};
+use skipbeat_measure::{Figures, HostReport, Results, Threshold};
 use skipbeat_scenario::{Plan, Target};
 use skipbeat_swarm::Acks;
 
@@ -38,8 +38,28 @@ pub fn text_summary(
         text.push_str(part);
         text.push('\n');
     }
+    text.push_str(&thresholds(plan, results));
     text.push_str(&verdict(plan, results, failure));
     text
+}
+
+/// What the figures had to be, and whether they are.
+fn thresholds(plan: &Plan, results: &Results) -> String {
+    if plan.thresholds.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["", "asked", "got", ""].map(str::to_owned)];
+    for threshold in &plan.thresholds {
+        let got = results.figures.get(threshold.metric);
+        let met = match threshold.is_met(&results.figures) {
+            Some(true) => format!("{GOOD}met{GOOD:#}"),
+            Some(false) => format!("{BAD}not met{BAD:#}"),
+            None => "cannot tell: there is no such figure".to_owned(),
+        };
+        let got = got.map_or(UNKNOWN.to_owned(), |value| format!("{value:.6}"));
+        rows.push([threshold.metric.to_owned(), threshold.condition.clone(), got, met]);
+    }
+    table("thresholds", &rows) + "\n"
 }
 
 fn head(plan: &Plan, end: Time) -> String {
@@ -251,10 +271,24 @@ pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_
         "digest": format!("{:016x}", results.digest),
         "metrics": json_metrics(&results.figures),
         "groups": groups,
+        "thresholds": json_thresholds(plan, &results.figures),
         "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "failure": failure,
         "exit_code": exit_code,
     })
+}
+
+/// Every threshold, what came, and whether it is met: `null` where there is no such figure.
+pub(crate) fn json_thresholds(plan: &Plan, figures: &Figures) -> Value {
+    let one = |threshold: &Threshold| {
+        json!({
+            "metric": threshold.metric,
+            "condition": threshold.condition,
+            "actual": figures.get(threshold.metric),
+            "met": threshold.is_met(figures),
+        })
+    };
+    plan.thresholds.iter().map(one).collect()
 }
 
 /// Every metric by name.

@@ -7,7 +7,7 @@ use skipbeat_measure::Figures;
 use skipbeat_scenario::Study;
 
 use crate::files::Cell;
-use crate::summary::{UNKNOWN, json_metrics, percent, seconds, table};
+use crate::summary::{UNKNOWN, json_metrics, json_thresholds, percent, seconds, table};
 use crate::tables::plain;
 
 /// A column: its name, how its figure is found and how it is shown.
@@ -193,6 +193,8 @@ pub fn json_sweep(study: &Study, cells: &[Cell], exit_code: u8) -> Value {
             "digest": format!("{:016x}", cell.digest),
             "metrics": json_metrics(&cell.figures),
             "groups": groups,
+            "thresholds": json_thresholds(&run.plan, &cell.figures),
+            "load": cell.load,
             "inconclusive": cell.doubts,
         })
     };

@@ -1,12 +1,14 @@
 //! The shape of the file, as serde reads it. What depends on more than one key is checked when
 //! the document becomes a plan.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
 use serde::Deserialize;
 use skipbeat_core::{Direction, Span};
 use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable, Outage, OutageKind};
+use skipbeat_measure::Threshold;
 use skipbeat_swarm::{
     Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
 };
@@ -15,6 +17,7 @@ use toml::Spanned;
 use crate::ScenarioError;
 use crate::plan::{Group, Mode, Plan, Sockets, SwarmPlan};
 use crate::preset::{Defaults, Preset};
+use crate::ramp::RampTable;
 use crate::server::{BufferSize, ServerTable, server};
 use crate::study::SweepTable;
 
@@ -46,6 +49,11 @@ pub(crate) struct Document {
     #[serde(default)]
     #[expect(dead_code, reason = "it is read here so that its mistakes are found with the others")]
     sweep: Option<SweepTable>,
+    #[serde(default)]
+    #[expect(dead_code, reason = "as above")]
+    ramp: Option<RampTable>,
+    #[serde(default)]
+    thresholds: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -166,7 +174,31 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         },
         groups,
         events,
+        thresholds: thresholds(&document.thresholds, report)?,
     })
+}
+
+/// What the figures have to be: a condition or a list of them for each metric.
+fn thresholds(
+    table: &BTreeMap<String, Spanned<toml::Value>>,
+    report: &Reporter<'_>,
+) -> Result<Vec<Threshold>, ScenarioError> {
+    let mut thresholds = Vec::new();
+    for (metric, conditions) in table {
+        let list = match conditions.get_ref() {
+            toml::Value::Array(list) => &list[..],
+            one => std::slice::from_ref(one),
+        };
+        for condition in list {
+            let Some(condition) = condition.as_str() else {
+                let message = "expected a condition like \">= 0.99\", or a list of them";
+                return Err(report.at(conditions, message));
+            };
+            let threshold = Threshold::parse(metric, condition);
+            thresholds.push(threshold.map_err(|message| report.at(conditions, message))?);
+        }
+    }
+    Ok(thresholds)
 }
 
 /// A run has a row in memory for each of its seconds.

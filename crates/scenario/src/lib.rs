@@ -6,6 +6,7 @@ mod document;
 mod error;
 mod plan;
 mod preset;
+mod ramp;
 mod server;
 mod set;
 mod study;

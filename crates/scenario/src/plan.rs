@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
 use skipbeat_link::Course;
+use skipbeat_measure::Threshold;
 use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
 use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
 
@@ -37,6 +38,9 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// What happens when.
     pub events: Vec<TimedEvent>,
+    /// What the figures have to be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Threshold>,
 }
 
 /// In which world a scenario runs.

@@ -8,6 +8,7 @@ use skipbeat_core::Seed;
 use toml::Spanned;
 
 use crate::document::Reporter;
+use crate::ramp::RampTable;
 use crate::{Plan, ScenarioError, Setting};
 
 /// The `[sweep]` table.
@@ -33,6 +34,9 @@ pub struct Study {
     pub runs: Vec<Run>,
     /// Whether there is more to it than one run of the scenario.
     pub is_sweep: bool,
+    /// Where the last key is that of a ramp: its number of steps. What it rises to beyond the first
+    /// step that does not hold is not run.
+    pub ramp: Option<u32>,
     /// What it was read from.
     pub source: Source,
 }
@@ -113,6 +117,10 @@ impl Study {
             }
         })?;
         let replications = changes.replications.or(sweep.replications).unwrap_or(1).max(1);
+        if sweep.ramp.is_some() && (replications > 1 || base.thresholds.is_empty()) {
+            let message = "a [ramp] needs [thresholds] that end it, and one replication";
+            return Err(ScenarioError::whole(name, message));
+        }
         let points = sweep.points();
         if points.len().saturating_mul(replications as usize) > MOST_RUNS {
             let message = format!("a sweep of more than {MOST_RUNS} runs");
@@ -140,7 +148,7 @@ impl Study {
         let is_sweep = !sweep.keys.is_empty() || replications > 1;
         let source =
             Source { name: name.to_owned(), text: text.to_owned(), changes: changes.clone() };
-        Ok(Study { base, keys: sweep.keys, runs, is_sweep, source })
+        Ok(Study { base, keys: sweep.keys, runs, is_sweep, ramp: sweep.ramp, source })
     }
 }
 
@@ -159,6 +167,8 @@ struct Sweep {
     keys: Vec<String>,
     /// The values of each key, as TOML.
     values: Vec<Vec<String>>,
+    /// The steps of the last key, if it is that of a ramp.
+    ramp: Option<u32>,
 }
 
 impl Sweep {
@@ -166,22 +176,40 @@ impl Sweep {
         #[derive(Deserialize)]
         struct OnlySweep {
             sweep: Option<Spanned<SweepTable>>,
+            ramp: Option<RampTable>,
         }
         let report = Reporter { name, text };
         let wrong =
             |e: toml::de::Error| ScenarioError::at(name, text, e.span(), e.message().into());
-        let Some(table) = toml::from_str::<OnlySweep>(text).map_err(wrong)?.sweep else {
-            return Ok(Sweep { replications: None, keys: Vec::new(), values: Vec::new() });
-        };
-        let SweepTable { replications, over } = table.get_ref();
+        let OnlySweep { sweep: table, ramp } = toml::from_str(text).map_err(wrong)?;
+        let mut sweep =
+            Sweep { replications: None, keys: Vec::new(), values: Vec::new(), ramp: None };
+        if let Some(table) = table {
+            sweep.read_table(table.get_ref(), text, &report)?;
+        }
+        if let Some(ramp) = ramp {
+            let (key, steps) = ramp.steps(&report)?;
+            sweep.ramp = Some(steps.len() as u32);
+            sweep.keys.push(key);
+            sweep.values.push(steps);
+        }
+        Ok(sweep)
+    }
+
+    fn read_table(
+        &mut self,
+        SweepTable { replications, over }: &SweepTable,
+        text: &str,
+        report: &Reporter<'_>,
+    ) -> Result<(), ScenarioError> {
+        let name = report.name;
         if let Some(none) = replications.as_ref().filter(|n| *n.get_ref() == 0) {
             return Err(report.at(none, "expected at least one replication"));
         }
-        let replications = replications.as_ref().map(|n| *n.get_ref());
+        self.replications = replications.as_ref().map(|n| *n.get_ref());
         // The order of keys is the file's: this reader of TOML keeps it.
         let document = toml_edit::Document::parse(text).expect("it was just read");
         let in_order = document["sweep"].get("over").and_then(toml_edit::Item::as_table_like);
-        let mut sweep = Sweep { replications, keys: Vec::new(), values: Vec::new() };
         for (key, item) in in_order.into_iter().flat_map(toml_edit::TableLike::iter) {
             debug_assert!(over.contains_key(key));
             let wrong = |message| Err(ScenarioError::at(name, text, item.span(), message));
@@ -202,10 +230,10 @@ impl Sweep {
                 Some(text) => format!("{text:?}"),
                 None => value.to_string().trim().to_owned(),
             };
-            sweep.keys.push(key.to_owned());
-            sweep.values.push(values.iter().map(one_line).collect());
+            self.keys.push(key.to_owned());
+            self.values.push(values.iter().map(one_line).collect());
         }
-        Ok(sweep)
+        Ok(())
     }
 
     /// Every combination, the last key changing fastest.

@@ -125,7 +125,7 @@ fn with_python(target: std::net::SocketAddr, command: &str) -> String {
     )
 }
 
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/tutorial_server.py");
+const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/servers/tutorial.py");
 
 #[test]
 fn a_server_that_is_killed_in_the_middle_leaves_closed_books_and_no_verdict() {

@@ -39,7 +39,7 @@ fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
 }
 
 fn python(target: std::net::SocketAddr) -> String {
-    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/tutorial_server.py");
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/servers/tutorial.py");
     format!("[\"python3\", \"{server}\", \"{}\", \"1.5\"]", target.port())
 }
 

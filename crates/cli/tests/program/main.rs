@@ -1,6 +1,7 @@
 //! The program as a user runs it.
 
 mod bad_input;
+mod capacity;
 mod chat;
 mod faults;
 mod foreign;

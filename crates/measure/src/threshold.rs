@@ -1,0 +1,149 @@
+//! Thresholds: what a figure has to be. A condition is written as in a scenario: the name of a metric
+//! and a text like `>= 0.99`, `p99 <= 250 ms` or `rate <= 0.01`.
+
+use serde::{Serialize, Serializer};
+use skipbeat_core::Span;
+
+use crate::{Figures, METRICS};
+
+/// A condition on one figure.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Threshold {
+    /// The metric, by the name of its column.
+    pub metric: &'static str,
+    /// The condition as it was written, without the statistic: that is in the metric.
+    pub condition: String,
+    relation: Relation,
+    limit: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Relation {
+    Below,
+    AtMost,
+    Equal,
+    AtLeast,
+    Above,
+}
+
+const RELATIONS: [(&str, Relation); 5] = [
+    ("<=", Relation::AtMost),
+    (">=", Relation::AtLeast),
+    ("==", Relation::Equal),
+    ("<", Relation::Below),
+    (">", Relation::Above),
+];
+
+impl Threshold {
+    /// Reads a condition: `[STATISTIC] RELATION VALUE`. The statistic (`mean`, `p50`, `p99`, `max`,
+    /// `rate`, `count`) makes the name of a family of metrics that of one of them; the value is a
+    /// number, a percentage, or a span of time where the metric is in seconds.
+    ///
+    /// # Errors
+    /// What is wrong, and what was expected.
+    pub fn parse(name: &str, condition: &str) -> Result<Self, String> {
+        let found = RELATIONS.iter().find_map(|(sign, relation)| {
+            let (statistic, value) = condition.split_once(sign)?;
+            Some((statistic.trim(), *relation, format!("{sign} {}", value.trim()), value.trim()))
+        });
+        let Some((statistic, relation, without_statistic, value)) = found else {
+            return Err(format!("expected one of <=, >=, ==, < or > in {condition:?}"));
+        };
+        let metric = column(name, statistic)?;
+        let limit = limit(value).ok_or_else(|| {
+            format!("expected a number, a percentage or a time behind the sign in {condition:?}")
+        })?;
+        Ok(Threshold { metric, condition: without_statistic, relation, limit })
+    }
+
+    /// Whether it is met; nothing where the figure is undefined.
+    pub fn is_met(&self, figures: &Figures) -> Option<bool> {
+        let value = figures.get(self.metric)?;
+        Some(match self.relation {
+            Relation::Below => value < self.limit,
+            Relation::AtMost => value <= self.limit,
+            Relation::Equal => value == self.limit,
+            Relation::AtLeast => value >= self.limit,
+            Relation::Above => value > self.limit,
+        })
+    }
+}
+
+impl std::fmt::Display for Threshold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.metric, self.condition)
+    }
+}
+
+impl Serialize for Threshold {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The column of a metric or of a statistic of it.
+fn column(name: &str, statistic: &str) -> Result<&'static str, String> {
+    let known = |column: String| METRICS.iter().find(|metric| metric.name == column);
+    let candidates = match (name, statistic) {
+        (_, "") => vec![name.to_owned(), format!("{name}_s"), format!("{name}_mean_s")],
+        ("false_evictions", "rate") => vec!["mistake_rate_per_s".to_owned()],
+        (_, "count") => vec![name.to_owned(), format!("{name}_samples")],
+        (_, "rate") => vec![format!("{name}_per_s"), format!("{name}_ratio"), name.to_owned()],
+        _ => vec![format!("{name}_{statistic}_s"), format!("{name}_{statistic}")],
+    };
+    let found = candidates.into_iter().find_map(known);
+    found.map(|metric| metric.name).ok_or_else(|| {
+        let alike = METRICS.iter().map(|metric| metric.name);
+        let alike: Vec<_> = alike
+            .filter(|metric| metric.starts_with(name.split('_').next().unwrap_or(name)))
+            .collect();
+        let hint = if alike.is_empty() {
+            "docs/metrics.md has all of them".to_owned()
+        } else {
+            format!("expected one of {}", alike.join(", "))
+        };
+        let of = if statistic.is_empty() { String::new() } else { format!("{statistic} of ") };
+        format!("unknown metric {of}{name:?}: {hint}")
+    })
+}
+
+fn limit(value: &str) -> Option<f64> {
+    if let Some(percent) = value.strip_suffix('%') {
+        return percent.trim().parse::<f64>().ok().map(|percent| percent / 100.0);
+    }
+    value.parse::<f64>().ok().or_else(|| Some(value.parse::<Span>().ok()?.seconds()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_find_their_column_and_say_whether_they_are_met() {
+        let read = |name: &str, condition: &str| Threshold::parse(name, condition);
+        let columns = [
+            ("delivery_ratio", ">= 99 %", "delivery_ratio"),
+            ("eviction_latency", "p99 <= 11s", "eviction_latency_p99_s"),
+            ("eviction_latency", "count > 3", "eviction_latency_samples"),
+            ("false_evictions", "rate <= 0.01", "mistake_rate_per_s"),
+            ("false_evictions", "== 0", "false_evictions"),
+            ("latency", "mean < 250 ms", "latency_mean_s"),
+            ("deliveries", "rate > 1e5", "deliveries_per_s"),
+        ];
+        for (name, condition, column) in columns {
+            assert_eq!(read(name, condition).unwrap().metric, column);
+        }
+        let unknown = read("delivery_rate", ">= 1").unwrap_err();
+        assert!(unknown.contains("delivery_ratio"), "{unknown}");
+        assert!(read("latency", "p98 <= 1s").unwrap_err().contains("p98 of"));
+        assert!(read("clients", "<= much").is_err() && read("clients", "5").is_err());
+        let with = |ratio| {
+            let value = |metric: &crate::Metric| (metric.name == "delivery_ratio").then_some(ratio);
+            Figures::from_values(METRICS.iter().map(value).collect()).unwrap()
+        };
+        let threshold = read("delivery_ratio", ">= 99 %").unwrap();
+        assert_eq!(threshold.is_met(&with(0.99)), Some(true));
+        assert_eq!(threshold.is_met(&with(0.98)), Some(false));
+        assert_eq!(read("clients", "> 1").unwrap().is_met(&with(0.98)), None);
+    }
+}

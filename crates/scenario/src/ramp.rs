@@ -1,0 +1,93 @@
+//! The `[ramp]` table: one key that rises step by step until a threshold is not met. It is the last
+//! key of a sweep, whose runs end early.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::ScenarioError;
+use crate::document::Reporter;
+
+/// The most steps.
+const MOST_STEPS: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a table with `key`, `from` and `to`, or `key` and `values`"
+)]
+pub(crate) struct RampTable {
+    key: Spanned<String>,
+    from: Option<Spanned<f64>>,
+    to: Option<f64>,
+    factor: Option<Spanned<f64>>,
+    values: Option<Spanned<Vec<toml::Value>>>,
+}
+
+impl RampTable {
+    /// The key and its values in order, as TOML.
+    pub(crate) fn steps(
+        &self,
+        report: &Reporter<'_>,
+    ) -> Result<(String, Vec<String>), ScenarioError> {
+        let key = self.key.get_ref().clone();
+        match (&self.values, &self.from, self.to) {
+            (Some(values), None, None) if self.factor.is_none() => {
+                if values.get_ref().is_empty() {
+                    return Err(report.at(values, "expected at least one value"));
+                }
+                Ok((key, values.get_ref().iter().map(ToString::to_string).collect()))
+            }
+            (None, Some(from), Some(to)) => {
+                let factor = self.factor.as_ref().map_or(1.5, |factor| *factor.get_ref());
+                if let Some(place) =
+                    self.factor.as_ref().filter(|_| factor.is_nan() || factor <= 1.0)
+                {
+                    return Err(report.at(place, "expected a factor above 1"));
+                }
+                let first = *from.get_ref();
+                if !(first > 0.0 && first <= to && to.is_finite()) {
+                    return Err(report.at(from, "expected `from` above zero and up to `to`"));
+                }
+                // Whole numbers stay whole.
+                let whole = first.fract() == 0.0;
+                let show = |value: f64| if whole { format!("{value:.0}") } else { decimal(value) };
+                let steps = std::iter::successors(Some(first), |value| Some(value * factor));
+                let mut steps: Vec<String> =
+                    steps.take_while(|value| *value <= to).take(MOST_STEPS).map(show).collect();
+                steps.dedup();
+                Ok((key, steps))
+            }
+            _ => Err(report.at(&self.key, "expected `from` and `to` beside it, or `values`")),
+        }
+    }
+}
+
+/// Four significant digits.
+fn decimal(value: f64) -> String {
+    let digits = (3 - value.log10().floor() as i32).max(1) as usize;
+    let text = format!("{value:.digits$}");
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(text: &str) -> Result<(String, Vec<String>), ScenarioError> {
+        let table: RampTable = toml::from_str(text).expect("it is a table");
+        table.steps(&Reporter { name: "t", text })
+    }
+
+    #[test]
+    fn steps_rise_by_a_factor_and_whole_numbers_stay_whole() {
+        let of = |text: &str| steps(text).unwrap().1;
+        assert_eq!(of("key = \"a\"\nfrom = 100\nto = 350"), ["100", "150", "225", "338"]);
+        assert_eq!(of("key = \"a\"\nfrom = 0.1\nto = 0.5\nfactor = 2"), ["0.1", "0.2", "0.4"]);
+        assert_eq!(of("key = \"a\"\nvalues = [1, \"2s\"]"), ["1", "\"2s\""]);
+        for wrong in ["from = 0\nto = 1", "from = 1", "values = []", "from = 1\nto = 2\nfactor = 1"]
+        {
+            assert!(steps(&format!("key = \"a\"\n{wrong}")).is_err(), "{wrong}");
+        }
+    }
+}
