@@ -63,6 +63,7 @@ impl Digest {
             Event::Moved { client, to, .. } => (24, client, to.into()),
             Event::GhostJoined { client, place } => (25, client, place.into()),
             Event::GhostGone { client, place, .. } => (26, client, place.into()),
+            Event::Answered { client, after } => (27, client, after.nanos()),
             Event::ServerCrashed => (14, 0, 0),
             Event::ServerSuspected { client } => (15, client, 0),
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),

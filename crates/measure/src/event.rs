@@ -168,6 +168,13 @@ pub enum Event<'a> {
         /// Which message, where it is accounted for.
         message: Option<MessageSlot>,
     },
+    /// A server that is not ours answered the heartbeat of a client.
+    Answered {
+        /// Whose.
+        client: ClientId,
+        /// How long after the heartbeat was due at the server's side of its link.
+        after: Span,
+    },
     /// The server falls silent for good.
     ServerCrashed,
     /// A client takes the server for gone.

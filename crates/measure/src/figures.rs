@@ -31,6 +31,10 @@ pub(crate) struct Basis<'a> {
     pub(crate) up_path: &'a PathTally,
     pub(crate) down_path: &'a PathTally,
     pub(crate) latency: &'a Distribution,
+    /// Heartbeat → its answer.
+    pub(crate) answers: &'a Distribution,
+    /// Whether answers can be told: a dialect says so.
+    pub(crate) answers_known: bool,
     pub(crate) latency_real: &'a Distribution,
     pub(crate) jitter: Option<f64>,
     /// What the server received and sent, where that is known.
@@ -190,6 +194,11 @@ metrics! {
         |b| ratio(b.attack?[1], b.attack?[0]);
     server_rx_peak_per_s: "the most datagrams that left the links towards the server in one whole \
                            second of the window", |b| b.rx_peak.map(|n| n as f64);
+    answers: "answers to heartbeats in the window, of a server that is not ours and gives some",
+        |b| b.answers_known.then_some(b.answers.len() as f64);
+    answer_latency_p50_s: "heartbeat due at the socket → its answer read from it, median",
+        |b| b.answers.quantile(0.5);
+    answer_latency_p99_s: "the same, 99th percentile", |b| b.answers.quantile(0.99);
 }
 
 /// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.

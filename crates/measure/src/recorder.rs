@@ -64,6 +64,8 @@ pub struct Recorder {
     pub(crate) deliveries: Deliveries,
     detection: Detection,
     pub(crate) latency: Vec<Distribution>,
+    /// Heartbeat → its answer, by group.
+    answers: Vec<Distribution>,
     /// Nothing as long as every message left at its planned time: then it is `latency`.
     latency_real: Option<Vec<Distribution>>,
     pub(crate) jitters: Jitters,
@@ -90,6 +92,7 @@ impl Recorder {
             deliveries: Deliveries::new(&roster),
             detection: Detection::new(&roster, window),
             latency: vec![Distribution::default(); groups],
+            answers: vec![Distribution::default(); groups],
             latency_real: None,
             jitters: Jitters::new(clients),
             timeline: Timeline::default(),
@@ -198,6 +201,11 @@ impl Recorder {
             | Event::GhostJoined { .. }
             | Event::GhostGone { .. }
             | Event::Evicted { .. } => self.record_membership(at, event),
+            Event::Answered { client, after } => {
+                if self.window.contains(at) {
+                    self.answers[self.roster.group_of(client)].record(after);
+                }
+            }
             Event::Offered { .. } | Event::Arrived { .. } => {
                 unreachable!("dealt with where they happen")
             }
@@ -522,6 +530,8 @@ impl Recorder {
             up_path: &self.path_tally(Direction::Up, groups),
             down_path: &self.path_tally(Direction::Down, groups),
             latency: &sum(&self.latency, groups),
+            answers: &sum(&self.answers, groups),
+            answers_known: world.answers_known,
             latency_real: &sum(self.latency_real.as_ref().unwrap_or(&self.latency), groups),
             jitter: self.jitters.mean(first..last),
             up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),

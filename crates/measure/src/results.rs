@@ -18,6 +18,8 @@ pub struct World {
     pub foreign: bool,
     /// Whether the membership could be seen at all: a foreign server shows it by its broadcasts.
     pub membership_seen: bool,
+    /// Whether answers to heartbeats can be told.
+    pub answers_known: bool,
     /// Whether the server beats to its members.
     pub server_beats: bool,
     /// How much later than planned the clients sent; none in the simulator.

@@ -20,6 +20,7 @@ fn finish(recorder: Recorder, end: f64) -> Results {
         carriage: None,
         foreign: false,
         membership_seen: true,
+        answers_known: false,
         server_beats: false,
         lateness: None,
         lateness_limit: Span::ZERO,

@@ -90,12 +90,14 @@ async fn run_here(
     let carriage = carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped);
     let dropped_down = carriage[1].dropped;
     let from = plan.measured_from();
-    let membership_seen = carrier.outside.as_ref().is_none_or(|outside| outside.knows_since(from));
+    let seen = carrier.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
+    let membership_seen = !foreign || (seen && carrier.room);
     let mut results = carrier.tunnel.recorder.finish(World {
         end: carrier.tunnel.end,
         carriage: Some(carriage),
         foreign,
         membership_seen,
+        answers_known: plan.dialect.as_ref().is_some_and(|dialect| dialect.ack.is_some()),
         server_beats: plan.server.options.heartbeat.by_server(),
         lateness: Some(carrier.lateness),
         lateness_limit: plan.swarm.lateness_limit,

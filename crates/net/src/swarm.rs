@@ -7,12 +7,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Calendar, ClientId, Direction, Place, Span, Time};
-use skipbeat_link::{Change, Verdict};
+use skipbeat_link::{Change, Class, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot};
 use skipbeat_protocol::Down;
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Admission, Sweep};
-use skipbeat_swarm::{Acks, Act, Datagram, Heard, Swarm};
+use skipbeat_swarm::{Acks, Act, Audience, Datagram, Heard, Swarm};
 use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
 
 use crate::clock::Clock;
@@ -48,6 +48,8 @@ pub(crate) struct Carrier {
     pub(crate) tunnel: Tunnel,
     pub(crate) lateness: Distribution,
     pub(crate) outside: Option<Outside>,
+    /// Whether whoever does not get what others get is gone: so it is in a room alone.
+    pub(crate) room: bool,
     /// Datagrams read from our sockets, by group.
     pub(crate) received: Vec<u64>,
     /// Datagrams handed to our sockets, by group.
@@ -59,6 +61,8 @@ pub(crate) struct Carrier {
     flying_down: Calendar<Flying<DownLoad>>,
     /// Whether clients answer the server, so that what it says must reach them in time.
     answers: bool,
+    /// When the last heartbeat of each client was due at the socket, where the server answers them.
+    beat_at: Vec<Time>,
     /// The places to which clients have moved since they were last told to the transport.
     taken: Vec<Place>,
 }
@@ -69,9 +73,12 @@ impl Carrier {
         let clients = tunnel.roster.clients();
         let groups = plan.groups.len();
         let lazy = plan.server.options.sweep == Sweep::Lazy;
+        let dialect = plan.dialect.as_ref();
+        let answered = dialect.is_some_and(|dialect| dialect.ack.is_some());
         Carrier {
             lateness: Distribution::default(),
             outside: foreign.then(|| Outside::new(clients, lazy)),
+            room: dialect.is_none_or(|dialect| dialect.audience == Audience::All),
             received: vec![0; groups],
             handed: vec![0; groups],
             now: Time::ZERO,
@@ -83,6 +90,7 @@ impl Carrier {
                     .groups
                     .iter()
                     .any(|g| g.behaviour.acks != Acks::None || g.behaviour.session),
+            beat_at: vec![Time::ZERO; if answered { clients as usize } else { 0 }],
             taken: Vec::new(),
             tunnel,
         }
@@ -94,11 +102,16 @@ impl Carrier {
         self.received[self.tunnel.roster.group_of(owner)] += 1;
         let tag = self.tunnel.tag(payload);
         let message = self.tunnel.message(tag);
-        let class = class_of(&Down::parse(payload));
+        let answer = self.tunnel.is_answer(owner, payload);
+        let class = if answer { Class::Ack } else { class_of(&Down::parse(payload)) };
         let fallen = self.tunnel.send_down(self.now, place, payload, class, message);
         let Some(Fallen { client, verdict, messages }) = fallen else { return };
         if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
             outside.got(self.now, client, tag.message);
+        }
+        if let (true, Ok(at)) = (answer, verdict.arrival) {
+            let after = self.now.since(self.beat_at[client as usize]);
+            self.tunnel.record(at, Event::Answered { client, after });
         }
         let heard = self.tunnel.heed(payload, &verdict);
         launch(&mut self.flying_down, client, verdict, messages, heard);
@@ -122,7 +135,12 @@ impl Carrier {
         while !transport.is_jammed() {
             let Some((at, flying)) = self.flying_up.pop_until(until) else { break };
             let Flying { client, index, copy, message, load: (datagram, from, change) } = flying;
-            datagram.write(scratch);
+            self.tunnel.write(client, &datagram, scratch);
+            if let (Act::Heartbeat(_), Some(beat)) =
+                (datagram.act, self.beat_at.get_mut(client as usize))
+            {
+                *beat = at;
+            }
             if let Some(change) = change {
                 change.apply(scratch);
             }
@@ -194,8 +212,10 @@ impl Carrier {
     /// Concludes from what clients got who the members of a foreign server are.
     fn conclude(&mut self, until: Time) {
         let Some(mut outside) = self.outside.take() else { return };
-        let tunnel = &mut self.tunnel;
+        let (tunnel, room) = (&mut self.tunnel, self.room);
         outside.settle(until, |conclusion| match conclusion {
+            Conclusion::Joined { .. } | Conclusion::Quit { .. } | Conclusion::Evicted { .. }
+                if !room => {}
             Conclusion::Joined { at, client } => tunnel.record(at, Event::Joined { client }),
             Conclusion::Quit { at, client } => tunnel.record(at, Event::Quit { client }),
             Conclusion::Evicted { at, client, uncertainty } => {

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use skipbeat_core::{Direction, Span};
 use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable, Outage, OutageKind};
 use skipbeat_measure::Threshold;
+use skipbeat_server::Admission;
 use skipbeat_swarm::{
-    Acks, Amount, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
+    Acks, Amount, Chat, Churn, Dialect, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
 };
 use toml::Spanned;
 
 use crate::ScenarioError;
-use crate::plan::{Group, Mode, Plan, Sockets, SwarmPlan};
+use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
 use crate::preset::{Defaults, Preset};
 use crate::ramp::RampTable;
 use crate::server::{BufferSize, ServerTable, server};
@@ -54,6 +55,7 @@ pub(crate) struct Document {
     ramp: Option<RampTable>,
     #[serde(default)]
     thresholds: BTreeMap<String, Spanned<toml::Value>>,
+    dialect: Option<Spanned<Dialect>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -155,6 +157,10 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         let message = "too many clients that addresses would be left for those that change theirs";
         return Err(ScenarioError::whole(report.name, message));
     }
+    let server = server(document.server, &defaults, report)?;
+    if let Some(dialect) = &document.dialect {
+        check_dialect(dialect, &server, &groups, report)?;
+    }
     Ok(Plan {
         name: document.name.into_inner(),
         description: document.description,
@@ -163,7 +169,7 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         warmup: document.warmup,
         duration: document.duration.into_inner(),
         drain,
-        server: server(document.server, &defaults, report)?,
+        server,
         swarm: SwarmPlan {
             sockets: document.swarm.sockets.unwrap_or(Sockets::Auto),
             receive_buffer: document.swarm.receive_buffer.map(|size| size.0),
@@ -175,7 +181,36 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         groups,
         events,
         thresholds: thresholds(&document.thresholds, report)?,
+        dialect: document.dialect.map(Spanned::into_inner),
     })
+}
+
+/// A dialect has words for heartbeats, messages and leaving, and for nothing else.
+fn check_dialect(
+    dialect: &Spanned<Dialect>,
+    server: &ServerPlan,
+    groups: &[Group],
+    report: &Reporter<'_>,
+) -> Result<(), ScenarioError> {
+    let more = |group: &Group| {
+        let GroupOptions { acks, session, hostile, .. } = &group.behaviour;
+        *acks != Acks::None || *session || hostile.is_some()
+    };
+    let options = &server.options;
+    let message = if matches!(server.target, Target::BuiltIn { .. }) {
+        "a dialect is for a server that is not ours: expected `target` in [server]"
+    } else if let Some(contradiction) = dialect.get_ref().contradiction() {
+        contradiction
+    } else if groups.iter().any(more)
+        || options.heartbeat.by_server()
+        || options.admission != Admission::Open
+    {
+        "a dialect has no words for `acks`, `session`, `hostile`, `admission` or heartbeats of the \
+         server"
+    } else {
+        return Ok(());
+    };
+    Err(report.at(dialect, message))
 }
 
 /// What the figures have to be: a condition or a list of them for each metric.

@@ -8,7 +8,7 @@ use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
 use skipbeat_link::Course;
 use skipbeat_measure::Threshold;
 use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
-use skipbeat_swarm::{GroupOptions, SwarmOptions, TimedEvent};
+use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent};
 
 use crate::{ScenarioError, Setting, document};
 
@@ -38,6 +38,9 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// What happens when.
     pub events: Vec<TimedEvent>,
+    /// How clients talk to a server that is not a chat of our kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
     /// What the figures have to be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,

@@ -178,6 +178,7 @@ fn finish(recorder: Recorder, end: Time, plan: &Plan) -> Results {
         carriage: None,
         foreign: false,
         membership_seen: true,
+        answers_known: false,
         server_beats: plan.server.options.heartbeat.by_server(),
         lateness: None,
         lateness_limit: plan.swarm.lateness_limit,

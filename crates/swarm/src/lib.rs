@@ -4,12 +4,14 @@
 #![forbid(unsafe_code)]
 
 mod datagram;
+mod dialect;
 mod hostile;
 mod options;
 mod schedule;
 mod swarm;
 
 pub use datagram::{Act, Datagram, Source};
+pub use dialect::{Audience, Dialect, Template};
 pub use options::{
     Acks, Amount, Arrivals, Attack, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile,
     Jitter, TimedEvent,

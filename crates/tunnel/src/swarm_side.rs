@@ -54,6 +54,9 @@ pub struct FromSwarm<'a, C>(pub &'a mut C);
 impl<C: Carry> Effects for FromSwarm<'_, C> {
     #[inline(always)]
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
+        if !self.0.tunnel().says(&datagram) {
+            return;
+        }
         let sent = self.0.tunnel().send_up(planned, client, &datagram, up);
         self.0.launch(&sent);
     }

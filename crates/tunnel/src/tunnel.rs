@@ -7,7 +7,7 @@ use skipbeat_measure::{Event, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Note;
-use skipbeat_swarm::{Act, Datagram, Heard};
+use skipbeat_swarm::{Act, Audience, Datagram, Dialect, Heard};
 
 use crate::{Places, Sent};
 
@@ -37,6 +37,8 @@ pub struct Tunnel {
     pub end: Time,
     /// Hears of every datagram, where somebody wants to.
     pub tap: Option<Box<dyn Tap>>,
+    /// How clients talk, where the server is not a chat of our kind.
+    dialect: Option<Dialect>,
     run: u16,
     up: Links,
     down: Links,
@@ -70,6 +72,7 @@ impl Tunnel {
             places: Places::new(&plan.groups, &roster),
             end: plan.end(),
             tap: None,
+            dialect: plan.dialect.clone(),
             run: plan.run_id(),
             plain_up: plan.groups.iter().all(|group| group.up.is_plain()),
             scratch: Vec::new(),
@@ -91,6 +94,11 @@ impl Tunnel {
 
     /// The tag in a text, if it is of this run.
     pub fn tag(&self, text: &[u8]) -> Option<Tag> {
+        let place = self.dialect.as_ref().and_then(|dialect| dialect.tag_at);
+        let text = match place {
+            Some(at) => text.get(at..at + Tag::LEN)?,
+            None => text,
+        };
         Tag::find(text).filter(|tag| tag.run == self.run)
     }
 
@@ -107,12 +115,13 @@ impl Tunnel {
         let direction = Direction::Up;
         if let Some(tag) = datagram.act.tag() {
             let again = matches!(datagram.act, Act::Message { again: true, .. });
+            let audience = self.dialect.as_ref().and_then(|d| audience(d.audience, client, up));
             self.record(
                 planned,
                 if again {
                     Event::Retransmitted { direction, client }
                 } else {
-                    Event::Chat { message: tag.message, up }
+                    Event::Chat { message: tag.message, up: audience.as_ref().unwrap_or(up) }
                 },
             );
             message = self.recorder.find(tag.message);
@@ -120,12 +129,12 @@ impl Tunnel {
                 self.record(planned, Event::Held { message });
             }
         }
-        let bytes = self.length(datagram);
+        let bytes = self.length(client, datagram);
         let freight = Freight { bytes, class: class_of_act(datagram.act) };
         let verdict = self.up.judge(planned, self.roster.group_of(client), client, freight);
         let whole = verdict.changes().map(|change| {
             change.is_none_or(|change| {
-                datagram.write(&mut self.scratch);
+                write(&self.dialect, client, datagram, &mut self.scratch);
                 change.apply(&mut self.scratch);
                 Tag::find(&self.scratch) == datagram.act.tag()
             })
@@ -137,7 +146,7 @@ impl Tunnel {
         );
         let from = self.places.of(client, datagram.source, &self.roster);
         if let Some(tap) = &mut self.tap {
-            datagram.write(&mut self.scratch);
+            write(&self.dialect, client, datagram, &mut self.scratch);
             tap.passage(planned, direction, from, &self.scratch, &verdict);
         }
         Sent { client, datagram, messages, from, verdict }
@@ -145,7 +154,7 @@ impl Tunnel {
 
     /// Whether heartbeats of clients are so plain that [`Tunnel::beat_up`] can deal with many.
     pub(crate) fn is_plain_up(&self) -> bool {
-        self.plain_up && self.tap.is_none() && self.places.are_plain()
+        self.plain_up && self.dialect.is_none() && self.tap.is_none() && self.places.are_plain()
     }
 
     /// Clients send a bare heartbeat each.
@@ -163,15 +172,30 @@ impl Tunnel {
     }
 
     /// Bytes of what a client says.
-    fn length(&mut self, datagram: &Datagram) -> usize {
+    fn length(&mut self, client: ClientId, datagram: &Datagram) -> usize {
         match (datagram.session, datagram.act) {
-            (None, Act::Heartbeat(None)) => HEARTBEAT.len(),
-            (None, Act::Chat { size, .. }) => size,
+            (None, Act::Heartbeat(None)) if self.dialect.is_none() => HEARTBEAT.len(),
+            (None, Act::Chat { size, .. }) if self.dialect.is_none() => size,
             _ => {
-                datagram.write(&mut self.scratch);
+                write(&self.dialect, client, datagram, &mut self.scratch);
                 self.scratch.len()
             }
         }
+    }
+
+    /// Whether a client says a datagram at all: not every server has a word for leaving.
+    pub(crate) fn says(&self, datagram: &Datagram) -> bool {
+        self.dialect.as_ref().is_none_or(|dialect| dialect.says(datagram))
+    }
+
+    /// The bytes of what a client says.
+    pub fn write(&self, client: ClientId, datagram: &Datagram, out: &mut Vec<u8>) {
+        write(&self.dialect, client, datagram, out);
+    }
+
+    /// Whether a datagram of the server answers the heartbeat of a client.
+    pub fn is_answer(&self, client: ClientId, payload: &[u8]) -> bool {
+        self.dialect.as_ref().is_some_and(|dialect| dialect.is_ack(client, payload))
     }
 
     /// A datagram goes to a place: the link towards the client there decides. Nothing where no
@@ -325,6 +349,28 @@ pub struct Fallen {
     pub verdict: Verdict,
     /// The message in it, and in its copy, where it can be told when it arrives.
     pub messages: [Option<MessageSlot>; 2],
+}
+
+/// The bytes of what a client says.
+fn write(dialect: &Option<Dialect>, client: ClientId, datagram: &Datagram, out: &mut Vec<u8>) {
+    match dialect {
+        Some(dialect) => dialect.write(client, datagram, out),
+        None => datagram.write(out),
+    }
+}
+
+/// Who should get a message of a client, where that is not everybody who is up.
+fn audience(audience: Audience, client: ClientId, up: &ClientSet) -> Option<ClientSet> {
+    match audience {
+        Audience::All => None,
+        Audience::Others => {
+            let mut others = up.clone();
+            others.remove(client);
+            Some(others)
+        }
+        Audience::Sender => Some(std::iter::once(client).collect()),
+        Audience::Nobody => Some(ClientSet::new()),
+    }
 }
 
 /// How many of a datagram and its copy arrive without the message, and the message of each.

@@ -1,7 +1,7 @@
 //! A server that is not ours, in Python, started by the run: loaded, measured, and its evictions
 //! bracketed from outside.
 
-use crate::support::{Bench, free_address};
+use crate::support::{Bench, Summary, free_address};
 
 fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
     format!(
@@ -79,4 +79,61 @@ fn without_chat_nothing_of_membership_is_claimed() {
         assert_eq!(summary.text(name), "", "{name}");
     }
     assert_eq!(summary.get("crashes"), 30.0);
+}
+
+/// A run against one of the servers that are no chat.
+fn in_dialect(kind: &str, dialect: &str, chat: &str) -> (Bench, Summary) {
+    let bench = Bench::new();
+    let target = free_address();
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/servers/echo.py");
+    let text = format!(
+        r#"
+        name = "t"
+        mode = "net"
+        warmup = "1s"
+        duration = "2s"
+        drain = "500ms"
+        [server]
+        target = "{target}"
+        command = ["python3", "{server}", "{}", "{kind}"]
+        [swarm]
+        lateness_limit = "10s"
+        [[group]]
+        name = "g"
+        clients = 30
+        heartbeat = {{ every = "500ms" }}
+        churn = {{ leave = 0.05, rejoin_after = "500ms" }}
+        {chat}
+        [dialect]
+        {dialect}
+        "#,
+        target.port()
+    );
+    let summary = bench.summary(&bench.scenario(&text), &["--out", "out"]);
+    (bench, summary)
+}
+
+#[test]
+fn servers_that_are_no_chat_are_measured_in_their_own_words() {
+    let chat = "chat = { rate = 1.0 }";
+    let echo = "heartbeat = { hex = \"00 01\" }\naudience = \"sender\"\nack = { hex = \"0001\" }";
+    let (bench, summary) = in_dialect("echo", echo, chat);
+    assert_eq!(summary.get("deliveries_expected"), summary.get("chat_sent"));
+    assert_eq!(summary.get("delivery_ratio"), 1.0);
+    // It echoes heartbeats as well, and is asked nothing else.
+    assert!(summary.get("answers") > 50.0 && summary.get("answer_latency_p50_s") > 0.0);
+    assert_eq!(bench.ledger("datagrams", "up", "unexplained"), 0);
+    assert_eq!(summary.text("evictions"), "", "who is a member of an echo?");
+
+    let pubsub = "heartbeat = \"SUB\"\nchat = \"PUB {text}\"\ntag_at = 4\naudience = \"others\"";
+    let (bench, summary) = in_dialect("pubsub", pubsub, chat);
+    assert_eq!(bench.ledger("deliveries", "", "target"), 0, "it passes everything on");
+    assert!(summary.get("delivery_ratio") > 0.9, "{}", summary.text("delivery_ratio"));
+    assert!(summary.get("deliveries_expected") > 20.0 * summary.get("chat_sent"));
+    assert_eq!(summary.text("answers"), "", "no answer is asked for");
+
+    let keep_alive = "heartbeat = \"PING {client}\"\nack = \"PONG {client}\"";
+    let (_, summary) = in_dialect("keep-alive", keep_alive, "");
+    assert!(summary.get("answers") > 50.0);
+    assert_eq!(summary.text("delivery_ratio"), "");
 }

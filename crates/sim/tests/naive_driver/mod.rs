@@ -225,6 +225,7 @@ pub(crate) fn run(plan: &Plan) -> Results {
         carriage: None,
         foreign: false,
         membership_seen: true,
+        answers_known: false,
         server_beats: plan.server.options.heartbeat.by_server(),
         lateness: None,
         lateness_limit: plan.swarm.lateness_limit,

@@ -1,0 +1,224 @@
+//! How clients talk to a server that is not a chat of our kind: templates for what they say, and what
+//! its answers look like.
+
+use std::io::Write;
+
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{ClientId, ScalarOrTable};
+
+use crate::{Act, Datagram};
+
+/// What clients say, and how they know what the server says.
+#[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dialect {
+    /// A sign of life. `{client}` is the client's number.
+    pub heartbeat: Template,
+    /// What a client says that leaves; it says nothing where there is none.
+    pub leave: Option<Template>,
+    /// A message; `{text}` is what is looked for in what the server sends.
+    #[serde(default = "Template::bare_text")]
+    pub chat: Template,
+    /// What the server answers to a heartbeat: the whole datagram, or with a `*` at its end how it
+    /// begins.
+    pub ack: Option<Template>,
+    /// At which byte of the server's datagrams the text stands; anywhere where not given.
+    pub tag_at: Option<usize>,
+    /// Who should get a message.
+    #[serde(default)]
+    pub audience: Audience,
+}
+
+/// Who should get a message, of the clients that are up when it is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audience {
+    /// Everybody, the sender included: a chat.
+    #[default]
+    All,
+    /// Everybody but the sender: a publisher's subscribers.
+    Others,
+    /// The sender alone: an echo.
+    Sender,
+    /// Nobody: messages are taken and not passed on.
+    Nobody,
+}
+
+/// Bytes with gaps.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "ScalarOrTable<String, Hex>")]
+pub struct Template {
+    parts: Vec<Part>,
+    written: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Part {
+    Bytes(Vec<u8>),
+    Text,
+    Client,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hex {
+    hex: String,
+}
+
+impl TryFrom<ScalarOrTable<String, Hex>> for Template {
+    type Error = String;
+
+    fn try_from(template: ScalarOrTable<String, Hex>) -> Result<Self, String> {
+        let (written, hex) = match template {
+            ScalarOrTable::Scalar(text) => (text, false),
+            ScalarOrTable::Table(Hex { hex }) => (hex, true),
+        };
+        let bytes = |text: &str| if hex { unhex(text) } else { Ok(text.as_bytes().to_vec()) };
+        let (mut parts, mut rest) = (Vec::new(), written.as_str());
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) = after.split_once('}').ok_or("a { without its }")?;
+            parts.push(Part::Bytes(bytes(before)?));
+            parts.push(match name {
+                "text" => Part::Text,
+                "client" => Part::Client,
+                other => return Err(format!("expected {{text}} or {{client}}, not {{{other}}}")),
+            });
+            rest = behind;
+        }
+        parts.push(Part::Bytes(bytes(rest)?));
+        Ok(Template { parts, written })
+    }
+}
+
+/// Bytes from pairs of hexadecimal digits; white space and a `*` at the end stay out of it.
+fn unhex(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let (digits, star) = match digits.split_last() {
+        Some(('*', digits)) => (digits, true),
+        _ => (&digits[..], false),
+    };
+    let pairs = digits.chunks(2).map(|pair| {
+        let digit = |n: usize| pair.get(n).and_then(|digit| digit.to_digit(16));
+        let (high, low) = digit(0).zip(digit(1)).ok_or("expected pairs of hexadecimal digits")?;
+        Ok((high << 4 | low) as u8)
+    });
+    let bytes: Result<Vec<u8>, String> = pairs.collect();
+    bytes.map(|bytes| bytes.into_iter().chain(star.then_some(b'*')).collect())
+}
+
+impl Serialize for Template {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.written)
+    }
+}
+
+impl Template {
+    /// The text and nothing else.
+    fn bare_text() -> Self {
+        Template { parts: vec![Part::Text], written: "{text}".to_owned() }
+    }
+
+    fn has_text(&self) -> bool {
+        self.parts.contains(&Part::Text)
+    }
+
+    fn write(&self, client: ClientId, text: &[u8], out: &mut Vec<u8>) {
+        for part in &self.parts {
+            match part {
+                Part::Bytes(bytes) => out.extend_from_slice(bytes),
+                Part::Text => out.extend_from_slice(text),
+                Part::Client => write!(out, "{client}").expect("a Vec takes every write"),
+            }
+        }
+    }
+
+    /// Whether a datagram is this one, or begins so where it ends in a `*`.
+    fn matches(&self, client: ClientId, datagram: &[u8]) -> bool {
+        let mut expected = Vec::new();
+        self.write(client, b"", &mut expected);
+        match expected.split_last() {
+            Some((b'*', start)) => datagram.starts_with(start),
+            _ => datagram == expected,
+        }
+    }
+}
+
+impl Dialect {
+    /// What can't be so, if anything.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let others = [Some(&self.heartbeat), self.leave.as_ref(), self.ack.as_ref()];
+        if !self.chat.has_text() {
+            Some("`chat` needs {text}, by which a message is known when it comes back")
+        } else if others.into_iter().flatten().any(Template::has_text) {
+            Some("{text} is for `chat` alone")
+        } else {
+            None
+        }
+    }
+
+    /// Whether a datagram is said at all.
+    pub fn says(&self, datagram: &Datagram) -> bool {
+        datagram.act != Act::Quit || self.leave.is_some()
+    }
+
+    /// Puts what a client says into `out`, which is emptied first.
+    pub fn write(&self, client: ClientId, datagram: &Datagram, out: &mut Vec<u8>) {
+        out.clear();
+        match datagram.act {
+            Act::Heartbeat(_) => self.heartbeat.write(client, b"", out),
+            Act::Chat { tag, size } => {
+                let mut text = Vec::new();
+                tag.write(size, &mut text);
+                self.chat.write(client, &text, out);
+            }
+            Act::Quit => {
+                if let Some(leave) = &self.leave {
+                    leave.write(client, b"", out);
+                }
+            }
+            // A scenario with a dialect has no clients that say anything else.
+            _ => datagram.write(out),
+        }
+    }
+
+    /// Whether the server answers a client's heartbeat so.
+    pub fn is_ack(&self, client: ClientId, datagram: &[u8]) -> bool {
+        self.ack.as_ref().is_some_and(|ack| ack.matches(client, datagram))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(text: &str) -> Result<Template, String> {
+        ScalarOrTable::Scalar(text.to_owned()).try_into()
+    }
+
+    fn hex(hex: &str) -> Result<Template, String> {
+        ScalarOrTable::Table(Hex { hex: hex.to_owned() }).try_into()
+    }
+
+    fn written(template: &Template) -> Vec<u8> {
+        let mut out = Vec::new();
+        template.write(7, b"hello", &mut out);
+        out
+    }
+
+    #[test]
+    fn templates_are_text_or_hexadecimal_with_gaps() {
+        assert_eq!(written(&template("PUB {client} {text}\n").unwrap()), b"PUB 7 hello\n");
+        assert_eq!(written(&hex("00 ff {text} 0a").unwrap()), b"\x00\xffhello\n");
+        for wrong in [template("{number}"), template("{text"), hex("0"), hex("zz")] {
+            assert!(wrong.is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn acks_match_whole_or_by_their_beginning() {
+        assert!(template("PONG {client}").unwrap().matches(7, b"PONG 7"));
+        assert!(!template("PONG").unwrap().matches(7, b"PONG 7"));
+        assert!(template("PONG*").unwrap().matches(7, b"PONG 7"));
+        assert!(hex("01 02*").unwrap().matches(7, b"\x01\x02\x03"));
+    }
+}
