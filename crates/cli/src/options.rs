@@ -121,6 +121,16 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "RATE", value_parser = positive)]
     pub(crate) max_total_rate: Option<f64>,
 
+    /// How long a text may wait for others, so that a member gets them with one message of the kernel
+    /// [default: only while the socket has more to read]
+    #[arg(long, value_name = "SPAN", default_value = "0s", hide_default_value = true)]
+    pub(crate) linger: Span,
+
+    /// The most datagrams of one such message; 1 switches it off
+    #[arg(long, value_name = "N", default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) coalesce: u32,
+
     /// Serve Prometheus text over HTTP at this address
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics: Option<SocketAddr>,

@@ -47,7 +47,11 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
     let server = Arc::new(LiveServer::start(
         options.listen,
         core,
-        ServerRuntime::default(),
+        ServerRuntime {
+            linger: options.linger,
+            coalesce: options.coalesce,
+            ..ServerRuntime::default()
+        },
         secret(),
         io(options.portable),
     )?);

@@ -42,6 +42,9 @@ pub enum NetError {
     /// One socket for many addresses, on a system that has no such thing.
     #[error("swarm.sockets = \"shared\" needs packet information, which the portable path has not")]
     NotPortable,
+    /// Threads share the clients by their addresses.
+    #[error("swarm.threads needs shared sockets: a server on a 127/8 address, or swarm.addresses")]
+    ThreadsOfSocketEach,
     /// Nothing listens at the target.
     #[error("nothing listens at the target {target} (port unreachable)")]
     Unreachable {

@@ -11,6 +11,7 @@ mod clock;
 mod coalesce;
 mod error;
 mod host;
+mod lane;
 mod live;
 mod outgoing;
 mod outside;
@@ -21,6 +22,8 @@ mod proxy;
 mod queue;
 mod run;
 mod server;
+mod shared;
+mod spread;
 mod swarm;
 #[cfg_attr(not(batched), path = "sys_elsewhere.rs")]
 mod sys;

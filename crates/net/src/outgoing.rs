@@ -340,3 +340,113 @@ impl Going {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use skipbeat_core::AddressPlan;
+
+    use super::*;
+    use crate::peers::Known;
+    use crate::spread::Spread;
+
+    const PEERS: u32 = 6;
+
+    /// What the core wants sent: a text of a member to a set, or a datagram to one.
+    #[derive(Clone, Debug)]
+    enum Wish {
+        Text { speaker: PeerId, length: usize, to: Vec<PeerId> },
+        Single { length: usize, to: PeerId },
+    }
+
+    fn wishes() -> impl Strategy<Value = Vec<Wish>> {
+        let sets = prop::sample::subsequence((0..PEERS).collect::<Vec<_>>(), 0..=PEERS as usize);
+        // Most texts go to the same members, as in a room where few come and go.
+        let to = prop_oneof![4 => Just((0..PEERS).collect::<Vec<_>>()), 1 => sets];
+        let text = (0..PEERS, 58..62usize, to).prop_map(|(speaker, length, to)| Wish::Text {
+            speaker,
+            length,
+            to,
+        });
+        let single = (0..PEERS, 1..60usize).prop_map(|(to, length)| Wish::Single { length, to });
+        prop::collection::vec(prop_oneof![6 => text, 1 => single], 1..80)
+    }
+
+    proptest! {
+        /// By member: every datagram once with every byte the same; the texts of one member in
+        /// order; and all in order for whoever got something for itself.
+        #[test]
+        fn members_get_the_same_as_from_a_server_that_sends_at_once(
+            wishes in wishes(), segments in 1..=64usize,
+        ) {
+            let plan = AddressPlan { first: AddressPlan::LOOPBACK, port: 9 };
+            let peers = Peers::new(Known::Planned(Spread::new(vec![plan], PEERS), PEERS));
+            let mut round = Round::default();
+            let mut expected: BTreeMap<PeerId, Vec<(Option<PeerId>, Vec<u8>)>> = BTreeMap::new();
+            for (number, wish) in wishes.iter().enumerate() {
+                let (length, speaker, to) = match wish {
+                    Wish::Text { speaker, length, to } => {
+                        let set: ClientSet = to.iter().copied().collect();
+                        if round.sets.last() != Some(&set) {
+                            round.sets.push(set);
+                        }
+                        to.iter().for_each(|peer| {
+                            let bytes = vec![number as u8; *length];
+                            expected.entry(*peer).or_default().push((Some(*speaker), bytes));
+                        });
+                        (*length, Some(*speaker), To::Set(round.sets.len() - 1))
+                    }
+                    Wish::Single { length, to } => {
+                        let bytes = vec![number as u8; *length];
+                        expected.entry(*to).or_default().push((None, bytes));
+                        (*length, None, To::One(*to, peers.address(*to)))
+                    }
+                };
+                let start = round.bytes.len() as u32;
+                round.bytes.resize(start as usize + length, number as u8);
+                let piece = (start, round.bytes.len() as u32);
+                round.texts.push(Text { piece, speaker, to });
+            }
+            let (mut going, mut parcels) = (Going::new(round, segments), Parcels::default());
+            let mut counted: BTreeMap<PeerId, u64> = BTreeMap::new();
+            let mut got: BTreeMap<PeerId, Vec<Vec<u8>>> = BTreeMap::new();
+            loop {
+                let more = going.fill(&mut parcels, &peers, segments, &mut Vec::new(), |peer, n| {
+                    *counted.entry(peer).or_default() += n;
+                });
+                for n in 0..parcels.len() {
+                    let parcel = parcels.get(n);
+                    prop_assert!(parcel.datagrams.len() <= segments);
+                    let peer = plan.place(parcel.to.ip()).unwrap();
+                    let datagrams = parcel.datagrams.iter().map(|(start, end)| {
+                        going.round.bytes[*start as usize..*end as usize].to_vec()
+                    });
+                    got.entry(peer).or_default().extend(datagrams);
+                }
+                parcels.advance(parcels.len());
+                if !more {
+                    break;
+                }
+            }
+            for peer in 0..PEERS {
+                let expected = expected.remove(&peer).unwrap_or_default();
+                let got = got.remove(&peer).unwrap_or_default();
+                prop_assert_eq!(got.len() as u64, counted.remove(&peer).unwrap_or(0));
+                let mut sorted = [got.clone(), expected.iter().map(|(_, b)| b.clone()).collect()];
+                sorted.iter_mut().for_each(|datagrams| datagrams.sort());
+                prop_assert_eq!(&sorted[0], &sorted[1]);
+                if expected.iter().any(|(speaker, _)| speaker.is_none()) {
+                    prop_assert!(got.iter().eq(expected.iter().map(|(_, bytes)| bytes)));
+                }
+                for speaker in 0..PEERS {
+                    let of = expected.iter().filter(|(s, _)| *s == Some(speaker));
+                    let of: Vec<_> = of.map(|(_, bytes)| bytes).collect();
+                    let mut heard = got.iter().filter(|bytes| of.contains(bytes));
+                    prop_assert!(of.iter().all(|bytes| heard.next() == Some(*bytes)));
+                }
+            }
+        }
+    }
+}

@@ -5,8 +5,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 
-use skipbeat_core::{AddressPlan, ClientSet};
+use skipbeat_core::ClientSet;
 use skipbeat_server::{PeerId, Server};
+
+use crate::spread::Spread;
 
 /// Of so many former members the numbers are kept, so that what they say again is known as such.
 const FORMER: usize = 4096;
@@ -35,7 +37,7 @@ pub(crate) struct Peers {
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
     /// The first so many of a plan.
-    Planned(AddressPlan, u32),
+    Planned(Spread, u32),
     /// These.
     Listed(Vec<SocketAddr>),
 }
@@ -60,8 +62,7 @@ impl Known {
     #[inline]
     fn planned(&self, address: SocketAddr) -> Option<PeerId> {
         let Known::Planned(plan, clients) = self else { return None };
-        let place = plan.place(address.ip()).filter(|place| place < clients)?;
-        (address.port() == plan.port).then_some(place)
+        plan.place(address).filter(|place| place < clients)
     }
 }
 
@@ -185,7 +186,7 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skipbeat_core::Seed;
+    use skipbeat_core::{AddressPlan, Seed};
     use skipbeat_server::Options;
 
     fn address(port: u16) -> SocketAddr {
@@ -197,7 +198,7 @@ mod tests {
         let plan = AddressPlan { first: "127.1.0.0".parse().unwrap(), port: 1 };
         let at = |place| plan.address(place);
         let listed = Known::Listed(vec![at(0), at(1)]);
-        for known in [listed, Known::Planned(plan, 2)] {
+        for known in [listed, Known::Planned(Spread::new(vec![plan], 2), 2)] {
             let mut peers = Peers::new(known);
             assert_eq!((peers.of(at(1)), peers.of(at(2))), ((1, false), (2, true)));
             peers.forget(2);

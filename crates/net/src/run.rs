@@ -86,8 +86,11 @@ async fn run_here(
     let failure = failure.or(counts.failure).or(closed.err().map(NetError::Socket));
 
     let wall_s = clock.now().seconds();
+    let of_threads = transport.stop();
     let cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
-    let carriage = carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped);
+    let cpu = cpu.map(|cpu| cpu + of_threads.unwrap_or_default());
+    let carriage =
+        carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped, plan.swarm.gro);
     let dropped_down = carriage[1].dropped;
     let from = plan.measured_from();
     let seen = carrier.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
@@ -216,7 +219,7 @@ impl Tested {
         io: Io,
     ) -> ServerEnd {
         let mut end = ServerEnd::default();
-        transport.flush();
+        transport.send_the_rest();
         if let Tested::BuiltIn(server) = self {
             let handed: u64 = carrier.handed.iter().sum();
             match server.stop(handed.saturating_sub(transport.not_sent())) {
@@ -269,7 +272,7 @@ async fn listen_for(
 ) -> Result<(), NetError> {
     let until = clock.now() + LAST_ANSWERS;
     loop {
-        let dropped = transport.dropped(None).unwrap_or(0);
+        let dropped = transport.dropped().unwrap_or(0);
         if carrier.received.iter().sum::<u64>() + dropped >= sent || clock.now() >= until {
             return Ok(());
         }
@@ -291,6 +294,7 @@ fn carriage(
     transport: &Transport,
     server: Option<&ServerCounts>,
     dropped_up: Option<u64>,
+    gro: bool,
 ) -> [Carriage; 2] {
     // The server knows addresses; whose they are is known here.
     let group = |address: SocketAddr| {
@@ -325,7 +329,12 @@ fn carriage(
         let entered: u64 = sent.iter().sum();
         entered.saturating_sub(not_sent + carrier.received.iter().sum::<u64>())
     });
-    let dropped_down = transport.dropped(missing);
+    // What is received as one counts as one where it is dropped: the counter says that datagrams
+    // were dropped, what is missing how many.
+    let dropped_down = transport.dropped().map(|counted| match missing {
+        Some(missing) if gro && counted > 0 => missing.max(counted),
+        _ => counted,
+    });
     // What a foreign server sent is known only by what reached our socket, read or dropped. The
     // dropped have no group: they stand behind the groups.
     let entered =

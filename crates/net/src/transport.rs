@@ -3,47 +3,39 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use skipbeat_core::{AddressPlan, Place};
+use skipbeat_core::{AddressPlan, Place, Span};
+use skipbeat_measure::Traffic;
 use skipbeat_scenario::{Sockets, SwarmPlan};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
+use socket2::Socket;
 
 use crate::NetError;
+use crate::lane::Lanes;
 use crate::peers::Known;
-use crate::queue::SendQueue;
-use crate::sys::{
-    allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
-};
-use crate::wire::{Batch, Io, Poller, Receiver};
-use skipbeat_measure::Traffic;
+use crate::shared::{BoundSocket, SharedSocket};
+use crate::spread::Spread;
+use crate::sys::{dropped, set_receive_buffer};
+use crate::wire::{Batch, Io, Poller};
 
-/// Room for several datagrams that were received as one.
-const COALESCED: usize = 65_535;
 /// Datagrams that wait for a full send buffer before clients have to wait themselves.
 const MOST_WAITING: usize = 1024;
 
 /// The sockets of a swarm.
 pub(crate) enum Transport {
-    Shared(Box<SharedSocket>),
+    /// One for all.
+    Shared(Box<Shared>),
+    /// One for each range of clients, with a thread of its own.
+    Lanes(Box<Lanes>),
+    /// One for each client.
     PerClient(Box<SocketEach>),
 }
 
-/// One socket bound to the wildcard address; packet information says and sets which of the
-/// addresses of the plan a datagram is for.
-pub(crate) struct SharedSocket {
-    socket: UdpSocket,
-    target: SocketAddr,
-    plan: AddressPlan,
-    receiver: Receiver,
-    traffic: Traffic,
-    queue: SendQueue,
-    /// Whether the send buffer is full.
-    full: bool,
+/// One socket for all clients.
+pub(crate) struct Shared {
+    socket: SharedSocket,
+    spread: Spread,
     receive_buffer: usize,
-    /// Whether the drop counter counts what was received as one as one.
-    gro: bool,
 }
 
 /// A connected socket for every place.
@@ -51,7 +43,7 @@ pub(crate) struct SocketEach {
     target: SocketAddr,
     /// What was asked for each socket's buffers.
     plan: SwarmPlan,
-    sockets: Vec<std::net::UdpSocket>,
+    sockets: Vec<UdpSocket>,
     places: HashMap<SocketAddr, Place>,
     poller: Poller,
     buffer: Vec<u8>,
@@ -84,45 +76,63 @@ impl Transport {
             (Sockets::Shared, _) if io == Io::Portable => Err(NetError::NotPortable),
             (Sockets::Shared, None) => Err(NetError::NotLoopback { target }),
             (Sockets::Auto | Sockets::Shared, Some(first)) if io == Io::Batched => {
-                let shared = SharedSocket::open(target, first, plan, room);
-                shared.map(|shared| Transport::Shared(Box::new(shared))).map_err(|source| {
-                    let any = if first.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                    let address = any.parse().expect("an address");
-                    NetError::Bind { what: "the swarm", address, source }
-                })
+                let any = if first.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                let address = any.parse().expect("an address");
+                Transport::open_shared(target, first, places, plan, room)
+                    .map_err(|source| NetError::Bind { what: "the swarm", address, source })
             }
-            _ => SocketEach::open(target, places, plan, io, room)
-                .map(|each| Transport::PerClient(Box::new(each))),
+            _ if plan.threads > 1 => Err(NetError::ThreadsOfSocketEach),
+            _ => {
+                let each = SocketEach::open(target, places, plan, io, room)?;
+                Ok(Transport::PerClient(Box::new(each)))
+            }
         }
     }
 
-    /// The address of a place.
-    pub(crate) fn address(&self, place: Place) -> io::Result<SocketAddr> {
+    fn open_shared(
+        target: SocketAddr,
+        first: IpAddr,
+        places: u32,
+        plan: &SwarmPlan,
+        room: usize,
+    ) -> io::Result<Self> {
+        if plan.threads > 1 {
+            let lanes = Lanes::open(target, first, places, plan, room)?;
+            return Ok(Transport::Lanes(Box::new(lanes)));
+        }
+        let bound = BoundSocket::bind(target, first, plan, room)?;
+        let spread = Spread::new(vec![bound.plan], places);
+        let receive_buffer = bound.receive_buffer;
+        let socket = bound.start()?;
+        Ok(Transport::Shared(Box::new(Shared { socket, spread, receive_buffer })))
+    }
+
+    /// The addresses of shared sockets.
+    fn spread(&self) -> Option<&Spread> {
         match self {
-            Transport::Shared(shared) => Ok(shared.plan.address(place)),
-            Transport::PerClient(sockets) => sockets.sockets[place as usize].local_addr(),
+            Transport::Shared(shared) => Some(&shared.spread),
+            Transport::Lanes(lanes) => Some(&lanes.spread),
+            Transport::PerClient(_) => None,
         }
     }
 
     /// The addresses of the first places, for a server that knows them from the start.
     pub(crate) fn known(&self, clients: u32) -> io::Result<Known> {
         match self {
-            Transport::Shared(shared) => Ok(Known::Planned(shared.plan, clients)),
-            Transport::PerClient(_) => (0..clients)
-                .map(|place| self.address(place))
-                .collect::<Result<_, _>>()
-                .map(Known::Listed),
+            Transport::PerClient(sockets) => {
+                let sockets = sockets.sockets.iter().take(clients as usize);
+                sockets.map(UdpSocket::local_addr).collect::<Result<_, _>>().map(Known::Listed)
+            }
+            Transport::Shared(shared) => Ok(Known::Planned(shared.spread.clone(), clients)),
+            Transport::Lanes(lanes) => Ok(Known::Planned(lanes.spread.clone(), clients)),
         }
     }
 
     /// The place at an address.
     pub(crate) fn place(&self, address: SocketAddr) -> Option<Place> {
         match self {
-            Transport::Shared(shared) if address.port() == shared.plan.port => {
-                shared.plan.place(address.ip())
-            }
-            Transport::Shared(_) => None,
             Transport::PerClient(sockets) => sockets.places.get(&address).copied(),
+            shared => shared.spread()?.place(address),
         }
     }
 
@@ -139,22 +149,17 @@ impl Transport {
     /// Reads a batch.
     pub(crate) fn fill(&mut self) -> io::Result<Batch> {
         match self {
-            Transport::Shared(shared) => {
-                let SharedSocket { socket, receiver, traffic, .. } = &mut **shared;
-                receiver.receive(socket, traffic)
-            }
+            Transport::Shared(shared) => shared.socket.fill(),
+            Transport::Lanes(lanes) => lanes.fill(),
             Transport::PerClient(sockets) => sockets.fill(),
         }
     }
 
     /// The datagrams of the last batch, each with the place it is for.
-    pub(crate) fn each(&self, mut each: impl FnMut(Place, &[u8])) {
+    pub(crate) fn each(&self, each: impl FnMut(Place, &[u8])) {
         match self {
-            Transport::Shared(shared) => shared.receiver.each(|datagram| {
-                if let Some(place) = datagram.to.and_then(|to| shared.plan.place(to)) {
-                    each(place, datagram.payload);
-                }
-            }),
+            Transport::Shared(shared) => shared.socket.each(each),
+            Transport::Lanes(lanes) => lanes.each(each),
             Transport::PerClient(sockets) => sockets.each(each),
         }
     }
@@ -162,11 +167,8 @@ impl Transport {
     /// Adds a datagram to those that wait to be sent.
     pub(crate) fn send(&mut self, from: Place, payload: &[u8]) {
         match self {
-            Transport::Shared(shared) => {
-                let SharedSocket { queue, target, plan, .. } = &mut **shared;
-                let payload = queue.payload(payload);
-                queue.push(*target, Some(plan.ip(from)), payload);
-            }
+            Transport::Shared(shared) => shared.socket.send(from, payload),
+            Transport::Lanes(lanes) => lanes.send(from, payload),
             Transport::PerClient(sockets) => sockets.waiting.push((from, payload.to_vec())),
         }
     }
@@ -174,69 +176,54 @@ impl Transport {
     /// Whether so many wait for a full send buffer that clients have to wait as well: what is not
     /// sent in time is late, and nothing is dropped.
     pub(crate) fn is_jammed(&self) -> bool {
-        self.is_full() && self.waiting() >= MOST_WAITING
+        match self {
+            Transport::Shared(shared) => {
+                shared.socket.full && shared.socket.queue.len() >= MOST_WAITING
+            }
+            Transport::Lanes(lanes) => lanes.waiting() >= MOST_WAITING * lanes.len(),
+            Transport::PerClient(sockets) => sockets.full && sockets.waiting.len() >= MOST_WAITING,
+        }
     }
 
     /// Sends what waits, as far as the send buffer takes it.
     pub(crate) fn flush(&mut self) {
         match self {
-            Transport::Shared(shared) => {
-                let SharedSocket { socket, queue, full, .. } = &mut **shared;
-                *full = !queue.flush(socket);
-            }
+            Transport::Shared(shared) => shared.socket.flush(),
+            Transport::Lanes(lanes) => lanes.flush(),
             Transport::PerClient(sockets) => sockets.flush(),
-        }
-    }
-
-    /// Whether something waits because the send buffer was full at the last flush.
-    pub(crate) fn is_full(&self) -> bool {
-        match self {
-            Transport::Shared(shared) => shared.full,
-            Transport::PerClient(sockets) => sockets.full,
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        match self {
-            Transport::Shared(shared) => shared.queue.len(),
-            Transport::PerClient(sockets) => sockets.waiting.len(),
         }
     }
 
     /// Waits until there is something to read, or room for what waits to be sent.
     pub(crate) async fn ready(&mut self) -> io::Result<()> {
         match self {
-            Transport::Shared(shared) => {
-                let SharedSocket { socket, full, .. } = &**shared;
-                tokio::select! {
-                    ready = socket.readable() => ready,
-                    ready = socket.writable(), if *full => ready,
-                }
-            }
-            Transport::PerClient(sockets) => {
-                let SocketEach { poller, full, .. } = &mut **sockets;
-                if !*full {
-                    return poller.wait().await;
-                }
-                // A buffer of its own for each: whether one has room is asked again soon.
-                let soon = tokio::time::sleep(std::time::Duration::from_millis(1));
-                tokio::select! {
-                    ready = poller.wait() => ready,
-                    () = soon => Ok(()),
-                }
-            }
+            Transport::Shared(shared) => shared.socket.ready().await,
+            Transport::Lanes(lanes) => lanes.ready().await,
+            Transport::PerClient(sockets) => sockets.ready().await,
         }
     }
 
-    /// Datagrams that our sockets threw away before they were read, where the system says. What was
-    /// received as one counts as one: then `missing` says how many datagrams that were.
-    pub(crate) fn dropped(&self, missing: Option<u64>) -> Option<u64> {
+    /// Nothing more will be sent: what waits goes now, as far as the send buffer takes it.
+    pub(crate) fn send_the_rest(&mut self) {
+        self.flush();
+        if let Transport::Lanes(lanes) = self {
+            lanes.wait_until_sent();
+        }
+    }
+
+    /// Nothing more will be read or sent; gives the processor time of threads of its own.
+    pub(crate) fn stop(&mut self) -> Option<Span> {
         match self {
-            Transport::Shared(shared) => {
-                let counted = dropped(&shared.socket).ok()?;
-                let more = missing.filter(|_| shared.gro && counted > 0);
-                Some(more.map_or(counted, |missing| missing.max(counted)))
-            }
+            Transport::Lanes(lanes) => lanes.stop(),
+            _ => None,
+        }
+    }
+
+    /// Datagrams that our sockets threw away before they were read, where the system says.
+    pub(crate) fn dropped(&self) -> Option<u64> {
+        match self {
+            Transport::Shared(shared) => shared.socket.dropped(),
+            Transport::Lanes(lanes) => lanes.dropped(),
             Transport::PerClient(sockets) => {
                 sockets.sockets.iter().map(|socket| dropped(socket).ok()).sum()
             }
@@ -245,17 +232,21 @@ impl Transport {
 
     /// Datagrams that the kernel did not take, those that still wait included.
     pub(crate) fn not_sent(&self) -> u64 {
-        let refused = match self {
-            Transport::Shared(shared) => shared.queue.sender.refused,
-            Transport::PerClient(sockets) => sockets.refused,
-        };
-        refused + self.waiting() as u64
+        match self {
+            Transport::Shared(shared) => {
+                let queue = &shared.socket.queue;
+                queue.sender.refused + queue.len() as u64
+            }
+            Transport::Lanes(lanes) => lanes.refused() + lanes.waiting() as u64,
+            Transport::PerClient(sockets) => sockets.refused + sockets.waiting.len() as u64,
+        }
     }
 
     /// Bytes of receive buffer of each socket.
     pub(crate) fn receive_buffer(&self) -> usize {
         match self {
             Transport::Shared(shared) => shared.receive_buffer,
+            Transport::Lanes(lanes) => lanes.receive_buffer,
             Transport::PerClient(sockets) => sockets.receive_buffer,
         }
     }
@@ -263,49 +254,10 @@ impl Transport {
     /// What the sockets did.
     pub(crate) fn traffic(&self) -> Traffic {
         match self {
-            Transport::Shared(shared) => {
-                let mut traffic = shared.traffic;
-                traffic.add(&shared.queue.sender.traffic);
-                traffic
-            }
+            Transport::Shared(shared) => shared.socket.traffic(),
+            Transport::Lanes(lanes) => lanes.traffic(),
             Transport::PerClient(sockets) => sockets.traffic,
         }
-    }
-}
-
-impl SharedSocket {
-    fn open(target: SocketAddr, first: IpAddr, plan: &SwarmPlan, room: usize) -> io::Result<Self> {
-        let v6 = first.is_ipv6();
-        let any = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        let address = SocketAddr::new(any, 0);
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        want_local_address(&socket, v6)?;
-        if plan.addresses.is_some() {
-            allow_any_address(&socket, v6)?;
-        }
-        if plan.gro {
-            want_coalesced(&socket)?;
-        }
-        let receive_buffer = set_receive_buffer(&socket, plan.receive_buffer)?;
-        if let Some(bytes) = plan.send_buffer {
-            socket.set_send_buffer_size(bytes)?;
-        }
-        socket.bind(&address.into())?;
-        let queue = SendQueue::new(Io::Batched, &socket);
-        let socket = UdpSocket::from_std(socket.into())?;
-        let port = socket.local_addr()?.port();
-        Ok(SharedSocket {
-            socket,
-            target,
-            plan: AddressPlan { first, port },
-            receiver: Receiver::new(Io::Batched, if plan.gro { COALESCED } else { room }),
-            traffic: Traffic::default(),
-            queue,
-            full: false,
-            receive_buffer,
-            gro: plan.gro,
-        })
     }
 }
 
@@ -345,7 +297,7 @@ impl SocketEach {
     /// Opens the socket of the next place; gives its receive buffer in bytes.
     fn add(&mut self, place: Place) -> io::Result<usize> {
         let any = if self.target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let socket = Socket::from(std::net::UdpSocket::bind(any)?);
+        let socket = Socket::from(UdpSocket::bind(any)?);
         socket.set_nonblocking(true)?;
         let granted = match self.plan.receive_buffer {
             Some(bytes) => set_receive_buffer(&socket, Some(bytes))?,
@@ -355,7 +307,7 @@ impl SocketEach {
             socket.set_send_buffer_size(bytes)?;
         }
         socket.connect(&self.target.into())?;
-        let socket = std::net::UdpSocket::from(socket);
+        let socket = UdpSocket::from(socket);
         self.poller.watch(&socket, place)?;
         self.places.insert(socket.local_addr()?, place);
         self.sockets.push(socket);
@@ -420,5 +372,18 @@ impl SocketEach {
             false
         });
         self.full = !self.waiting.is_empty();
+    }
+
+    async fn ready(&mut self) -> io::Result<()> {
+        let SocketEach { poller, full, .. } = self;
+        if !*full {
+            return poller.wait().await;
+        }
+        // Each has a buffer of its own: whether one has room is asked again soon.
+        let soon = tokio::time::sleep(std::time::Duration::from_millis(1));
+        tokio::select! {
+            ready = poller.wait() => ready,
+            () = soon => Ok(()),
+        }
     }
 }

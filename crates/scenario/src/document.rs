@@ -65,6 +65,7 @@ struct SwarmTable {
     receive_buffer: Option<BufferSize>,
     send_buffer: Option<BufferSize>,
     addresses: Option<IpAddr>,
+    threads: Option<Spanned<u32>>,
     gro: bool,
     lateness_limit: Option<Span>,
 }
@@ -141,6 +142,10 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
     if duration.get_ref().is_zero() {
         return Err(report.at(duration, "expected a duration above zero"));
     }
+    let wrong = |threads: &&Spanned<u32>| !(1..=64).contains(threads.get_ref());
+    if let Some(threads) = document.swarm.threads.as_ref().filter(wrong) {
+        return Err(report.at(threads, "expected 1 to 64 threads"));
+    }
     let run = *warmup + *duration.get_ref() + drain;
     if run > LONGEST_RUN {
         let message = format!("a run of {run} is too long, expected up to {LONGEST_RUN} in all");
@@ -175,6 +180,7 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
             receive_buffer: document.swarm.receive_buffer.map(|size| size.0),
             send_buffer: document.swarm.send_buffer.map(|size| size.0),
             addresses: document.swarm.addresses,
+            threads: document.swarm.threads.map_or(1, Spanned::into_inner),
             gro: document.swarm.gro,
             lateness_limit: document.swarm.lateness_limit.unwrap_or(Span::from_millis(100)),
         },

@@ -140,6 +140,9 @@ pub struct SwarmPlan {
     /// The address of the first client on shared sockets; the others follow. All of them must be
     /// local, as all of 127/8 is.
     pub addresses: Option<IpAddr>,
+    /// Threads that read and send, each with a socket for its range of clients; with one the thread
+    /// that plays the clients does it.
+    pub threads: u32,
     /// Whether datagrams that the server sent as one message are read as one (UDP_GRO).
     pub gro: bool,
     /// A run whose 99th percentile of lateness is above this is inconclusive.

@@ -87,6 +87,24 @@ fn a_socket_for_each_client_gives_the_same_ledger() {
 }
 
 #[test]
+fn several_threads_share_the_clients_and_the_books_are_the_same() {
+    let run = |swarm: &str| {
+        let bench = Bench::new();
+        let text = scenario("", swarm, 100, "200ms", 0.5);
+        let summary = bench.summary(&bench.scenario(&text), &["--out", "out"]);
+        assert_eq!(summary.get("unexplained"), 0.0);
+        assert_eq!(summary.get("up_sent"), summary.get("up_received"));
+        ["up_sent", "chat_sent", "deliveries_expected"].map(|name| summary.get(name))
+    };
+    assert_eq!(run("threads = 3"), run("gro = true"));
+    let bench = Bench::new();
+    let text = scenario("listen = \"[::1]:0\"", "threads = 2", 2, "1s", 1.0);
+    let output = bench.run(&bench.scenario(&text), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("swarm.threads needs shared sockets"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_plain_client_talks_to_the_server_of_a_run() {
     let bench = Bench::new();
     let listen: SocketAddr = free_address();

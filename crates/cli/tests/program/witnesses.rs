@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::running::proxy;
+use crate::running::{client, hears, proxy, serve};
 use crate::support::{Bench, stderr};
 
 /// Whether a program is here; where CI runs it has to be.
@@ -208,4 +208,53 @@ fn tshark_counts_what_the_ledger_says() {
     let wrong = "udp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed";
     let wrong = output("tshark", &[&["-r", path, "-Y", wrong], &checked[..]].concat());
     assert_eq!(wrong, "");
+}
+
+/// On loopback tshark sees a message before the receiving side cuts it: that it went as one, and that
+/// sockets read its datagrams one by one.
+#[test]
+fn what_the_server_sends_together_arrives_as_datagrams_of_their_own() {
+    if !is_here("tshark") {
+        return;
+    }
+    let bench = Bench::new();
+    let (mut server, address) = serve(&["--linger", "200ms"]);
+    let capture = bench.path().join("seen.pcapng");
+    let capture_path = capture.to_str().expect("a path").to_owned();
+    let filter = format!("udp src port {}", address.port());
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-q", "-i", "lo", "-f", &filter, "-w", &capture_path]);
+    let mut tshark = tshark.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    // It writes the head of the file when it listens.
+    for _ in 0..200 {
+        if capture.metadata().is_ok_and(|file| file.len() > 0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let members: Vec<UdpSocket> = (0..3).map(|_| client(address)).collect();
+    let texts: Vec<Vec<u8>> = (0..8).map(|n| format!("text {n}").into_bytes()).collect();
+    for member in &members {
+        member.send(b"^hb^").expect("it is sent");
+    }
+    for text in &texts {
+        members[0].send(text).expect("it is sent");
+    }
+    for member in &members {
+        for text in &texts {
+            let expected =
+                [text, &b". from "[..], members[0].local_addr().unwrap().to_string().as_bytes()]
+                    .concat();
+            assert_eq!(hears(member), expected);
+        }
+    }
+    server.types("quit");
+    assert_eq!(server.ends(), Some(0));
+    std::thread::sleep(Duration::from_millis(300));
+    let _ = Command::new("kill").args(["-INT", &tshark.id().to_string()]).status();
+    let _ = tshark.wait();
+    // Eight texts to three members, sent as one message each: longer frames than any text.
+    let lengths = output("tshark", &["-r", &capture_path, "-T", "fields", "-e", "udp.length"]);
+    let longest = lengths.lines().filter_map(|line| line.parse::<u32>().ok()).max();
+    assert!(longest.is_some_and(|longest| longest > 200), "{lengths}");
 }
