@@ -60,6 +60,6 @@ Exit codes:
     2  wrong use of the command line
    97  inconclusive: the generator was late, datagrams were lost on our side,
        the ledger does not close, too few samples for `theory`
-   99  threshold not met: a figure of `theory` is off its closed form
+   99  threshold not met; a figure of `theory` is off its closed form
   104  bad scenario
   105  interrupted; the results so far are written";

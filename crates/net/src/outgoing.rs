@@ -384,7 +384,9 @@ mod tests {
             let plan = AddressPlan { first: AddressPlan::LOOPBACK, port: 9 };
             let peers = Peers::new(Known::Planned(Spread::new(vec![plan], PEERS), PEERS));
             let mut round = Round::default();
-            let mut expected: BTreeMap<PeerId, Vec<(Option<PeerId>, Vec<u8>)>> = BTreeMap::new();
+            // Who said it, and what.
+            type Said = (Option<PeerId>, Vec<u8>);
+            let mut expected: BTreeMap<PeerId, Vec<Said>> = BTreeMap::new();
             for (number, wish) in wishes.iter().enumerate() {
                 let (length, speaker, to) = match wish {
                     Wish::Text { speaker, length, to } => {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use skipbeat_core::{Span, Time};
 use skipbeat_measure::{Carriage, Doubt, HostReport, Results, World};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
-use skipbeat_swarm::Swarm;
+use skipbeat_swarm::{Act, Datagram, Swarm};
 use skipbeat_tunnel::Tap;
 
 use crate::clock::Clock;
@@ -152,6 +152,11 @@ async fn begin(
     });
     let room = sizes.flatten().max().unwrap_or(0) + ROOM_FOR_ENDING;
     let open = |target: SocketAddr| Transport::open(target, places, &plan.swarm, io, room);
+    let mut probe = skipbeat_protocol::QUIT.to_vec();
+    if let Some(dialect) = &plan.dialect {
+        // What leaves, or nothing where there is no word for it.
+        dialect.write(0, &Datagram::plain(Act::Quit), &mut probe);
+    }
     match &plan.server.target {
         Target::BuiltIn { listen } => {
             let ServerPlan { receive_buffer, send_buffer, .. } = plan.server;
@@ -171,12 +176,12 @@ async fn begin(
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
         }
         Target::Address { address } => {
-            expect_listener(*address).await?;
+            expect_listener(*address, &probe).await?;
             let drops_before = drops_of(*address);
             Ok((Tested::Address { drops_before }, open(*address)?, Clock::start()))
         }
         Target::Command { command, address } => {
-            let command = Box::new(RunningCommand::start(command, *address, go_on).await?);
+            let command = Box::new(RunningCommand::start(command, *address, &probe, go_on).await?);
             let drops_before = drops_of(*address);
             Ok((Tested::Command { command, drops_before }, open(*address)?, Clock::start()))
         }

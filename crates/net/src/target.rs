@@ -31,9 +31,10 @@ impl RunningCommand {
     pub(crate) async fn start(
         command: &[String],
         address: SocketAddr,
+        probe: &[u8],
         go_on: &mut dyn FnMut(Time) -> bool,
     ) -> Result<Self, NetError> {
-        if listens(address).await.map_err(NetError::Socket)? {
+        if listens(address, probe).await.map_err(NetError::Socket)? {
             return Err(NetError::Occupied { target: address });
         }
         let (program, arguments) = command.split_first().ok_or(NetError::NoProgram)?;
@@ -52,7 +53,7 @@ impl RunningCommand {
             if let Some(status) = child.try_wait().map_err(NetError::Socket)? {
                 return Err(NetError::Ended { program: program.clone(), status });
             }
-            if listens(address).await.map_err(NetError::Socket)? {
+            if listens(address, probe).await.map_err(NetError::Socket)? {
                 let cpu_before = child.id().and_then(host::cpu_of);
                 return Ok(RunningCommand { child, program: program.clone(), cpu_before });
             }
@@ -87,24 +88,24 @@ impl RunningCommand {
 }
 
 /// Fails where nothing listens at the address.
-pub(crate) async fn expect_listener(target: SocketAddr) -> Result<(), NetError> {
-    if listens(target).await.map_err(NetError::Socket)? {
+pub(crate) async fn expect_listener(target: SocketAddr, probe: &[u8]) -> Result<(), NetError> {
+    if listens(target, probe).await.map_err(NetError::Socket)? {
         Ok(())
     } else {
         Err(NetError::Unreachable { target })
     }
 }
 
-/// Whether something listens, as far as that can be known: `quit` of a stranger is ignored, and a
-/// closed port answers "unreachable". Silence counts as a listener.
-async fn listens(address: SocketAddr) -> io::Result<bool> {
+/// Whether something listens, as far as that can be known: what `probe` says is ignored of a stranger,
+/// and a closed port answers "unreachable". Silence counts as a listener.
+async fn listens(address: SocketAddr, probe: &[u8]) -> io::Result<bool> {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any)?;
     socket.connect(address)?;
     socket.set_nonblocking(true)?;
     let socket = tokio::net::UdpSocket::from_std(socket)?;
     let refused = |e: &io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
-    match socket.send(skipbeat_protocol::QUIT).await {
+    match socket.send(probe).await {
         Err(e) if refused(&e) => return Ok(false),
         sent => sent?,
     };
