@@ -58,7 +58,12 @@ fn every_shipped_scenario_closes_its_ledger_in_virtual_time() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let mut arguments = vec!["--mode", "sim", "--out", "out", "--quiet"];
-            if std::fs::read_to_string(&path).unwrap().contains("[sweep") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // A server that is not ours can't be simulated.
+            if text.contains("command = ") {
+                continue;
+            }
+            if text.contains("[sweep") {
                 arguments.extend(["--set", "warmup=5s", "--set", "duration=20s"]);
             }
             let output = bench.run(&path, &arguments);
