@@ -20,9 +20,15 @@ pub(crate) fn arrange(texts: &[(Option<PeerId>, usize)]) -> Vec<usize> {
     // A text that is longer than an earlier one of the same member comes a round later than it.
     let mut last: HashMap<Option<PeerId>, (u32, usize)> = HashMap::new();
     let mut order: Vec<(u32, Reverse<usize>, usize)> = Vec::with_capacity(texts.len());
+    let mut highest = 0;
     for (index, &(speaker, length)) in texts.iter().enumerate() {
         let (round, longest) = last.get(&speaker).copied().unwrap_or((0, usize::MAX));
-        let round = round + u32::from(length > longest);
+        let round = match speaker {
+            // What the server says itself, its `bye` above all, is heard after what was said before.
+            None => highest + 1,
+            Some(_) => round + u32::from(length > longest),
+        };
+        highest = highest.max(round);
         last.insert(speaker, (round, length));
         order.push((round, Reverse(length), index));
     }
@@ -83,6 +89,8 @@ mod tests {
         let by = |speaker, length| (Some(speaker), length);
         let order = arrange(&[by(1, 60), by(2, 61), by(3, 60), by(1, 61), by(4, 61)]);
         assert_eq!(order, [1, 4, 0, 2, 3]);
+        let order = arrange(&[by(1, 60), by(1, 61), (None, 3)]);
+        assert_eq!(order, [0, 1, 2], "the server's `bye` is the last");
     }
 
     proptest! {

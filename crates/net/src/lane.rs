@@ -23,6 +23,8 @@ use crate::wire::Batch;
 const MOST_BATCHES: usize = 256;
 /// Batches that are read before what waits to be sent has its turn.
 const BATCHES_AT_ONCE: usize = 16;
+/// So many datagrams that wait may be what clients wait for.
+const JAM: usize = 512;
 /// How long what is left at the end may take to be sent.
 const REST: Duration = Duration::from_millis(200);
 
@@ -75,6 +77,8 @@ struct State {
     refused: u64,
     traffic: Traffic,
     dropped: Option<u64>,
+    /// What can't be sent at once is given up from now on.
+    end_sending: bool,
     stop: bool,
 }
 
@@ -183,17 +187,25 @@ impl Lanes {
 
     /// Datagrams that wait to be sent.
     pub(crate) fn waiting(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.shelf.waiting.load(Ordering::Relaxed)).sum()
+        let waiting = |lane: &Lane| {
+            lane.shelf.waiting.load(Ordering::Relaxed) + lane.outgoing.datagrams.len()
+        };
+        self.lanes.iter().map(waiting).sum()
     }
 
-    /// Gives the threads some time to send what waits.
-    pub(crate) fn wait_until_sent(&self) {
-        let step = Duration::from_millis(1);
-        for _ in 0..REST.as_millis() {
-            if self.waiting() == 0 {
-                return;
+    /// Gives the threads some time to send what waits, and has them give up the rest.
+    pub(crate) fn end_sending(&self) {
+        for end in [false, true] {
+            for lane in self.lanes.iter().filter(|_| end) {
+                lane.shelf.state().end_sending = true;
+                lane.shelf.wake.notify_one();
             }
-            std::thread::sleep(step);
+            for _ in 0..REST.as_millis() {
+                if self.waiting() == 0 {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 
@@ -254,16 +266,26 @@ impl Lane {
 /// The loop of a thread: send what waits, read what there is, wait.
 async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Result<()> {
     loop {
-        let (to_send, room, stop) = {
+        let (to_send, room, end_sending, stop) = {
             let mut state = shelf.state();
-            (std::mem::take(&mut state.to_send), MOST_BATCHES - state.read.len(), state.stop)
+            // At the end all is read that there is.
+            let most = if state.stop { usize::MAX } else { MOST_BATCHES };
+            let room = most.saturating_sub(state.read.len());
+            (std::mem::take(&mut state.to_send), room, state.end_sending, state.stop)
         };
         for bundle in &to_send {
             bundle.each(|from, payload| socket.send(from, payload));
         }
         let before = socket.queue.len();
         socket.flush();
-        shelf.waiting.fetch_sub(before - socket.queue.len(), Ordering::Relaxed);
+        if end_sending {
+            socket.queue.give_up();
+        }
+        let gone = before - socket.queue.len();
+        if shelf.waiting.fetch_sub(gone, Ordering::Relaxed) >= JAM && gone > 0 {
+            // Clients may be waiting for that.
+            news.notify_one();
+        }
         let mut last = Batch::Full;
         for _ in 0..room.min(BATCHES_AT_ONCE) {
             last = socket.fill()?;
@@ -285,8 +307,12 @@ async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Res
             state.traffic = socket.traffic();
             state.dropped = socket.dropped();
         }
-        if stop {
+        if stop && last != Batch::Full {
             return Ok(());
+        }
+        if last == Batch::Full && socket.full {
+            // Whether there is room again is known after tokio had its turn.
+            tokio::task::yield_now().await;
         }
         if room == 0 {
             shelf.wake.notified().await;

@@ -103,7 +103,8 @@ impl LiveServer {
     /// Where the server's thread had failed.
     pub fn stop(&self) -> Result<(), NetError> {
         self.running.ask(Command::Bye);
-        self.running.stop(0).map(drop)
+        self.running.tell_to_stop(0);
+        self.running.join().map(drop)
     }
 }
 

@@ -113,6 +113,11 @@ impl Outgoing {
         self.going.is_some()
     }
 
+    /// The last text that comes may wait, however much does.
+    pub(crate) fn take_the_last(&mut self) {
+        self.most_waiting = u64::MAX;
+    }
+
     /// Texts that no message has been made of.
     pub(crate) fn coming(&self) -> usize {
         self.coming.texts.len()
@@ -182,6 +187,7 @@ impl Outgoing {
             });
             let before = parcels.len();
             if !sender.send(socket, &going.round.bytes, parcels) {
+                parcels.tidy();
                 return Flushed::Full;
             }
             if !more {

@@ -72,6 +72,34 @@ impl Parcels {
         }
     }
 
+    /// Forgets what is gone, if that is much.
+    pub(crate) fn tidy(&mut self) {
+        const MUCH: usize = 4096;
+        if self.gone >= MUCH && self.gone >= self.heads.len() / 2 {
+            self.forget_gone();
+        }
+    }
+
+    /// Forgets what is gone.
+    pub(crate) fn forget_gone(&mut self) {
+        let Some(last) = self.gone.checked_sub(1) else { return };
+        let first = self.heads[last].end;
+        self.datagrams.drain(..first as usize);
+        self.heads.drain(..self.gone);
+        self.heads.iter_mut().for_each(|head| head.end -= first);
+        self.gone = 0;
+    }
+
+    /// Where the first byte of those that wait is; from now on it is at zero. Nothing may be gone but
+    /// not forgotten.
+    pub(crate) fn rebase(&mut self) -> u32 {
+        let base = self.datagrams.iter().map(|(start, _)| *start).min().unwrap_or(0);
+        for (start, end) in &mut self.datagrams {
+            (*start, *end) = (*start - base, *end - base);
+        }
+        base
+    }
+
     /// Makes each datagram of the first a message of its own.
     pub(crate) fn split_first(&mut self) {
         let start = self.gone.checked_sub(1).map_or(0, |last| self.heads[last].end);
@@ -101,5 +129,21 @@ mod tests {
         assert_eq!(all, expected);
         parcels.advance(4);
         assert_eq!((parcels.len(), parcels.datagrams()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten_though_something_always_waits() {
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut parcels = Parcels::default();
+        for n in 0..10_000 {
+            parcels.push(to, None, &[(n, n + 1)]);
+        }
+        parcels.advance(9_990);
+        parcels.tidy();
+        assert_eq!((parcels.heads.len(), parcels.rebase()), (10, 9_990));
+        assert_eq!(
+            (parcels.get(0).datagrams, parcels.get(9).datagrams),
+            (&[(0, 1)][..], &[(9, 10)][..])
+        );
     }
 }

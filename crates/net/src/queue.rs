@@ -8,6 +8,9 @@ use tokio::net::UdpSocket;
 use crate::parcel::{Parcels, Piece};
 use crate::wire::{Io, Sender};
 
+/// Bytes of payloads beyond which those that are gone are forgotten, though others wait.
+const MUCH: usize = 1 << 20;
+
 /// A queue towards one socket.
 #[derive(Debug)]
 pub(crate) struct SendQueue {
@@ -45,7 +48,17 @@ impl SendQueue {
         let all = self.sender.send(socket, &self.bytes, &mut self.parcels);
         if all {
             self.bytes.clear();
+        } else if self.bytes.len() >= MUCH {
+            self.parcels.forget_gone();
+            self.bytes.drain(..self.parcels.rebase() as usize);
         }
         all
+    }
+
+    /// Gives up what waits: it counts as refused.
+    pub(crate) fn give_up(&mut self) {
+        self.sender.refused += self.parcels.len() as u64;
+        self.parcels = Parcels::default();
+        self.bytes.clear();
     }
 }

@@ -82,11 +82,11 @@ async fn run_here(
     }
     let failure = failure.map(NetError::Socket);
     let counts = tested.end(plan, &mut carrier, &mut transport, clock, io).await;
+    let of_threads = transport.stop();
     let closed = close(&mut carrier, &mut transport, tested.built_in(), clock);
     let failure = failure.or(counts.failure).or(closed.err().map(NetError::Socket));
 
     let wall_s = clock.now().seconds();
-    let of_threads = transport.stop();
     let cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     let cpu = cpu.map(|cpu| cpu + of_threads.unwrap_or_default());
     let carriage =
@@ -224,14 +224,24 @@ impl Tested {
         io: Io,
     ) -> ServerEnd {
         let mut end = ServerEnd::default();
-        transport.send_the_rest();
+        transport.send_the_rest().await;
         if let Tested::BuiltIn(server) = self {
             let handed: u64 = carrier.handed.iter().sum();
-            match server.stop(handed.saturating_sub(transport.not_sent())) {
+            server.tell_to_stop(handed.saturating_sub(transport.not_sent()));
+            // What it still sends has to be read, or our own buffer overflows.
+            while !server.is_finished() {
+                let step = Span::from_millis(2);
+                let heard = listen(carrier, transport, Some(server), clock, io, step).await;
+                end.failure = end.failure.or(heard.err().map(NetError::Socket));
+                if end.failure.is_some() {
+                    break;
+                }
+            }
+            match server.join() {
                 Ok(counts) => {
                     let sent = counts.sent.iter().sum::<u64>().saturating_sub(counts.not_sent);
-                    end.failure =
-                        listen_for(carrier, transport, server, clock, io, sent).await.err();
+                    let rest = listen_for(carrier, transport, server, clock, io, sent).await;
+                    end.failure = end.failure.or(rest.err());
                     (end.dropped, end.cpu) = (counts.dropped, counts.cpu);
                     end.server = Some(counts);
                 }

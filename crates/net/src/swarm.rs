@@ -329,6 +329,10 @@ pub(crate) async fn play(
             }
         }
         if !empty {
+            if transport.is_full() {
+                // Whether there is room again is known after tokio had its turn.
+                tokio::task::yield_now().await;
+            }
             continue;
         }
         let down = carrier.flying_down.next_at().filter(|_| carrier.answers);

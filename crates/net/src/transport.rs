@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 use skipbeat_core::{AddressPlan, Place, Span};
 use skipbeat_measure::Traffic;
@@ -20,6 +21,9 @@ use crate::wire::{Batch, Io, Poller};
 
 /// Datagrams that wait for a full send buffer before clients have to wait themselves.
 const MOST_WAITING: usize = 1024;
+
+/// How long what is left at the end may take to be sent.
+const REST: Duration = Duration::from_millis(200);
 
 /// The sockets of a swarm.
 pub(crate) enum Transport {
@@ -203,11 +207,37 @@ impl Transport {
         }
     }
 
-    /// Nothing more will be sent: what waits goes now, as far as the send buffer takes it.
-    pub(crate) fn send_the_rest(&mut self) {
+    /// Nothing more will be sent: what waits goes now; what the send buffer does not take in a while is
+    /// given up.
+    pub(crate) async fn send_the_rest(&mut self) {
         self.flush();
         if let Transport::Lanes(lanes) = self {
-            lanes.wait_until_sent();
+            lanes.end_sending();
+            return;
+        }
+        let rest = async {
+            while self.is_full() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                self.flush();
+            }
+        };
+        let _ = tokio::time::timeout(REST, rest).await;
+        match self {
+            Transport::Shared(shared) => shared.socket.queue.give_up(),
+            Transport::Lanes(_) => {}
+            Transport::PerClient(sockets) => {
+                sockets.refused += sockets.waiting.len() as u64;
+                sockets.waiting.clear();
+            }
+        }
+    }
+
+    /// Whether something waits because the send buffer was full at the last flush.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Transport::Shared(shared) => shared.socket.full,
+            Transport::Lanes(_) => false,
+            Transport::PerClient(sockets) => sockets.full,
         }
     }
 
@@ -380,7 +410,7 @@ impl SocketEach {
             return poller.wait().await;
         }
         // Each has a buffer of its own: whether one has room is asked again soon.
-        let soon = tokio::time::sleep(std::time::Duration::from_millis(1));
+        let soon = tokio::time::sleep(Duration::from_millis(1));
         tokio::select! {
             ready = poller.wait() => ready,
             () = soon => Ok(()),

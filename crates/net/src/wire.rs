@@ -51,6 +51,9 @@ pub(crate) enum Refusal {
 /// Most datagrams of one message: what every kernel with segmentation offload takes.
 pub(crate) const MOST_SEGMENTS: usize = 64;
 
+/// When messages of several datagrams are given up: so many in a row could not be.
+const STRIKES: u32 = 16;
+
 /// Sends messages and copes with what the kernel does not take.
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -58,6 +61,8 @@ pub(crate) struct Sender {
     v6: bool,
     /// Datagrams that one message may have; one where the kernel or the path knows no segments.
     segments: usize,
+    /// How often in a row several datagrams could not be one message.
+    strikes: u32,
     /// Why that is one, if it was not asked for.
     pub(crate) without_segments: Option<&'static str>,
     fragments: bool,
@@ -81,6 +86,7 @@ impl Sender {
             io,
             v6,
             segments: if without_segments.is_some() { 1 } else { segments },
+            strikes: 0,
             without_segments: without_segments.filter(|_| segments > 1),
             fragments,
             traffic: Traffic::default(),
@@ -111,7 +117,12 @@ impl Sender {
             });
             match sent {
                 Err(_) => return false,
-                Ok(Ok(messages)) => parcels.advance(messages),
+                Ok(Ok(messages)) => {
+                    if (0..messages).any(|n| parcels.get(n).datagrams.len() > 1) {
+                        self.strikes = 0;
+                    }
+                    parcels.advance(messages);
+                }
                 Ok(Err(refusal)) => self.cope(refusal, socket, parcels),
             }
         }
@@ -123,8 +134,12 @@ impl Sender {
         let several = parcels.get(0).datagrams.len();
         match refusal {
             Refusal::NoSegments => {
-                self.segments = 1;
-                self.without_segments = Some("a network on the way has none");
+                // One member behind a network without them takes them from nobody else.
+                self.strikes += 1;
+                if self.strikes >= STRIKES {
+                    self.segments = 1;
+                    self.without_segments = Some("the networks on the way have none");
+                }
                 parcels.split_first();
             }
             Refusal::TooLong if several > 1 => parcels.split_first(),

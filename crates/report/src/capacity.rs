@@ -68,6 +68,12 @@ fn busy(cpu_s: Option<f64>, load: &Load) -> Option<f64> {
     cpu_s.filter(|_| load.wall_s > 0.0).map(|cpu| cpu / load.wall_s)
 }
 
+/// The same of the swarm, for each of its threads.
+fn swarm_busy(plan: &Plan, load: &Load) -> Option<f64> {
+    let threads = if plan.swarm.threads > 1 { plan.swarm.threads + 1 } else { 1 };
+    busy(load.swarm_cpu_s, load).map(|share| share / f64::from(threads))
+}
+
 /// Server time per delivery, in nanoseconds: of the whole run, for what was sent in it.
 fn ns_per_delivery(cell: &Cell) -> Option<f64> {
     let cpu = cell.load?.server_cpu_s?;
@@ -106,7 +112,7 @@ fn rows(study: &Study, key: &str, cells: &[&Cell]) -> Vec<Vec<String>> {
             seconds(figure("latency_p99_s")),
             percent(busy(load.server_cpu_s, &load)),
             ns_per_delivery(cell).map_or(UNKNOWN.to_owned(), thousands),
-            percent(busy(load.swarm_cpu_s, &load)),
+            percent(swarm_busy(&run.plan, &load)),
             drops,
             holds.to_owned(),
         ]);
@@ -137,6 +143,9 @@ fn knee(study: &Study, name: &str, key: &str, cells: &[&Cell]) -> String {
         None => text.push_str("  holds not even the first step\n"),
     }
     match broke {
+        None if cells.len() < study.ramp.unwrap_or(1) as usize => {
+            text.push_str("  nothing broke so far: the ramp did not come to its end\n");
+        }
         None => text.push_str("  nothing broke: the ramp ends before the limit\n"),
         Some(cell) => {
             let plan = &study.runs[cell.run].plan;
@@ -159,7 +168,7 @@ fn knee(study: &Study, name: &str, key: &str, cells: &[&Cell]) -> String {
 fn limit(plan: &Plan, cell: &Cell) -> String {
     let Some(load) = cell.load else { return "not known: the run was in virtual time".to_owned() };
     let server = busy(load.server_cpu_s, &load);
-    let swarm = busy(load.swarm_cpu_s, &load);
+    let swarm = swarm_busy(plan, &load);
     let shown = |share: Option<f64>| percent(share);
     let late = load.lateness_p99_s.filter(|late| *late > plan.swarm.lateness_limit.seconds());
     if let Some(late) = late {

@@ -28,6 +28,11 @@ pub(crate) fn host_summary(host: &HostReport) -> String {
         let cpu = cpu(side).filter(|_| host.wall_s > 0.0)?;
         Some(percent(Some(cpu / host.wall_s)))
     });
+    row("peak memory", &|side| {
+        let bytes =
+            if side == "server" { host.server_memory_bytes } else { host.peak_memory_bytes };
+        Some(format!("{:.1} MB", bytes? as f64 / 1e6))
+    });
     let of = |side: &str, figure: &dyn Fn(&Traffic) -> String| host.traffic.get(side).map(figure);
     let mean = |value: Option<f64>| value.map_or(UNKNOWN.to_owned(), |mean| format!("{mean:.2}"));
     row("calls that send", &|side| of(side, &|t| thousands(t.send_calls as f64)));

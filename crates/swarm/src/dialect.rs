@@ -137,7 +137,7 @@ impl Template {
         let mut expected = Vec::new();
         self.write(client, b"", &mut expected);
         match expected.split_last() {
-            Some((b'*', start)) => datagram.starts_with(start),
+            Some((b'*', start)) if self.written.ends_with('*') => datagram.starts_with(start),
             _ => datagram == expected,
         }
     }
@@ -220,5 +220,6 @@ mod tests {
         assert!(!template("PONG").unwrap().matches(7, b"PONG 7"));
         assert!(template("PONG*").unwrap().matches(7, b"PONG 7"));
         assert!(hex("01 02*").unwrap().matches(7, b"\x01\x02\x03"));
+        assert!(!hex("01 2a").unwrap().matches(7, b"\x01\x02"));
     }
 }

@@ -136,11 +136,15 @@ impl RunningServer {
         thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Lets the server read what its socket still has, `handed` datagrams in all as far as they
-    /// are ours, and ends it.
-    pub(crate) fn stop(&self, handed: u64) -> Result<ServerCounts, NetError> {
+    /// Tells the server to end when it has read what its socket still has, `handed` datagrams in all
+    /// as far as they are ours.
+    pub(crate) fn tell_to_stop(&self, handed: u64) {
         self.shared.handed.store(handed, Ordering::Relaxed);
         self.shared.stop.store(true, Ordering::Release);
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn join(&self) -> Result<ServerCounts, NetError> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = thread.take().ok_or(NetError::ServerThread)?;
         let counts = thread.join().map_err(|_| NetError::ServerThread)?;

@@ -37,6 +37,8 @@ pub(super) struct Out {
     pub(super) own: SocketAddr,
     pub(super) tell: Tell,
     pub(super) stats: Stats,
+    /// It has said `bye`.
+    pub(super) closing: bool,
     /// How long a text waits for others to go with it.
     linger: Span,
     /// When the first came of those that wait so.
@@ -65,6 +67,7 @@ impl Out {
             own,
             tell,
             stats: Stats::default(),
+            closing: false,
             linger,
             since: Time::NEVER,
         }

@@ -20,6 +20,8 @@ use skipbeat_measure::Traffic;
 const LOOK: Span = Span::from_millis(20);
 /// How long the last datagrams may take through the kernel.
 const LAST_DATAGRAMS: Span = Span::from_millis(100);
+/// How long it may take in all to read and send what is left.
+const LONGEST_END: Span = Span::from_secs(10);
 /// Batches that are drained before what they caused is sent.
 const BATCHES_AT_ONCE: usize = 16;
 
@@ -39,7 +41,11 @@ fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket
             out.now = out.clock.now();
             server.say(out.now, &text, from, out);
         }
-        Command::Bye => server.stop(out),
+        Command::Bye => {
+            out.closing = true;
+            out.queue.take_the_last();
+            server.stop(out);
+        }
         Command::Members(answer) => {
             let now = out.clock.now();
             let member = |peer: PeerId| {
@@ -63,6 +69,27 @@ fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket
                 ..out.stats.clone()
             });
         }
+    }
+}
+
+/// How a server that was told to stop comes to its end.
+#[derive(Default)]
+struct Ending {
+    /// When it was told, and when it last had something to do.
+    since: Option<(Time, Time)>,
+    waiting: u64,
+}
+
+impl Ending {
+    /// Whether nothing has happened for a while, or too much for too long. The kernel may still be on
+    /// its way with the last datagrams.
+    fn is_over(&mut self, now: Time, busy: bool, waiting: u64) -> bool {
+        let (told, last) = self.since.get_or_insert((now, now));
+        if busy || waiting != self.waiting {
+            *last = now;
+        }
+        self.waiting = waiting;
+        now >= *last + LAST_DATAGRAMS || now >= *told + LONGEST_END
     }
 }
 
@@ -99,6 +126,8 @@ impl Ear<'_> {
         out.now = out.clock.now();
         if !self.dead && out.now >= self.crash_at {
             self.dead = true;
+            // It says nothing more, also not what waits.
+            out.give_up();
             out.events.push(ServerEvent::Crashed { at: self.crash_at });
         }
     }
@@ -113,14 +142,15 @@ pub(super) async fn serve(
     Life { crash_at, mut asked, io }: Life,
     shared: &Shared,
 ) -> io::Result<ServerCounts> {
-    let mut last_call = None;
+    let mut ending = Ending::default();
     let alarm = Alarm::new(io)?;
     // One byte more than allowed, so that what is too long is seen to be.
     let receiver = Receiver::new(io, max_datagram + 1);
     let mut ear = Ear { socket, receiver, traffic: Traffic::default(), crash_at, dead: false };
     loop {
         let stopping = shared.stop.load(Ordering::Acquire);
-        let empty = ear.drain(&mut server, &mut out)?;
+        // After its `bye` it hears nobody.
+        let empty = out.closing || ear.drain(&mut server, &mut out)?;
         ear.tell_the_time(&mut out);
         if !ear.dead && server.next_deadline().is_some_and(|at| at <= out.now) {
             let now = out.now;
@@ -134,17 +164,21 @@ pub(super) async fn serve(
             at if stopping || at <= out.now => out.flush(socket),
             _ => Flushed::All,
         };
-        if out.tell == Tell::Notes && flushed == Flushed::All {
+        if out.tell == Tell::Notes && out.queue.waiting() == 0 {
             out.peers.forget_former(&mut server);
         }
-        if stopping && empty {
-            // The kernel may still be on its way with a few of them.
-            let until = *last_call.get_or_insert(out.clock.now() + LAST_DATAGRAMS);
+        if stopping {
             let seen = out.counts.received.iter().sum::<u64>() + dropped(socket).unwrap_or(0);
-            let all = seen >= shared.handed.load(Ordering::Relaxed) && flushed == Flushed::All;
-            if all || out.clock.now() >= until {
+            let all = seen >= shared.handed.load(Ordering::Relaxed) || out.closing;
+            let busy = !empty || flushed == Flushed::Some;
+            let done = empty && all && out.queue.waiting() == 0;
+            if done || ending.is_over(out.clock.now(), busy, out.queue.waiting()) {
                 break;
             }
+        }
+        if flushed == Flushed::Full && !empty {
+            // Whether there is room again is known after tokio had its turn.
+            tokio::task::yield_now().await;
         }
         if empty && flushed != Flushed::Some {
             let due = server.next_deadline().filter(|_| !ear.dead).unwrap_or(Time::NEVER);
