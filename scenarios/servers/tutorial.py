@@ -1,6 +1,6 @@
 """The tutorial's design: one socket, one loop, members looked over only while broadcasting.
 
-usage: tutorial_server.py PORT TIMEOUT_SECONDS
+usage: tutorial.py PORT TIMEOUT_SECONDS
 """
 import socket
 import sys
