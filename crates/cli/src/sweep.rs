@@ -17,7 +17,7 @@ use skipbeat_report::{
     Cell, FileError, Journal, ResultFolder, Shard, capacity_summary, holds, json_sweep,
     sweep_summary,
 };
-use skipbeat_scenario::{Mode, Study};
+use skipbeat_scenario::{Mode, Run, Study};
 
 use crate::exit::{Exit, complain};
 use crate::interrupt::Interrupt;
@@ -108,15 +108,17 @@ fn cores() -> usize {
 
 impl Work<'_> {
     /// Whether an earlier step of the same ramp did not hold.
-    fn has_broken(&self, point: u32) -> bool {
-        let Some(steps) = self.study.ramp else { return false };
+    fn has_broken(&self, step: &Run) -> bool {
+        let study = self.study;
+        if study.ramp.is_none() {
+            return false;
+        }
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = |cell: &Cell| &self.study.runs[cell.run];
-        let mut earlier = done
-            .cells
-            .iter()
-            .filter(|cell| run(cell).point / steps == point / steps && run(cell).point < point);
-        earlier.any(|cell| !holds(&run(cell).plan, cell))
+        done.cells.iter().any(|cell| {
+            let run = &study.runs[cell.run];
+            let earlier = study.ramp_of(run) == study.ramp_of(step) && run.point < step.point;
+            earlier && !holds(&run.plan, cell)
+        })
     }
 
     /// Does runs until none is left.
@@ -125,8 +127,7 @@ impl Work<'_> {
             let place = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(&number) = self.queue.get(place) else { return };
             let run = &self.study.runs[number];
-            let plan_mode = run.plan.mode;
-            if self.has_broken(run.point) {
+            if self.has_broken(run) {
                 self.reached[place].store(run.plan.end().nanos(), Ordering::Relaxed);
                 continue;
             }
@@ -146,7 +147,7 @@ impl Work<'_> {
                 // Half a run is no row of the table.
                 Ok(_) if !whole => return,
                 Ok(played) => {
-                    let load = (plan_mode == Mode::Net).then(|| played.host.load());
+                    let load = (run.plan.mode == Mode::Net).then(|| played.host.load());
                     done.cpu_s += played.host.cpu_s.values().sum::<f64>();
                     let cell = Cell::new(number, played.results, load);
                     done.datagrams += cell.datagrams;

@@ -1,5 +1,5 @@
-//! How the clients of a swarm reach the server: one socket that speaks for thousands of loopback
-//! addresses, or a socket each.
+//! How the clients of a swarm reach the server: one socket that speaks for thousands of local
+//! addresses, one for each of several threads, or a socket for each client.
 
 use std::collections::HashMap;
 use std::io;

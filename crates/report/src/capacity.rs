@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use anstyle::Style;
-use skipbeat_measure::Load;
-use skipbeat_scenario::{Plan, Run, Study, Target};
+use skipbeat_measure::{Load, Threshold};
+use skipbeat_scenario::{Plan, Run, Study};
 
 use crate::files::Cell;
-use crate::summary::{UNKNOWN, percent, seconds, table, thousands};
+use crate::summary::{UNKNOWN, percent, seconds, server_name, table, thousands};
 
 const BOLD: Style = Style::new().bold();
 /// A thread that is busy for more of the time than this has no time left for a burst.
@@ -16,14 +16,12 @@ const BUSY: f64 = 0.85;
 
 /// Whether a run held what its scenario demands: every threshold is met, and nothing is in doubt.
 pub fn holds(plan: &Plan, cell: &Cell) -> bool {
-    let met =
-        |threshold: &skipbeat_measure::Threshold| threshold.is_met(&cell.figures) == Some(true);
+    let met = |threshold: &Threshold| threshold.is_met(&cell.figures) == Some(true);
     cell.doubts.is_empty() && plan.thresholds.iter().all(met)
 }
 
 /// The summary of a study with a ramp, as text with terminal colours.
 pub fn capacity_summary(study: &Study, cells: &[Cell]) -> String {
-    let steps = study.ramp.unwrap_or(1);
     let mut text = format!("{BOLD}{}{BOLD:#}  {}\n", study.base.name, study.base.mode.name());
     if !study.base.description.is_empty() {
         let _ = writeln!(text, "{}", study.base.description);
@@ -32,7 +30,7 @@ pub fn capacity_summary(study: &Study, cells: &[Cell]) -> String {
     let key = study.keys.last().map_or("", String::as_str);
     let _ = writeln!(text, "{key} rises until this does not hold: {}", thresholds.join(", "));
     let mut knees = String::new();
-    let of = |cell: &&Cell| study.runs[cell.run].point / steps;
+    let of = |cell: &&Cell| study.ramp_of(&study.runs[cell.run]);
     let ramps = cells.iter().map(|cell| of(&cell)).max().map_or(0, |last| last + 1);
     for ramp in 0..ramps {
         let own: Vec<&Cell> = cells.iter().filter(|cell| of(cell) == ramp).collect();
@@ -47,20 +45,12 @@ pub fn capacity_summary(study: &Study, cells: &[Cell]) -> String {
     text
 }
 
-/// What tells a ramp from the others: the server, and the values of the other keys.
+/// What tells a ramp from the others: the server, and the values of the other keys but the last.
 fn ramp_name(study: &Study, run: &Run) -> String {
-    let server = match &run.plan.server.target {
-        Target::BuiltIn { .. } => "built-in server".to_owned(),
-        Target::Address { address } => format!("server at {address}"),
-        Target::Command { command, .. } => command.join(" "),
-    };
-    let others = study.keys.iter().zip(&run.values).filter(|(key, _)| *key != "server");
-    let others =
-        others.take(study.keys.len() - 1).filter(|(key, _)| Some(*key) != study.keys.last());
-    std::iter::once(server)
-        .chain(others.map(|(key, value)| format!("{key} {value}")))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let others = study.keys.iter().zip(&run.values).take(study.keys.len().saturating_sub(1));
+    let others = others.filter(|(key, _)| *key != "server");
+    let others = others.map(|(key, value)| format!("{key} {value}"));
+    std::iter::once(server_name(&run.plan)).chain(others).collect::<Vec<_>>().join(", ")
 }
 
 /// Share of the time that a side's processor was busy.

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
 use skipbeat_measure::{Figures, HostReport, Results, Threshold};
-use skipbeat_scenario::{Plan, Target};
+use skipbeat_scenario::{Mode, Plan, Target};
 use skipbeat_swarm::Acks;
 
 use crate::host::host_summary;
@@ -63,12 +63,10 @@ fn thresholds(plan: &Plan, results: &Results) -> String {
 }
 
 fn head(plan: &Plan, end: Time) -> String {
-    let server = match &plan.server.target {
-        Target::BuiltIn { .. } => "built-in server".to_owned(),
-        Target::Address { address } => format!("server at {address}"),
-        Target::Command { command, .. } => format!("server {}", command.join(" ")),
+    let server = match plan.mode {
+        Mode::Sim => "built-in server core".to_owned(),
+        Mode::Net => server_name(plan),
     };
-    let server = if plan.mode.name() == "sim" { "built-in server core".to_owned() } else { server };
     let mut text = format!(
         "{BOLD}{}{BOLD:#}  {}, seed {}, {} clients, {server}\n",
         plan.name,
@@ -94,6 +92,15 @@ fn head(plan: &Plan, end: Time) -> String {
         ),
     };
     text
+}
+
+/// Which server is tested.
+pub(crate) fn server_name(plan: &Plan) -> String {
+    match &plan.server.target {
+        Target::BuiltIn { .. } => "built-in server".to_owned(),
+        Target::Address { address } => format!("server at {address}"),
+        Target::Command { command, .. } => format!("server {}", command.join(" ")),
+    }
 }
 
 /// The impairments that are switched on, as asked and as they came out, and how far off chance may

@@ -95,6 +95,11 @@ impl Study {
         Ok(study)
     }
 
+    /// Which ramp a run is a step of, where there are any.
+    pub fn ramp_of(&self, run: &Run) -> u32 {
+        run.point / self.ramp.unwrap_or(1)
+    }
+
     /// Reads a scenario from a text; `name` stands for the file in messages.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Bench, free_address, stderr};
+use crate::support::{Bench, free_address, shipped, stderr};
 
 /// A command in a network namespace of its own, after this was done there; nothing where this
 /// machine makes none.
@@ -125,15 +125,14 @@ fn with_python(target: std::net::SocketAddr, command: &str) -> String {
     )
 }
 
-const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/servers/tutorial.py");
-
 #[test]
 fn a_server_that_is_killed_in_the_middle_leaves_closed_books_and_no_verdict() {
     let bench = Bench::new();
     let target = free_address();
     // Time to start, and some of the run.
     let command = format!(
-        "[\"timeout\", \"-s\", \"KILL\", \"3\", \"python3\", \"{PYTHON}\", \"{}\", \"10\"]",
+        "[\"timeout\", \"-s\", \"KILL\", \"3\", \"python3\", \"{}\", \"{}\", \"10\"]",
+        shipped("servers/tutorial.py").display(),
         target.port()
     );
     let output = bench.run(&bench.scenario(&with_python(target, &command)), &["--out", "out"]);
@@ -162,7 +161,11 @@ fn suspend(process: &str) {
 fn a_server_that_is_suspended_answers_late_and_nothing_is_lost() {
     let bench = Bench::new();
     let target = free_address();
-    let script = format!("echo $$ > pid; exec python3 {PYTHON} {} 10", target.port());
+    let script = format!(
+        "echo $$ > pid; exec python3 {} {} 10",
+        shipped("servers/tutorial.py").display(),
+        target.port()
+    );
     let command = format!("[\"sh\", \"-c\", \"{script}\"]");
     let scenario = bench.scenario(&with_python(target, &command));
     let mut run =

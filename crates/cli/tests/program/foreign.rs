@@ -1,7 +1,7 @@
 //! A server that is not ours, in Python, started by the run: loaded, measured, and its evictions
 //! bracketed from outside.
 
-use crate::support::{Bench, Summary, free_address};
+use crate::support::{Bench, Summary, free_address, shipped};
 
 fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
     format!(
@@ -39,7 +39,8 @@ fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
 }
 
 fn python(target: std::net::SocketAddr) -> String {
-    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/servers/tutorial.py");
+    let server = shipped("servers/tutorial.py");
+    let server = server.display();
     format!("[\"python3\", \"{server}\", \"{}\", \"1.5\"]", target.port())
 }
 
@@ -85,7 +86,8 @@ fn without_chat_nothing_of_membership_is_claimed() {
 fn in_dialect(kind: &str, dialect: &str, chat: &str) -> (Bench, Summary) {
     let bench = Bench::new();
     let target = free_address();
-    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios/servers/echo.py");
+    let server = shipped("servers/echo.py");
+    let server = server.display();
     let text = format!(
         r#"
         name = "t"
