@@ -3,12 +3,12 @@
 
 use std::io::{ErrorKind, copy};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::running::{client, hears, proxy, serve};
+use crate::running::{client, hears, lines, proxy, serve};
 use crate::support::{Bench, stderr};
 
 /// Whether a program is here; where CI runs it has to be.
@@ -74,12 +74,11 @@ fn dig_asks_a_resolver_through_the_proxy() {
     assert!(milliseconds >= 60, "no answer comes before its links let it: {milliseconds} ms");
 }
 
-/// What iperf3 says over TCP goes from the port of the proxy to its server.
-fn relay_control(port: u16, server: SocketAddr) {
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the TCP port is free as well");
+/// What iperf3 says over TCP to this listener goes to its server.
+fn relay_control(listener: TcpListener, server: SocketAddr) {
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            let Ok(server) = TcpStream::connect(server) else { return };
+            let Ok(server) = TcpStream::connect(server) else { continue };
             let (mut from_client, mut from_server) =
                 (client.try_clone().expect("a copy"), server.try_clone().expect("a copy"));
             let (mut to_client, mut to_server) = (client, server);
@@ -87,6 +86,25 @@ fn relay_control(port: u16, server: SocketAddr) {
             std::thread::spawn(move || copy(&mut from_server, &mut to_client));
         }
     });
+}
+
+/// An iperf3 that listens, for one test, and where.
+fn iperf3_server() -> (Child, SocketAddr) {
+    loop {
+        // A port that was free a moment ago; if somebody else has it by now, iperf3 ends.
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
+        let mut server = Command::new("iperf3")
+            .args(["-s", "-1", "--forceflush", "-B", "127.0.0.1", "-p", &free.port().to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let said = lines(server.stdout.take().expect("it is piped"));
+        if said.iter().any(|line| line.contains("Server listening")) {
+            return (server, free);
+        }
+        server.wait().expect("it has ended");
+    }
 }
 
 /// A number in iperf3's JSON, at its last place.
@@ -103,42 +121,25 @@ fn iperf3_sees_the_loss_and_the_jitter_of_the_proxys_link() {
     }
     let bench = Bench::new();
     let log = bench.path().join("verdicts.csv");
-    // A port that was free a moment ago.
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
-    let server_port = free.port().to_string();
-    // It serves more than once: a client that was too early uses up one time.
-    let serve = || {
-        Command::new("iperf3")
-            .args(["-s", "-B", "127.0.0.1", "-p", &server_port])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts")
-    };
-    let mut server = serve();
+    let (mut server, at) = iperf3_server();
     // Seed 2 lets the first datagram pass, with which iperf3 says hello.
     let link = "loss=10%,delay=uniform(min=0ms,max=30ms)";
     let arguments = ["--up", link, "--seed", "2", "--log", log.to_str().expect("a path")];
-    let (mut proxy, address) = proxy(free, &arguments);
-    relay_control(address.port(), free);
+    // iperf3 speaks TCP and UDP to one port.
+    let (mut proxy, address, listener) = loop {
+        let (mut proxy, address) = proxy(at, &arguments);
+        match TcpListener::bind(address) {
+            Ok(listener) => break (proxy, address, listener),
+            Err(_) => {
+                proxy.types("quit");
+                assert_eq!(proxy.ends(), Some(0));
+            }
+        }
+    };
+    relay_control(listener, at);
     let port = address.port().to_string();
     let client = ["-c", "127.0.0.1", "-p", &port, "-u", "-b", "2M", "-l", "200", "-t", "2", "-J"];
-    let mut tries = 0;
-    let said = loop {
-        // Its server may not listen yet.
-        let output = Command::new("iperf3").args(client).output().expect("it starts");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if said.contains("lost_packets") {
-            break said;
-        }
-        tries += 1;
-        assert!(tries < 40, "{said}");
-        // Somebody else may have had the port for a moment.
-        if server.try_wait().is_ok_and(|ended| ended.is_some()) {
-            server = serve();
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    };
+    let said = output("iperf3", &client);
     proxy.types("quit");
     assert_eq!(proxy.ends(), Some(0));
     let _ = server.kill();
