@@ -2,7 +2,7 @@
 //! same is in the books as if each had been told of by itself.
 
 use skipbeat_core::{ClientId, Direction, Span, Time};
-use skipbeat_link::Flight;
+use skipbeat_link::{Cause, Flight};
 
 use crate::deliveries::Delivery;
 use crate::path::Ahead;
@@ -36,6 +36,7 @@ impl Recorder {
     ) {
         let (direction, within) = (Direction::Down, self.window.contains(now));
         let mut latest = Time::ZERO;
+        let mut lost = 0;
         for flight in flights {
             let (Flight { client, index, arrival: at }, verdict) = (*flight, flight.verdict());
             let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
@@ -50,7 +51,9 @@ impl Recorder {
                     (Some(slot), _) => self.deliveries.flies(slot),
                     (None, _) => {}
                 }
-                if at != Time::NEVER {
+                if at == Time::NEVER {
+                    lost += 1;
+                } else {
                     beyond(flight);
                 }
                 continue;
@@ -78,6 +81,7 @@ impl Recorder {
         let second = self.timeline.at(now);
         second.down_sent += sent;
         second.down_bytes += sent * bytes as u64;
+        second.lost[Cause::Loss as usize] += lost;
         if let Some(slot) = message {
             self.deliveries.told(slot, sent, &self.roster);
         }

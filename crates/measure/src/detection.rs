@@ -145,7 +145,7 @@ struct Settled {
 }
 
 /// Who is alive, who is a member, and how the two differ.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Detection {
     window: Window,
     clients: Vec<Client>,
@@ -184,6 +184,13 @@ impl Detection {
             tallies: vec![DetectionTally::default(); roster.groups()],
             evictions: Vec::new(),
         }
+    }
+
+    /// What was counted of these groups.
+    pub(crate) fn tally(&self, groups: &[usize]) -> DetectionTally {
+        let mut tally = DetectionTally::default();
+        groups.iter().for_each(|g| tally.add(&self.tallies[*g]));
+        tally
     }
 
     pub(crate) fn life(&mut self, at: Time, id: ClientId, group: usize, life: Life) {

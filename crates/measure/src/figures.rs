@@ -58,12 +58,42 @@ impl Basis<'_> {
     }
 }
 
+/// What a figure counts in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Whole things; it only grows while a run goes on.
+    Count,
+    /// A share of a whole, or a ratio of two counts.
+    Ratio,
+    /// Seconds.
+    Seconds,
+    /// Things per second.
+    PerSecond,
+    /// A number of another kind, like a mean of counts.
+    Number,
+}
+
+/// Which way a figure should go, all else being the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Better {
+    /// The more, the better.
+    Higher,
+    /// The less, the better.
+    Lower,
+    /// It says what was asked, or what is good for one and bad for another.
+    Neither,
+}
+
 /// A metric.
 pub struct Metric {
     /// Its name, the column.
     pub name: &'static str,
     /// What it is.
     pub meaning: &'static str,
+    /// What its figure counts in.
+    pub unit: Unit,
+    /// Which way it should go, if either.
+    pub better: Better,
     value: fn(&Basis<'_>) -> Option<f64>,
 }
 
@@ -82,123 +112,129 @@ fn per(sum: f64, time: f64) -> Option<f64> {
 }
 
 macro_rules! metrics {
-    ($($name:ident: $meaning:literal, $value:expr;)*) => {
+    ($($name:ident($unit:ident, $better:ident): $meaning:literal, $value:expr;)*) => {
         /// Every metric in the order of the columns.
         pub const METRICS: &[Metric] = &[
-            $(Metric { name: stringify!($name), meaning: $meaning, value: $value },)*
+            $(Metric {
+                name: stringify!($name),
+                meaning: $meaning,
+                unit: Unit::$unit,
+                better: Better::$better,
+                value: $value,
+            },)*
         ];
     };
 }
 
 metrics! {
-    clients: "clients", |b| Some(b.clients.into());
-    chat_sent: "messages that were due in the window", |b| Some(b.chat_sent as f64);
-    deliveries_expected: "message × client that was up when it was due",
+    clients(Count, Neither): "clients", |b| Some(b.clients.into());
+    chat_sent(Count, Neither): "messages that were due in the window", |b| Some(b.chat_sent as f64);
+    deliveries_expected(Count, Neither): "message × client that was up when it was due",
         |b| Some(b.deliveries.expected as f64);
-    deliveries: "of those, reached their client at least once", |b| Some(b.deliveries.delivered as f64);
-    delivery_ratio: "deliveries / deliveries_expected",
+    deliveries(Count, Neither): "of those, reached their client at least once", |b| Some(b.deliveries.delivered as f64);
+    delivery_ratio(Ratio, Higher): "deliveries / deliveries_expected",
         |b| ratio(b.deliveries.delivered, b.deliveries.expected);
-    duplicate_ratio: "copies beyond the first / deliveries (RFC 5560)",
+    duplicate_ratio(Ratio, Lower): "copies beyond the first / deliveries (RFC 5560)",
         |b| ratio(b.deliveries.duplicates, b.deliveries.delivered);
-    reordered_ratio: "share of the datagrams a client got that were overtaken on its link (RFC 4737)",
+    reordered_ratio(Ratio, Neither): "share of the datagrams a client got that were overtaken on its link (RFC 4737)",
         |b| ratio(b.down_path.reordered, b.down_path.received);
-    reorder_extent_mean: "mean extent of those (RFC 4737, 4.2)",
+    reorder_extent_mean(Number, Neither): "mean extent of those (RFC 4737, 4.2)",
         |b| ratio(b.down_path.extent_sum, b.down_path.reordered);
-    loss_run_mean: "mean run of consecutive losses on links to clients (RFC 3357)",
+    loss_run_mean(Number, Neither): "mean run of consecutive losses on links to clients (RFC 3357)",
         |b| ratio(b.down_path.losses, b.down_path.loss_runs);
-    crashes: "crashes in the window", |b| Some(b.detection.crashes as f64);
-    evictions: "evictions in the window, of any cause", |b| Some(b.seen()?.evictions as f64);
-    eviction_latency_mean_s: "crash → the eviction that lasts (T_D), mean",
+    crashes(Count, Neither): "crashes in the window", |b| Some(b.detection.crashes as f64);
+    evictions(Count, Neither): "evictions in the window, of any cause", |b| Some(b.seen()?.evictions as f64);
+    eviction_latency_mean_s(Seconds, Lower): "crash → the eviction that lasts (T_D), mean",
         |b| b.seen()?.latency.mean();
-    eviction_latency_p50_s: "the same, median", |b| b.seen()?.latency.quantile(0.5);
-    eviction_latency_p99_s: "the same, 99th percentile", |b| b.seen()?.latency.quantile(0.99);
-    eviction_latency_max_s: "the same, longest", |b| b.seen()?.latency.max();
-    false_evictions: "evictions of live clients in the window (mistakes)",
+    eviction_latency_p50_s(Seconds, Lower): "the same, median", |b| b.seen()?.latency.quantile(0.5);
+    eviction_latency_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.seen()?.latency.quantile(0.99);
+    eviction_latency_max_s(Seconds, Lower): "the same, longest", |b| b.seen()?.latency.max();
+    false_evictions(Count, Lower): "evictions of live clients in the window (mistakes)",
         |b| Some(b.seen()?.mistakes as f64);
-    mistake_rate_per_s: "false evictions per live client and second (λ_M)",
+    mistake_rate_per_s(PerSecond, Lower): "false evictions per live client and second (λ_M)",
         |b| per(b.seen()?.mistakes as f64, b.detection.live_time);
-    mistake_duration_mean_s: "false eviction → a member again (T_M), mean",
+    mistake_duration_mean_s(Seconds, Lower): "false eviction → a member again (T_M), mean",
         |b| b.seen()?.mistake_durations.mean();
-    query_accuracy: "share of a live client's time in which it is a member (P_A)",
+    query_accuracy(Ratio, Higher): "share of a live client's time in which it is a member (P_A)",
         |b| per(b.seen()?.member_time, b.detection.live_time);
-    latency_p50_s: "planned sending → first delivery, median", |b| b.latency.quantile(0.5);
-    latency_p99_s: "the same, 99th percentile", |b| b.latency.quantile(0.99);
-    latency_max_s: "the same, longest", |b| b.latency.max();
-    jitter_s: "interarrival jitter (RFC 3550, 6.4.1), mean over clients at the end", |b| b.jitter;
-    up_sent: "datagrams that clients sent", |b| Some(b.up.offered as f64);
-    up_received: "datagrams that the server received, copies included",
+    latency_p50_s(Seconds, Lower): "planned sending → first delivery, median", |b| b.latency.quantile(0.5);
+    latency_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.latency.quantile(0.99);
+    latency_max_s(Seconds, Lower): "the same, longest", |b| b.latency.max();
+    jitter_s(Seconds, Lower): "interarrival jitter (RFC 3550, 6.4.1), mean over clients at the end", |b| b.jitter;
+    up_sent(Count, Neither): "datagrams that clients sent", |b| Some(b.up.offered as f64);
+    up_received(Count, Neither): "datagrams that the server received, copies included",
         |b| b.up_received.map(|n| n as f64);
-    down_sent: "datagrams that the server sent", |b| Some(b.down_sent as f64);
-    down_received: "datagrams that clients received, copies included", |b| Some(b.down.arrived as f64);
-    unexplained: "what neither ledger accounts for: must be 0", |b| b.unexplained.map(|n| n as f64);
-    server_rx_per_s: "up_received per second of the run",
+    down_sent(Count, Neither): "datagrams that the server sent", |b| Some(b.down_sent as f64);
+    down_received(Count, Neither): "datagrams that clients received, copies included", |b| Some(b.down.arrived as f64);
+    unexplained(Count, Lower): "what neither ledger accounts for: must be 0", |b| b.unexplained.map(|n| n as f64);
+    server_rx_per_s(PerSecond, Neither): "up_received per second of the run",
         |b| per(b.up_received? as f64, b.run_s);
-    server_tx_per_s: "down_sent per second of the run", |b| per(b.down_sent as f64, b.run_s);
-    deliveries_per_s: "deliveries per second of the window",
+    server_tx_per_s(PerSecond, Neither): "down_sent per second of the run", |b| per(b.down_sent as f64, b.run_s);
+    deliveries_per_s(PerSecond, Higher): "deliveries per second of the window",
         |b| per(b.deliveries.delivered as f64, b.window_s);
-    up_loss_ratio: "share of the datagrams from clients that their links lost (RFC 7680)",
+    up_loss_ratio(Ratio, Neither): "share of the datagrams from clients that their links lost (RFC 7680)",
         |b| ratio(b.up.all_lost(), b.up.entered());
-    down_loss_ratio: "share of the datagrams to clients that their links lost",
+    down_loss_ratio(Ratio, Neither): "share of the datagrams to clients that their links lost",
         |b| ratio(b.down.all_lost(), b.down.entered());
-    up_reordered_ratio: "as reordered_ratio, on links from clients",
+    up_reordered_ratio(Ratio, Neither): "as reordered_ratio, on links from clients",
         |b| ratio(b.up_path.reordered, b.up_path.received);
-    up_loss_run_mean: "as loss_run_mean, on links from clients",
+    up_loss_run_mean(Number, Neither): "as loss_run_mean, on links from clients",
         |b| ratio(b.up_path.losses, b.up_path.loss_runs);
-    complete_ratio: "share of messages that reached every expected client",
+    complete_ratio(Ratio, Higher): "share of messages that reached every expected client",
         |b| b.shares.and_then(Shares::complete_ratio);
-    message_share_sd: "standard deviation over messages of the share of clients reached",
+    message_share_sd(Ratio, Neither): "standard deviation over messages of the share of clients reached",
         |b| b.shares.and_then(Shares::deviation);
-    latency_mean_s: "planned sending → first delivery, mean", |b| b.latency.mean();
-    latency_real_p50_s: "real sending → first delivery, median", |b| b.latency_real.quantile(0.5);
-    latency_real_p99_s: "the same, 99th percentile", |b| b.latency_real.quantile(0.99);
-    up_retransmitted: "datagrams that clients sent again for want of an ack",
+    latency_mean_s(Seconds, Lower): "planned sending → first delivery, mean", |b| b.latency.mean();
+    latency_real_p50_s(Seconds, Lower): "real sending → first delivery, median", |b| b.latency_real.quantile(0.5);
+    latency_real_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.latency_real.quantile(0.99);
+    up_retransmitted(Count, Lower): "datagrams that clients sent again for want of an ack",
         |b| Some(b.up.retransmitted as f64);
-    down_retransmitted: "datagrams that the server sent again for want of an ack",
+    down_retransmitted(Count, Lower): "datagrams that the server sent again for want of an ack",
         |b| Some(b.down.retransmitted as f64);
-    given_up: "messages given up without an ack, up and down to each member",
+    given_up(Count, Lower): "messages given up without an ack, up and down to each member",
         |b| Some((b.up.given_up + b.down.given_up) as f64);
-    datagrams_per_delivery: "datagrams of both directions in the window, of any kind, per delivery",
+    datagrams_per_delivery(Number, Lower): "datagrams of both directions in the window, of any kind, per delivery",
         |b| ratio(b.up.offered_in_window + b.down.offered_in_window, b.deliveries.delivered);
-    leaves: "leaves in the window", |b| Some(b.detection.leaves as f64);
-    eviction_latency_samples: "crashes behind eviction_latency",
+    leaves(Count, Neither): "leaves in the window", |b| Some(b.detection.leaves as f64);
+    eviction_latency_samples(Count, Neither): "crashes behind eviction_latency",
         |b| Some(b.seen()?.latency.len() as f64);
-    eviction_latency_censored: "crashes of the same kind whose client was back before its eviction",
+    eviction_latency_censored(Count, Neither): "crashes of the same kind whose client was back before its eviction",
         |b| Some(b.seen()?.censored as f64);
-    eviction_latency_sd_s: "crash → the eviction that lasts, standard deviation",
+    eviction_latency_sd_s(Seconds, Neither): "crash → the eviction that lasts, standard deviation",
         |b| b.seen()?.latency.deviation();
-    eviction_latency_min_s: "the same, shortest", |b| b.seen()?.latency.min();
-    server_detection_mean_s: "crash of the server → a client takes it for gone, mean",
+    eviction_latency_min_s(Seconds, Neither): "the same, shortest", |b| b.seen()?.latency.min();
+    server_detection_mean_s(Seconds, Lower): "crash of the server → a client takes it for gone, mean",
         |b| b.detection.server_latency.mean();
-    server_detection_p99_s: "the same, 99th percentile", |b| b.detection.server_latency.quantile(0.99);
-    server_detection_max_s: "the same, longest", |b| b.detection.server_latency.max();
-    server_mistakes: "clients that took a live server for gone, in the window",
+    server_detection_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.detection.server_latency.quantile(0.99);
+    server_detection_max_s(Seconds, Lower): "the same, longest", |b| b.detection.server_latency.max();
+    server_mistakes(Count, Lower): "clients that took a live server for gone, in the window",
         |b| b.server_beats.then_some(b.detection.server_mistakes as f64);
-    live_time_s: "client-seconds alive in the window", |b| Some(b.detection.live_time);
-    stale_members_mean: "members that are dead, mean over the window",
+    live_time_s(Seconds, Neither): "client-seconds alive in the window", |b| Some(b.detection.live_time);
+    stale_members_mean(Number, Lower): "members that are dead, mean over the window",
         |b| per(b.seen()?.stale_time, b.window_s);
-    rebinds: "changes of address in the window", |b| Some(b.detection.rebinds as f64);
-    rebind_recovery_mean_s: "change of address → a member at the new one, mean",
+    rebinds(Count, Neither): "changes of address in the window", |b| Some(b.detection.rebinds as f64);
+    rebind_recovery_mean_s(Seconds, Lower): "change of address → a member at the new one, mean",
         |b| b.seen()?.recoveries.mean();
-    ghosts: "memberships in the window of no honest client: left behind, forged or hostile, \
+    ghosts(Count, Lower): "memberships in the window of no honest client: left behind, forged or hostile, \
              until they ended", |b| Some(b.own()?.ghost_durations.len() as f64);
-    ghost_duration_mean_s: "how long they lasted, mean", |b| b.own()?.ghost_durations.mean();
-    ghosts_mean: "members of that kind, mean over the window",
+    ghost_duration_mean_s(Seconds, Lower): "how long they lasted, mean", |b| b.own()?.ghost_durations.mean();
+    ghosts_mean(Number, Lower): "members of that kind, mean over the window",
         |b| per(b.own()?.ghost_time, b.window_s);
-    members_max: "the most members at a time, of any kind",
+    members_max(Count, Neither): "the most members at a time, of any kind",
         |b| b.own().and(b.members_max).map(|n| n as f64);
-    expelled: "live clients put out in the window by a `quit` that was not of their present life",
+    expelled(Count, Lower): "live clients put out in the window by a `quit` that was not of their present life",
         |b| Some(b.own()?.expelled as f64);
-    misaddressed: "datagrams to addresses that no client has (any more)",
+    misaddressed(Count, Neither): "datagrams to addresses that no client has (any more)",
         |b| Some(b.down.misaddressed as f64);
-    amplification: "bytes sent to hostile clients and addresses that they forged, per byte of theirs",
+    amplification(Number, Lower): "bytes sent to hostile clients and addresses that they forged, per byte of theirs",
         |b| ratio(b.attack?[1], b.attack?[0]);
-    server_rx_peak_per_s: "the most datagrams that left the links towards the server in one whole \
+    server_rx_peak_per_s(PerSecond, Neither): "the most datagrams that left the links towards the server in one whole \
                            second of the window", |b| b.rx_peak.map(|n| n as f64);
-    answers: "answers to heartbeats in the window, of a server that is not ours and gives some",
+    answers(Count, Neither): "answers to heartbeats in the window, of a server that is not ours and gives some",
         |b| b.answers_known.then_some(b.answers.len() as f64);
-    answer_latency_p50_s: "heartbeat due at the socket → its answer read from it, median",
+    answer_latency_p50_s(Seconds, Lower): "heartbeat due at the socket → its answer read from it, median",
         |b| b.answers.quantile(0.5);
-    answer_latency_p99_s: "the same, 99th percentile", |b| b.answers.quantile(0.99);
+    answer_latency_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.answers.quantile(0.99);
 }
 
 /// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.

@@ -7,7 +7,7 @@ use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time};
 use skipbeat_link::Verdict;
 
 use crate::deliveries::{Deliveries, Delivery};
-use crate::detection::{Detection, DetectionTally};
+use crate::detection::Detection;
 use crate::digest::Digest;
 use crate::figures::Basis;
 use crate::ledger::{datagram_rows, delivery_rows};
@@ -16,7 +16,7 @@ use crate::results::doubts;
 use crate::timeline::Timeline;
 use crate::{
     Carriage, DatagramTally, DeliveryTally, Distribution, Event, Figures, LedgerRow, MessageSlot,
-    PathTally, Results, Shares, World, observers_every,
+    PathTally, Results, Second, Shares, World, observers_every,
 };
 
 /// The part of a run that is measured: from the end of the warm-up to the beginning of the drain.
@@ -227,6 +227,9 @@ impl Recorder {
         way.datagrams[group].offer(at, self.window.contains(at), bytes, verdict);
         way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
         let second = self.timeline.at(at);
+        if let Err(cause) = verdict.arrival {
+            second.lost[cause as usize] += 1;
+        }
         match direction {
             Direction::Up => {
                 second.up_sent += 1;
@@ -415,9 +418,11 @@ impl Recorder {
         }
         let unexplained = total_unexplained(&ledger);
         let doubts = doubts(unexplained, carriage, &world);
-        let figures = self.figures(&groups, Some(unexplained), carriage, &world);
-        let by_group = groups.iter().map(|g| self.figures(&[*g], None, carriage, &world)).collect();
-        let detection = self.detection_tally(&groups);
+        let detection = &self.detection;
+        let figures = self.figures(&groups, Some(unexplained), detection, carriage, &world);
+        let of_group = |g: &usize| self.figures(&[*g], None, detection, carriage, &world);
+        let by_group = groups.iter().map(of_group).collect();
+        let detection = detection.tally(&groups);
         let mut evictions = std::mem::take(&mut self.detection.evictions);
         evictions.sort_by_key(|eviction| (eviction.at, eviction.client));
         let latency_real = self.latency_real.as_ref().unwrap_or(&self.latency);
@@ -490,10 +495,27 @@ impl Recorder {
         tally
     }
 
-    fn detection_tally(&self, groups: &[usize]) -> DetectionTally {
-        let mut tally = DetectionTally::default();
-        groups.iter().for_each(|g| tally.add(&self.detection.tallies[*g]));
-        tally
+    /// The figures of the whole run and of each group, as if it ended now, but without what is still
+    /// open of messages.
+    pub(crate) fn figures_so_far(&self, world: &World) -> (Figures, Vec<Figures>) {
+        let mut detection = self.detection.clone();
+        detection.finish(world.end, &self.roster);
+        let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
+        let groups: Vec<usize> = (0..self.roster.groups()).collect();
+        let of = |groups: &[usize], unexplained| {
+            self.figures(groups, unexplained, &detection, [&up, &down], world)
+        };
+        (of(&groups, Some(0)), groups.iter().map(|g| of(&[*g], None)).collect())
+    }
+
+    /// Members now, of any kind.
+    pub(crate) fn members(&self) -> u64 {
+        self.members
+    }
+
+    /// What happened in the last second that was over before a moment.
+    pub(crate) fn second_before(&self, now: Time) -> Option<Second> {
+        self.timeline.before(now)
     }
 
     /// Bytes that the hostile ones of these groups sent, and that were sent to them and to the
@@ -508,6 +530,7 @@ impl Recorder {
         &self,
         groups: &[usize],
         unexplained: Option<i64>,
+        detection: &Detection,
         [up, down]: [&Carriage; 2],
         world: &World,
     ) -> Figures {
@@ -521,7 +544,7 @@ impl Recorder {
             chat_sent: groups.iter().map(|g| self.deliveries.sent[*g]).sum(),
             deliveries: &self.delivery_tally(groups),
             shares: whole.then_some(shares),
-            detection: &self.detection_tally(groups),
+            detection: &detection.tally(groups),
             up: &self.link_tally(Direction::Up, groups),
             down: &self.link_tally(Direction::Down, groups),
             attack: self.attack(groups),

@@ -1,16 +1,19 @@
 //! Thresholds: what a figure has to be. A condition is written as in a scenario: the name of a metric
-//! and a text like `>= 0.99`, `p99 <= 250 ms` or `rate <= 0.01`.
+//! and a text like `>= 0.99`, `p99 <= 250 ms` or `rate <= 0.01`. What they say together is how the run
+//! ended.
 
 use serde::{Serialize, Serializer};
 use skipbeat_core::Span;
 
-use crate::{Figures, METRICS};
+use crate::{Figures, METRICS, Unit};
 
 /// A condition on one figure.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Threshold {
     /// The metric, by the name of its column.
     pub metric: &'static str,
+    /// The group whose figure it is about, by its place and name; none for the whole run.
+    pub group: Option<(usize, String)>,
     /// The condition as it was written, without the statistic: that is in the metric.
     pub condition: String,
     relation: Relation,
@@ -53,24 +56,98 @@ impl Threshold {
         let limit = limit(value).ok_or_else(|| {
             format!("expected a number, a percentage or a time behind the sign in {condition:?}")
         })?;
-        Ok(Threshold { metric, condition: without_statistic, relation, limit })
+        Ok(Threshold { metric, group: None, condition: without_statistic, relation, limit })
     }
 
-    /// Whether it is met; nothing where the figure is undefined.
-    pub fn is_met(&self, figures: &Figures) -> Option<bool> {
-        let value = figures.get(self.metric)?;
-        Some(match self.relation {
+    /// The same for a group.
+    pub fn of_group(self, place: usize, name: &str) -> Self {
+        Threshold { group: Some((place, name.to_owned())), ..self }
+    }
+
+    /// What a run says of it: by its figures as a whole and those of its groups.
+    pub fn judge(&self, whole: &Figures, groups: &[Figures]) -> Judged {
+        let figures = match &self.group {
+            None => Some(whole),
+            Some((place, _)) => groups.get(*place),
+        };
+        let value = figures.and_then(|figures| figures.get(self.metric));
+        let met = value.map(|value| match self.relation {
             Relation::Below => value < self.limit,
             Relation::AtMost => value <= self.limit,
             Relation::Equal => value == self.limit,
             Relation::AtLeast => value >= self.limit,
             Relation::Above => value > self.limit,
-        })
+        });
+        Judged { threshold: self.clone(), value, met }
+    }
+
+    /// Whether a run that does not meet it yet may still come to meet it without getting better: what
+    /// is counted only grows.
+    pub fn may_come(&self) -> bool {
+        let metric = METRICS.iter().find(|metric| metric.name == self.metric);
+        metric.is_some_and(|metric| metric.unit == Unit::Count)
+            && matches!(self.relation, Relation::AtLeast | Relation::Above | Relation::Equal)
+    }
+}
+
+/// What became of a threshold.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Judged {
+    /// The threshold.
+    pub threshold: Threshold,
+    /// The figure; none where it is undefined.
+    pub value: Option<f64>,
+    /// Whether it is met; none where the figure is undefined.
+    pub met: Option<bool>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It can be relied on, and every threshold is met.
+    Pass,
+    /// A threshold is not met.
+    Threshold,
+    /// It can't be relied on, or a figure that a threshold asks for is undefined.
+    Inconclusive,
+    /// Somebody ended it.
+    Interrupted,
+    /// It failed in the middle, or its files could not be written.
+    Failed,
+}
+
+impl Outcome {
+    /// What the figures say of thresholds, if they can be relied on.
+    pub fn of(judged: &[Judged], certain: bool) -> Self {
+        let any = |met: Option<bool>| judged.iter().any(|judged| judged.met == met);
+        if !certain {
+            Outcome::Inconclusive
+        } else if any(Some(false)) {
+            Outcome::Threshold
+        } else if any(None) {
+            Outcome::Inconclusive
+        } else {
+            Outcome::Pass
+        }
+    }
+
+    /// The name in result files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Threshold => "threshold",
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::Interrupted => "interrupted",
+            Outcome::Failed => "failed",
+        }
     }
 }
 
 impl std::fmt::Display for Threshold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some((_, name)) = &self.group {
+            write!(f, "{name} ")?;
+        }
         write!(f, "{} {}", self.metric, self.condition)
     }
 }
@@ -142,8 +219,33 @@ mod tests {
             Figures::from_values(METRICS.iter().map(value).collect()).unwrap()
         };
         let threshold = read("delivery_ratio", ">= 99 %").unwrap();
-        assert_eq!(threshold.is_met(&with(0.99)), Some(true));
-        assert_eq!(threshold.is_met(&with(0.98)), Some(false));
-        assert_eq!(read("clients", "> 1").unwrap().is_met(&with(0.98)), None);
+        let met = |ratio| threshold.judge(&with(ratio), &[]).met;
+        assert_eq!((met(0.99), met(0.98)), (Some(true), Some(false)));
+        let undefined = read("clients", "> 1").unwrap();
+        assert_eq!(undefined.judge(&with(0.98), &[]).met, None);
+        let of_group = threshold.of_group(1, "phones");
+        let judged = of_group.judge(&with(1.0), &[with(1.0), with(0.5)]);
+        assert_eq!((judged.value, judged.met), (Some(0.5), Some(false)));
+        assert_eq!(of_group.to_string(), "phones delivery_ratio >= 99 %");
+    }
+
+    #[test]
+    fn what_only_grows_may_still_reach_a_lower_bound() {
+        let may_come = |name, condition| Threshold::parse(name, condition).unwrap().may_come();
+        assert!(may_come("deliveries", ">= 100") && !may_come("deliveries", "<= 100"));
+        assert!(!may_come("delivery_ratio", ">= 99 %"));
+    }
+
+    #[test]
+    fn a_doubt_weighs_more_than_a_threshold_and_that_more_than_an_unknown_figure() {
+        let threshold = Threshold::parse("clients", "> 1").unwrap();
+        let judged = |met| Judged { threshold: threshold.clone(), value: None, met };
+        let of = |met: &[Option<bool>], certain| {
+            Outcome::of(&met.iter().map(|met| judged(*met)).collect::<Vec<_>>(), certain)
+        };
+        assert_eq!(of(&[Some(true)], true), Outcome::Pass);
+        assert_eq!(of(&[None, Some(false)], true), Outcome::Threshold);
+        assert_eq!(of(&[None, Some(true)], true), Outcome::Inconclusive);
+        assert_eq!(of(&[Some(false)], false), Outcome::Inconclusive);
     }
 }

@@ -1,6 +1,7 @@
 //! What happened in each second of the run.
 
 use skipbeat_core::Time;
+use skipbeat_link::Cause;
 
 /// One second of the run.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Second {
     pub evictions: u64,
     /// Evictions of live clients.
     pub false_evictions: u64,
+    /// Datagrams that links lost in either direction, by [`Cause`].
+    pub lost: [u64; Cause::ALL.len()],
     /// Bytes that clients sent.
     pub up_bytes: u64,
     /// Bytes that entered the links towards the clients.
@@ -42,6 +45,12 @@ impl Timeline {
             self.seconds.resize(index + 1, Second::default());
         }
         &mut self.seconds[index]
+    }
+
+    /// The last second that was over before a moment.
+    pub(crate) fn before(&self, now: Time) -> Option<Second> {
+        let index = ((now.nanos() / 1_000_000_000) as usize).checked_sub(1)?;
+        Some(self.seconds.get(index).copied().unwrap_or_default())
     }
 
     /// The most that left the links towards the server in one of the seconds that lie in a window.

@@ -19,8 +19,23 @@ pub(crate) fn peak_memory_of(process: u32) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Processor time of all threads of a process, in steps of the kernel's hundredth of a second.
+/// Processor time of all threads of a process. Of those that live the scheduler knows it to the
+/// nanosecond; with those that have ended the kernel counts in hundredths of a second.
 pub(crate) fn cpu_of(process: u32) -> Option<Span> {
+    coarse_cpu_of(process).max(fine_cpu_of(process))
+}
+
+fn fine_cpu_of(process: u32) -> Option<Span> {
+    let mut sum = Span::ZERO;
+    for thread in fs::read_dir(format!("/proc/{process}/task")).ok()? {
+        let schedstat = fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        let nanos: u64 = schedstat.split(' ').next()?.parse().ok()?;
+        sum = sum + Span::from_nanos(nanos);
+    }
+    Some(sum)
+}
+
+fn coarse_cpu_of(process: u32) -> Option<Span> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name of the program stands in brackets and may have spaces.
     let (_, fields) = stat.rsplit_once(") ")?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::{Carriage, Doubt, HostReport, Results, World};
+use skipbeat_measure::{Carriage, Doubt, HostReport, Look, Results, World};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::{Act, Datagram, Swarm};
 use skipbeat_tunnel::Tap;
@@ -41,7 +41,7 @@ enum Tested {
     Command { command: Box<RunningCommand>, drops_before: Option<u64> },
 }
 
-/// Runs a plan by these calls. The tap, where there is one, hears of every datagram; `go_on` is told the time now
+/// Runs a plan by these calls. The tap, where there is one, hears of every datagram; `go_on` has a look now
 /// and then and ends the run by saying no.
 ///
 /// # Errors
@@ -51,7 +51,7 @@ pub fn run(
     plan: &Plan,
     io: Io,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
 ) -> Result<Outcome, NetError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -64,7 +64,7 @@ async fn run_here(
     plan: &Plan,
     io: Io,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
 ) -> Result<Outcome, NetError> {
     let kernel_before = kernel_counters();
     let (mut tested, mut transport, clock) = begin(plan, io, go_on).await?;
@@ -75,8 +75,12 @@ async fn run_here(
     let cpu_before = thread_cpu();
 
     let server = tested.built_in();
+    let mut look = |carrier: &Carrier| {
+        let world = world(plan, carrier, carrier.now, None);
+        go_on(Look::new(&carrier.tunnel.recorder, world))
+    };
     let failure =
-        play(&mut swarm, &mut carrier, &mut transport, server, clock, io, go_on).await.err();
+        play(&mut swarm, &mut carrier, &mut transport, server, clock, io, &mut look).await.err();
     if failure.is_some() {
         carrier.tunnel.end = clock.now();
     }
@@ -92,19 +96,11 @@ async fn run_here(
     let carriage =
         carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped, plan.swarm.gro);
     let dropped_down = carriage[1].dropped;
-    let from = plan.measured_from();
-    let seen = carrier.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
-    let membership_seen = !foreign || (seen && carrier.room);
-    let mut results = carrier.tunnel.recorder.finish(World {
-        end: carrier.tunnel.end,
-        carriage: Some(carriage),
-        foreign,
-        membership_seen,
-        answers_known: plan.dialect.as_ref().is_some_and(|dialect| dialect.ack.is_some()),
-        server_beats: plan.server.options.heartbeat.by_server(),
-        lateness: Some(carrier.lateness),
-        lateness_limit: plan.swarm.lateness_limit,
-    });
+    let world = World {
+        lateness: Some(std::mem::take(&mut carrier.lateness)),
+        ..world(plan, &carrier, carrier.tunnel.end, Some(carriage))
+    };
+    let mut results = carrier.tunnel.recorder.finish(world);
     results.doubts.extend(counts.ended);
 
     let receive_buffers = [("swarm", Some(transport.receive_buffer()))]
@@ -138,11 +134,28 @@ async fn run_here(
     Ok(Outcome { results, host, failure })
 }
 
+/// What this world knows that no event says, if the run ends at `end`.
+fn world(plan: &Plan, carrier: &Carrier, end: Time, carriage: Option<[Carriage; 2]>) -> World {
+    let foreign = carrier.outside.is_some();
+    let from = plan.measured_from();
+    let seen = carrier.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
+    World {
+        end,
+        carriage,
+        foreign,
+        membership_seen: !foreign || (seen && carrier.room),
+        answers_known: plan.dialect.as_ref().is_some_and(|dialect| dialect.ack.is_some()),
+        server_beats: plan.server.options.heartbeat.by_server(),
+        lateness: None,
+        lateness_limit: plan.swarm.lateness_limit,
+    }
+}
+
 /// Starts the server, or finds it, and opens the clients' sockets towards it.
 async fn begin(
     plan: &Plan,
     io: Io,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
 ) -> Result<(Tested, Transport, Clock), NetError> {
     let forged = plan.groups.iter().map(|group| group.behaviour.forged_addresses());
     let clients = plan.roster().clients();

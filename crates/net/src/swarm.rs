@@ -299,7 +299,7 @@ pub(crate) async fn play(
     server: Option<&RunningServer>,
     clock: Clock,
     io: Io,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(&Carrier) -> bool,
 ) -> io::Result<()> {
     let alarm = Alarm::new(io)?;
     let mut scratch = Vec::new();
@@ -323,7 +323,7 @@ pub(crate) async fn play(
                 carrier.tunnel.end = carrier.now;
                 return Err(io::Error::other("the thread of the built-in server ended"));
             }
-            if !go_on(carrier.now) {
+            if !go_on(carrier) {
                 carrier.tunnel.end = carrier.now;
                 return Ok(());
             }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use anstyle::Style;
-use skipbeat_measure::{Load, Threshold};
+use skipbeat_measure::{Judged, Load, Outcome};
 use skipbeat_scenario::{Plan, Run, Study};
 
 use crate::files::Cell;
@@ -16,8 +16,7 @@ const BUSY: f64 = 0.85;
 
 /// Whether a run held what its scenario demands: every threshold is met, and nothing is in doubt.
 pub fn holds(plan: &Plan, cell: &Cell) -> bool {
-    let met = |threshold: &Threshold| threshold.is_met(&cell.figures) == Some(true);
-    cell.doubts.is_empty() && plan.thresholds.iter().all(met)
+    cell.ending(plan).outcome == Outcome::Pass
 }
 
 /// The summary of a study with a ramp, as text with terminal colours.
@@ -139,11 +138,13 @@ fn knee(study: &Study, name: &str, key: &str, cells: &[&Cell]) -> String {
         None => text.push_str("  nothing broke: the ramp ends before the limit\n"),
         Some(cell) => {
             let plan = &study.runs[cell.run].plan;
-            let unmet = plan.thresholds.iter().filter(|t| t.is_met(&cell.figures) != Some(true));
-            let unmet = unmet.map(|threshold| {
-                let got = cell.figures.get(threshold.metric);
-                let got = got.map_or(UNKNOWN.to_owned(), |value| format!("{value:.4}"));
-                format!("{} is {got}, asked {}", threshold.metric, threshold.condition)
+            let judged = cell.ending(plan).judged;
+            let unmet = judged.iter().filter(|judged| judged.met != Some(true));
+            let unmet = unmet.map(|Judged { threshold, value, .. }| {
+                let got = value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.4}"));
+                let group = threshold.group.as_ref();
+                let group = group.map_or(String::new(), |(_, name)| format!("{name} "));
+                format!("{group}{} is {got}, asked {}", threshold.metric, threshold.condition)
             });
             let reasons: Vec<String> = unmet.chain(cell.doubts.iter().cloned()).collect();
             let _ = writeln!(text, "  breaks at {key} {}: {}", value(cell), reasons.join("; "));

@@ -11,10 +11,12 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 use serde_json::json;
-use skipbeat_measure::{Distribution, Figures, Load, Results};
+use skipbeat_measure::{Distribution, Figures, Load, Outcome, Results};
 use skipbeat_scenario::{Plan, Run, Study};
 
+use crate::ending::Ending;
 use crate::spread;
+use crate::summary::json_thresholds;
 use crate::tables::{self, plain};
 
 /// The version of `run.json`: raised when a name in it changes its meaning.
@@ -98,8 +100,7 @@ impl ResultFolder {
         results: &Results,
         host: &impl Serialize,
         build: Build,
-        interrupted: bool,
-        failure: Option<&str>,
+        ending: &Ending,
     ) -> Vec<FileError> {
         let Run { plan, .. } = run;
         let rows = [(run, &results.figures, &results.groups[..])];
@@ -111,7 +112,7 @@ impl ResultFolder {
             "ledger.csv" => tables::ledger(plan, results, out),
             "links.csv" => tables::links(plan, results, out),
             "latency.hlog" => histograms(results, out),
-            "run.json" => pretty(&of_run(plan, results, build, interrupted, failure), out),
+            "run.json" => pretty(&of_run(plan, results, build, ending), out),
             "host.json" => pretty(host, out),
             _ => unreachable!("every file has its writer"),
         })
@@ -127,7 +128,7 @@ impl ResultFolder {
         cells: &[Cell],
         host: &impl Serialize,
         build: Build,
-        interrupted: bool,
+        outcome: Outcome,
     ) -> Vec<FileError> {
         let rows: Vec<_> =
             cells.iter().map(|c| (&study.runs[c.run], &c.figures, &c.groups[..])).collect();
@@ -135,7 +136,7 @@ impl ResultFolder {
             "summary.csv" => tables::summary(&study.keys, &rows, out),
             "groups.csv" => tables::groups(&study.keys, &rows, out),
             "sweep.csv" => spread::points(study, cells, out),
-            "run.json" => pretty(&of_sweep(study, cells, build, interrupted), out),
+            "run.json" => pretty(&of_sweep(study, cells, build, outcome), out),
             "host.json" => pretty(host, out),
             _ => unreachable!("every file has its writer"),
         })
@@ -178,15 +179,28 @@ pub struct Cell {
     pub datagrams: u64,
     /// Which part of it was at its limit; nothing in the simulator.
     pub load: Option<Load>,
+    /// The threshold that ended it early.
+    pub stopped_by: Option<String>,
 }
 
 impl Cell {
     /// What is kept of the results of run number `run`.
-    pub fn new(run: usize, results: Results, load: Option<Load>) -> Self {
+    pub fn new(
+        run: usize,
+        results: Results,
+        load: Option<Load>,
+        stopped_by: Option<String>,
+    ) -> Self {
         let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
         let doubts = results.doubts.iter().map(ToString::to_string).collect();
         let Results { figures, groups, digest, .. } = results;
-        Cell { run, figures, groups, doubts, digest, datagrams, load }
+        Cell { run, figures, groups, doubts, digest, datagrams, load, stopped_by }
+    }
+
+    /// How the run ended.
+    pub fn ending(&self, plan: &Plan) -> Ending {
+        Ending::new(plan, &self.figures, &self.groups, self.doubts.is_empty())
+            .stopped_by(self.stopped_by.clone())
     }
 }
 
@@ -196,13 +210,7 @@ fn pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Everything needed to run it again, and to see whether it came out the same.
-fn of_run(
-    plan: &Plan,
-    results: &Results,
-    build: Build,
-    interrupted: bool,
-    failure: Option<&str>,
-) -> serde_json::Value {
+fn of_run(plan: &Plan, results: &Results, build: Build, ending: &Ending) -> serde_json::Value {
     let clipped: u64 = results.paths.iter().flatten().map(|path| path.extents_clipped).sum();
     json!({
         "version": RUN_JSON_VERSION,
@@ -214,8 +222,11 @@ fn of_run(
         "digest": format!("{:016x}", results.digest),
         "events": results.events,
         "ended_at_s": results.end.seconds(),
-        "interrupted": interrupted,
-        "failure": failure,
+        "verdict": ending.outcome.name(),
+        "thresholds": json_thresholds(&ending.judged),
+        "stopped_by": ending.stopped_by,
+        "interrupted": ending.outcome == Outcome::Interrupted,
+        "failure": ending.failure,
         "observed_every_nth_client": results.observed_every,
         "reorder_extents_that_are_lower_bounds": clipped,
         "refused": results.refusals,
@@ -224,11 +235,12 @@ fn of_run(
 }
 
 /// The same for each run of a sweep.
-fn of_sweep(study: &Study, cells: &[Cell], build: Build, interrupted: bool) -> serde_json::Value {
+fn of_sweep(study: &Study, cells: &[Cell], build: Build, outcome: Outcome) -> serde_json::Value {
     let run = |cell: &Cell| {
         let run = &study.runs[cell.run];
         let values: serde_json::Map<_, _> =
             study.keys.iter().cloned().zip(run.values.iter().map(|v| json!(plain(v)))).collect();
+        let ending = cell.ending(&run.plan);
         json!({
             "point": run.point,
             "replication": run.replication,
@@ -236,6 +248,9 @@ fn of_sweep(study: &Study, cells: &[Cell], build: Build, interrupted: bool) -> s
             "scenario_hash": run.plan.hash(),
             "seed": run.plan.seed,
             "digest": format!("{:016x}", cell.digest),
+            "verdict": ending.outcome.name(),
+            "thresholds": json_thresholds(&ending.judged),
+            "stopped_by": ending.stopped_by,
             "inconclusive": cell.doubts,
         })
     };
@@ -248,7 +263,8 @@ fn of_sweep(study: &Study, cells: &[Cell], build: Build, interrupted: bool) -> s
         "seed": study.base.seed,
         "swept": study.keys,
         "runs_planned": study.runs.len(),
-        "interrupted": interrupted,
+        "verdict": outcome.name(),
+        "interrupted": outcome == Outcome::Interrupted,
         "runs": cells.iter().map(run).collect::<Vec<_>>(),
     })
 }

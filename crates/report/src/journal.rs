@@ -71,6 +71,8 @@ struct Line {
     groups: Vec<Vec<Option<f64>>>,
     #[serde(default)]
     load: Option<Load>,
+    #[serde(default)]
+    stopped_by: Option<String>,
 }
 
 impl Journal {
@@ -129,6 +131,7 @@ impl Journal {
             figures: cell.figures.values().to_vec(),
             groups: cell.groups.iter().map(|figures| figures.values().to_vec()).collect(),
             load: cell.load,
+            stopped_by: cell.stopped_by.clone(),
         })
     }
 
@@ -189,6 +192,7 @@ impl Line {
             digest: self.digest,
             datagrams: self.datagrams,
             load: self.load,
+            stopped_by: self.stopped_by,
         })
     }
 }

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
-use skipbeat_measure::{Figures, HostReport, Results, Threshold};
+use skipbeat_measure::{Figures, HostReport, Judged, Results};
 use skipbeat_scenario::{Mode, Plan, Target};
 use skipbeat_swarm::Acks;
 
+use crate::ending::Ending;
 use crate::host::host_summary;
 use crate::links::{Unit, link_rows};
 
@@ -20,12 +21,7 @@ pub(crate) const UNKNOWN: &str = "–";
 
 /// The summary as text with terminal colours; print it through something that drops them where
 /// they are not wanted.
-pub fn text_summary(
-    plan: &Plan,
-    results: &Results,
-    host: &HostReport,
-    failure: Option<&str>,
-) -> String {
+pub fn text_summary(plan: &Plan, results: &Results, host: &HostReport, ending: &Ending) -> String {
     let mut text = String::new();
     let parts = [
         head(plan, results.end),
@@ -38,26 +34,27 @@ pub fn text_summary(
         text.push_str(part);
         text.push('\n');
     }
-    text.push_str(&thresholds(plan, results));
-    text.push_str(&verdict(plan, results, failure));
+    text.push_str(&thresholds(&ending.judged));
+    text.push_str(&verdict(plan, results, ending));
     text
 }
 
 /// What the figures had to be, and whether they are.
-fn thresholds(plan: &Plan, results: &Results) -> String {
-    if plan.thresholds.is_empty() {
+fn thresholds(judged: &[Judged]) -> String {
+    if judged.is_empty() {
         return String::new();
     }
     let mut rows = vec![["", "asked", "got", ""].map(str::to_owned)];
-    for threshold in &plan.thresholds {
-        let got = results.figures.get(threshold.metric);
-        let met = match threshold.is_met(&results.figures) {
+    for Judged { threshold, value, met } in judged {
+        let group = threshold.group.as_ref().map_or(String::new(), |(_, name)| format!("{name} "));
+        let met = match met {
             Some(true) => format!("{GOOD}met{GOOD:#}"),
             Some(false) => format!("{BAD}not met{BAD:#}"),
             None => "cannot tell: there is no such figure".to_owned(),
         };
-        let got = got.map_or(UNKNOWN.to_owned(), |value| format!("{value:.6}"));
-        rows.push([threshold.metric.to_owned(), threshold.condition.clone(), got, met]);
+        let got = value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.6}"));
+        let name = format!("{group}{}", threshold.metric);
+        rows.push([name, threshold.condition.clone(), got, met]);
     }
     table("thresholds", &rows) + "\n"
 }
@@ -251,12 +248,13 @@ fn ledger(results: &Results) -> String {
     text
 }
 
-fn verdict(plan: &Plan, results: &Results, failure: Option<&str>) -> String {
-    if let Some(failure) = failure {
+fn verdict(plan: &Plan, results: &Results, ending: &Ending) -> String {
+    if let Some(failure) = &ending.failure {
         return format!("{BAD}failed{BAD:#}: the run ended early: {failure}\n");
     }
     if results.doubts.is_empty() && results.end < plan.end() {
-        return "ended early: every datagram until then is accounted for\n".to_owned();
+        let early = ending.early(results.end).unwrap_or_default();
+        return format!("{early}ended early: every datagram until then is accounted for\n");
     }
     if results.doubts.is_empty() {
         return format!("{GOOD}conclusive{GOOD:#}: every datagram is accounted for\n");
@@ -266,7 +264,7 @@ fn verdict(plan: &Plan, results: &Results, failure: Option<&str>) -> String {
 }
 
 /// The summary for programs: every metric, of the run and of each group.
-pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_code: u8) -> Value {
+pub fn json_summary(plan: &Plan, results: &Results, ending: &Ending, exit_code: u8) -> Value {
     let groups: Map<String, Value> = (plan.groups.iter().zip(&results.groups))
         .map(|(group, figures)| (group.name.clone(), json_metrics(figures).into()))
         .collect();
@@ -278,24 +276,28 @@ pub fn json_summary(plan: &Plan, results: &Results, failure: Option<&str>, exit_
         "digest": format!("{:016x}", results.digest),
         "metrics": json_metrics(&results.figures),
         "groups": groups,
-        "thresholds": json_thresholds(plan, &results.figures),
+        "verdict": ending.outcome.name(),
+        "thresholds": json_thresholds(&ending.judged),
+        "stopped_by": ending.stopped_by,
         "inconclusive": results.doubts.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "failure": failure,
+        "failure": ending.failure,
         "exit_code": exit_code,
     })
 }
 
 /// Every threshold, what came, and whether it is met: `null` where there is no such figure.
-pub(crate) fn json_thresholds(plan: &Plan, figures: &Figures) -> Value {
-    let one = |threshold: &Threshold| {
+pub(crate) fn json_thresholds(judged: &[Judged]) -> Value {
+    let one = |judged: &Judged| {
+        let Judged { threshold, value, met } = judged;
         json!({
             "metric": threshold.metric,
+            "group": threshold.group.as_ref().map(|(_, name)| name),
             "condition": threshold.condition,
-            "actual": figures.get(threshold.metric),
-            "met": threshold.is_met(figures),
+            "actual": value,
+            "met": met,
         })
     };
-    plan.thresholds.iter().map(one).collect()
+    judged.iter().map(one).collect()
 }
 
 /// Every metric by name.
@@ -343,8 +345,27 @@ fn count(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), thousands)
 }
 
+/// A figure in its unit, for people.
+pub fn show(unit: skipbeat_measure::Unit, value: Option<f64>) -> String {
+    use skipbeat_measure::Unit;
+    match unit {
+        Unit::Ratio => percent(value),
+        Unit::Seconds => seconds(value),
+        // A rate of mistakes is a small number, whose first digits are what counts.
+        Unit::PerSecond => match value.filter(|value| *value != 0.0 && value.abs() < 100.0) {
+            Some(small) => {
+                let decimals = (3 - small.abs().log10().floor() as i32).clamp(0, 12) as usize;
+                format!("{small:.decimals$}")
+            }
+            None => count(value),
+        },
+        Unit::Count => count(value),
+        Unit::Number => value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.3}")),
+    }
+}
+
 /// A whole number with commas.
-pub(crate) fn thousands(value: f64) -> String {
+pub fn thousands(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let mut text = String::from(if value < 0.0 { "-" } else { "" });
     for (i, digit) in digits.chars().enumerate() {

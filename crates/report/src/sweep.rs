@@ -3,12 +3,15 @@
 use anstyle::Style;
 use serde_json::{Value, json};
 use skipbeat_link::compact;
-use skipbeat_measure::Figures;
+use skipbeat_measure::{Figures, Judged};
 use skipbeat_scenario::Study;
 
 use crate::files::Cell;
 use crate::summary::{UNKNOWN, json_metrics, json_thresholds, percent, seconds, table};
 use crate::tables::plain;
+
+/// More thresholds that are not met are counted, not shown.
+const MOST_UNMET: usize = 20;
 
 /// A column: its name, how its figure is found and how it is shown.
 struct Column {
@@ -139,7 +142,34 @@ pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
         text.push_str("means over the runs of a point; each run is a row of summary.csv\n");
     }
     text.push('\n');
+    text.push_str(&thresholds(study, cells));
     text.push_str(&verdict(study, cells));
+    text
+}
+
+/// How many thresholds are met, over all runs, and which are not.
+fn thresholds(study: &Study, cells: &[Cell]) -> String {
+    let mut judged = 0;
+    let mut unmet = Vec::new();
+    for cell in cells {
+        let run = &study.runs[cell.run];
+        for Judged { threshold, value, met } in cell.ending(&run.plan).judged {
+            judged += 1;
+            if met != Some(true) {
+                let got = value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.6}"));
+                let (point, replication) = (run.point, run.replication);
+                unmet.push(format!("  point {point} run {replication}: {threshold}, got {got}\n"));
+            }
+        }
+    }
+    if judged == 0 {
+        return String::new();
+    }
+    let mut text = format!("thresholds: {} of {judged} met\n", judged - unmet.len());
+    text.extend(unmet.iter().take(MOST_UNMET).map(String::as_str));
+    if unmet.len() > MOST_UNMET {
+        text.push_str(&format!("  and {} more\n", unmet.len() - MOST_UNMET));
+    }
     text
 }
 
@@ -185,6 +215,7 @@ pub fn json_sweep(study: &Study, cells: &[Cell], exit_code: u8) -> Value {
         let groups: serde_json::Map<_, _> = (run.plan.groups.iter().zip(&cell.groups))
             .map(|(group, figures)| (group.name.clone(), json_metrics(figures).into()))
             .collect();
+        let ending = cell.ending(&run.plan);
         json!({
             "point": run.point,
             "replication": run.replication,
@@ -193,7 +224,9 @@ pub fn json_sweep(study: &Study, cells: &[Cell], exit_code: u8) -> Value {
             "digest": format!("{:016x}", cell.digest),
             "metrics": json_metrics(&cell.figures),
             "groups": groups,
-            "thresholds": json_thresholds(&run.plan, &cell.figures),
+            "verdict": ending.outcome.name(),
+            "thresholds": json_thresholds(&ending.judged),
+            "stopped_by": ending.stopped_by,
             "load": cell.load,
             "inconclusive": cell.doubts,
         })

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use skipbeat_core::Direction;
+use skipbeat_link::Cause;
 use skipbeat_measure::{Figures, METRICS, Results};
 use skipbeat_scenario::{Plan, Run};
 
@@ -69,7 +70,7 @@ pub(crate) fn groups(keys: &[String], rows: &[Row<'_>], out: &mut impl Write) ->
 
 pub(crate) fn timeline(results: &Results, out: &mut impl Write) -> io::Result<()> {
     let mut csv = writer(out);
-    csv.write_record([
+    let head = [
         "second",
         "members",
         "up_sent",
@@ -81,7 +82,9 @@ pub(crate) fn timeline(results: &Results, out: &mut impl Write) -> io::Result<()
         "evicted_falsely",
         "up_bytes",
         "down_bytes",
-    ])?;
+    ];
+    let lost = Cause::ALL.map(|cause| format!("lost_{}", cause.name()));
+    csv.write_record(head.into_iter().map(str::to_owned).chain(lost))?;
     for (second, row) in results.timeline.iter().enumerate() {
         let counts = [
             row.up_sent,
@@ -95,6 +98,7 @@ pub(crate) fn timeline(results: &Results, out: &mut impl Write) -> io::Result<()
             row.down_bytes,
         ];
         let head = [second.to_string(), row.members.to_string()];
+        let counts = counts.into_iter().chain(row.lost);
         csv.write_record(head.into_iter().chain(counts.map(|count| count.to_string())))?;
     }
     csv.flush()

@@ -144,7 +144,7 @@ impl Seats {
 }
 
 pub(crate) struct Carrier {
-    tunnel: Tunnel,
+    pub(crate) tunnel: Tunnel,
     seats: Seats,
     arrivals: Calendar<Arrival>,
     loads: Loads,

@@ -14,7 +14,7 @@
 //! wants to be told in order) there is no window, and all happens in strict order.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::{Recorder, Results, World};
+use skipbeat_measure::{Look, Results, World};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
 use skipbeat_swarm::Swarm;
@@ -60,7 +60,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
+    pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Look<'_>) -> bool) -> Results {
         self.swarm.start(&mut FromSwarm(&mut self.carrier));
         // The end itself is out.
         let mut last = self.plan.end() - INSTANT;
@@ -79,14 +79,15 @@ impl<'a> Engine<'a> {
             }
             steps += 1;
             if going && steps - looked >= STEPS_BETWEEN_LOOKS {
-                (looked, going) = (steps, go_on(until));
+                let look = Look::new(&self.carrier.tunnel.recorder, world(until, self.plan));
+                (looked, going) = (steps, go_on(look));
                 if !going {
                     last = self.carrier.stop(until, last);
                 }
             }
         }
         let ended = last + INSTANT;
-        finish(self.carrier.finish(ended), ended, self.plan)
+        self.carrier.finish(ended).finish(world(ended, self.plan))
     }
 
     /// When something is due.
@@ -171,9 +172,9 @@ fn changes(plan: &Plan) -> Vec<Time> {
     changes
 }
 
-/// What the run came to.
-fn finish(recorder: Recorder, end: Time, plan: &Plan) -> Results {
-    recorder.finish(World {
+/// What this world knows that no event says, if the run ends at `end`.
+fn world(end: Time, plan: &Plan) -> World {
+    World {
         end,
         carriage: None,
         foreign: false,
@@ -182,5 +183,5 @@ fn finish(recorder: Recorder, end: Time, plan: &Plan) -> Results {
         server_beats: plan.server.options.heartbeat.by_server(),
         lateness: None,
         lateness_limit: plan.swarm.lateness_limit,
-    })
+    }
 }

@@ -9,8 +9,8 @@
 mod carrier;
 mod engine;
 
-use skipbeat_core::{Span, Time};
-use skipbeat_measure::Results;
+use skipbeat_core::Span;
+use skipbeat_measure::{Look, Results};
 use skipbeat_scenario::Plan;
 use skipbeat_tunnel::Tap;
 
@@ -34,8 +34,8 @@ impl Default for Tuning {
     }
 }
 
-/// Runs a plan. `go_on` is told the virtual time now and then and ends the run by saying no.
-pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
+/// Runs a plan. `go_on` has a look now and then and ends the run by saying no.
+pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Look<'_>) -> bool) -> Results {
     run_tuned(plan, Tuning::default(), None, go_on)
 }
 
@@ -43,7 +43,7 @@ pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Time) -> bool) -> Results {
 pub fn run_tapped(
     plan: &Plan,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
 ) -> Results {
     run_tuned(plan, Tuning::default(), tap, go_on)
 }
@@ -53,7 +53,7 @@ pub fn run_tuned(
     plan: &Plan,
     tuning: Tuning,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
 ) -> Results {
     engine::Engine::new(plan, tuning, tap).run(go_on)
 }

@@ -127,7 +127,7 @@ fn an_early_end_knows_nothing_of_what_comes_after() {
             "#
         );
         let plan = Plan::parse("early.toml", &text, &[]).unwrap();
-        let results = skipbeat_sim::run(&plan, &mut |now| now.seconds() < 20.0);
+        let results = skipbeat_sim::run(&plan, &mut |look| look.now.seconds() < 20.0);
         let end = results.end.seconds();
         assert!((20.0..59.0).contains(&end), "{end}");
         assert_eq!(results.doubts, []);
