@@ -2,9 +2,11 @@
 //! `loss = { kind = …, … }`. It dispatches on the type that stands there, so that a mistake is
 //! reported by the form that was meant, at its place (serde's `untagged` would lose both).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{
     BoolDeserializer, F64Deserializer, I64Deserializer, MapAccessDeserializer, StrDeserializer,
     U64Deserializer,
@@ -23,6 +25,27 @@ pub enum ScalarOrTable<S, T> {
 impl<'de, S: Deserialize<'de>, T: Deserialize<'de>> Deserialize<'de> for ScalarOrTable<S, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Visitor(PhantomData))
+    }
+}
+
+/// Either form. The table stands in place: what holds it has a name of its own.
+impl<S: JsonSchema, T: JsonSchema> JsonSchema for ScalarOrTable<S, T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}_or_{}", S::schema_name(), T::schema_name()).into()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        format!("{}|{}", S::schema_id(), T::schema_id()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [generator.subschema_for::<S>(), T::json_schema(generator)]
+        })
     }
 }
 

@@ -12,6 +12,7 @@ mod prefetch;
 mod probability;
 mod random;
 mod roster;
+pub mod schema;
 mod time;
 
 pub use address::AddressPlan;

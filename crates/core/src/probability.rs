@@ -1,7 +1,9 @@
 //! A probability that can only be valid.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A number in `[0, 1]`. In a scenario: `0.05` or `"5 %"`.
@@ -69,5 +71,31 @@ impl<'de> Deserialize<'de> for Probability {
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Probability {
+    /// Percentages from 0 to 100 as a regular expression. How large a number with an exponent is, it
+    /// can't say.
+    const PERCENTAGE: &str = concat!(
+        r"^\s*\+?(0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)|\.[0-9]+",
+        r"|([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][+-]?[0-9]+)\s*%\s*$"
+    );
+}
+
+impl JsonSchema for Probability {
+    fn schema_name() -> Cow<'static, str> {
+        "Probability".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A probability: a number from 0 to 1, or a percentage like \"5 %\".",
+            "type": ["number", "string"],
+            "minimum": 0,
+            "maximum": 1,
+            "pattern": Self::PERCENTAGE,
+            "examples": [0.05, "5 %"],
+        })
     }
 }

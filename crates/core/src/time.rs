@@ -1,10 +1,12 @@
 //! Time as integers: nanoseconds since the run began. Machines get it as a parameter and never
 //! read a clock, so the simulator and the sockets can drive the same code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::{Add, AddAssign, Mul, Sub};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time: nanoseconds since the run began (good for 584 years).
@@ -240,6 +242,36 @@ impl FromStr for Span {
             nanos = nanos.checked_add(u64::from(digit - b'0') * place).ok_or_else(bad_number)?;
         }
         Ok(Span(nanos))
+    }
+}
+
+impl Span {
+    /// What [`Span::from_str`] takes, as a regular expression; only how long a span can be it does
+    /// not say.
+    pub fn pattern() -> String {
+        format!("^{}$", Span::unanchored_pattern())
+    }
+
+    /// The same within a longer text.
+    pub fn unanchored_pattern() -> String {
+        let units = UNITS.map(|(name, _)| name).join("|");
+        format!(r"\s*[0-9]+(\.[0-9]*)?\s*({units})\s*")
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A span of time: a number and a unit (ns, us, µs, ms, s, m, h), like \
+                            \"500ms\" or \"10s\".",
+            "type": "string",
+            "pattern": Span::pattern(),
+            "examples": ["500ms", "10s", "1.5 h"],
+        })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Corruption: errors in the payload that passed the checksum.
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{Probability, ScalarOrTable, Stream, mix};
 
 /// Which datagrams are changed, and how.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Probability, Table>")]
 pub struct Corrupt {
     /// The probability that a datagram or a copy of one is changed.
@@ -14,7 +16,7 @@ pub struct Corrupt {
 }
 
 /// What is done to a datagram.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damage {
     /// This many bits flip, at different places.
@@ -36,24 +38,49 @@ pub struct Change {
     draw: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = kinds)]
 struct Table {
+    /// The probability that a datagram, or a copy of one, is changed.
     probability: Probability,
+    /// What is done to it; default `"bits"`.
     #[serde(default)]
     kind: Kind,
+    /// `bits`: how many flip, default 1. `garbage`: how many bytes are added at most, default 16.
+    /// 1 to 1024.
+    #[schemars(range(min = 1, max = 1024))]
     n: Option<u32>,
 }
 
-#[derive(Deserialize, Default, Clone, Copy)]
+#[derive(Deserialize, Default, Clone, Copy, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 enum Kind {
+    /// Bits flip, at different places.
     #[default]
     Bits,
+    /// One byte becomes another.
     Byte,
+    /// The end is cut off, anywhere.
     Truncate,
+    /// Two bytes change places.
     Swap,
+    /// Random bytes are added.
     Garbage,
+}
+
+fn kinds(schema: &mut Schema) {
+    let of = |kind, may_have| KindKeys { kind, needs: &[], may_have };
+    let (bare, counted) = (&["probability"], &["probability", "n"]);
+    let kinds = [
+        of("bits", counted),
+        of("byte", bare),
+        of("truncate", bare),
+        of("swap", bare),
+        of("garbage", counted),
+    ];
+    schema::keys_by_kind(schema, &kinds, Some("bits"));
 }
 
 impl TryFrom<ScalarOrTable<Probability, Table>> for Corrupt {

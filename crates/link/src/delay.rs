@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{
     ScalarOrTable, Span, Stream, Time, normal_cdf, normal_density, normal_quantile,
 };
 
 /// How long a datagram travels.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Span, Table>")]
 pub struct Delay {
     /// The distribution.
@@ -23,7 +25,7 @@ pub struct Delay {
 }
 
 /// Whether datagrams may overtake each other because their delays vary.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// They may.
@@ -34,7 +36,7 @@ pub enum Order {
 }
 
 /// Distributions of delay.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum DelayModel {
     /// The same for all.
@@ -90,40 +92,84 @@ pub enum DelayModel {
         file: String,
         /// What is in it, rising; empty until it was read.
         #[serde(serialize_with = "crate::options::fingerprint")]
+        #[schemars(with = "String")]
         quantiles: Arc<[Span]>,
     },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a span or a table `{ kind, … }`")]
+#[schemars(transform = kinds)]
 struct Table {
+    /// The distribution.
     kind: Kind,
+    /// `constant`: the delay of all.
     value: Option<Span>,
+    /// The shortest delay; default `"0s"`, but `uniform` and `pareto` (above zero) need it.
     min: Option<Span>,
+    /// `uniform`: the longest delay.
     max: Option<Span>,
+    /// `exponential`: the mean of the whole. `normal`: the mean before truncation. At least `min`.
     mean: Option<Span>,
+    /// `normal`: the standard deviation before truncation, above zero.
+    #[schemars(transform = schema::above_zero)]
     deviation: Option<Span>,
+    /// `lognormal`: the median of the whole, above `min`.
     median: Option<Span>,
+    /// `lognormal`: the deviation of the logarithm of the rest, above 0 and up to 5.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 5))]
     sigma: Option<f64>,
+    /// `pareto`: the shape, above 0 and up to 5; the smaller, the heavier the tail.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 5))]
     alpha: Option<f64>,
+    /// `pareto`: the longest delay, above `min`.
     cap: Option<Span>,
+    /// `table`: a file of delays with units or in seconds. It is looked for where the scenario lies.
     file: Option<String>,
+    /// How much a delay is like the last one on the link, from 0 to below 1; default 0.
     #[serde(default)]
+    #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
     correlation: f64,
+    /// Whether datagrams may overtake each other; default `"free"`.
     #[serde(default)]
     order: Order,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, Clone, Copy, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 enum Kind {
+    /// The same for all.
     Constant,
+    /// Anything from `min` to `max` alike.
     Uniform,
+    /// `min`, then an exponential rest.
     Exponential,
+    /// Normal, truncated at `min`.
     Normal,
+    /// `min`, then a lognormal rest.
     Lognormal,
+    /// Pareto from `min`, truncated at `cap`.
     Pareto,
+    /// As measured: the delays in a file.
     Table,
+}
+
+/// What [`model`] takes.
+fn kinds(schema: &mut Schema) {
+    let of = |kind, needs, may_have| KindKeys { kind, needs, may_have };
+    let always = &["correlation", "order"];
+    let with_min = &["correlation", "order", "min"];
+    let kinds = [
+        of("constant", &["value"], always),
+        of("uniform", &["min", "max"], always),
+        of("exponential", &["mean"], with_min),
+        of("normal", &["mean", "deviation"], with_min),
+        of("lognormal", &["median", "sigma"], with_min),
+        of("pareto", &["min", "alpha", "cap"], always),
+        of("table", &["file"], always),
+    ];
+    schema::keys_by_kind(schema, &kinds, None);
 }
 
 impl TryFrom<ScalarOrTable<Span, Table>> for Delay {

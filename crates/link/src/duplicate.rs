@@ -1,11 +1,12 @@
 //! Duplicates: copies of what arrives.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{Probability, ScalarOrTable, Span, Stream, Time, unit};
+use skipbeat_core::{Probability, ScalarOrTable, Span, Stream, Time, schema, unit};
 
 /// Which datagrams arrive twice. Copies are made after loss, and are not copied again:
 /// delivered/sent = `(1-loss)(1+probability)`.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Probability, Table>")]
 pub struct Duplicate {
     /// The probability that a datagram that arrives has a copy.
@@ -14,10 +15,13 @@ pub struct Duplicate {
     pub within: Span,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// The probability that what arrives has a copy.
     probability: Probability,
+    /// The copy comes later by anything up to this, above zero; default `"10ms"`.
+    #[schemars(transform = schema::above_zero)]
     within: Option<Span>,
 }
 

@@ -32,6 +32,7 @@ pub use rate::{Excess, Rate};
 pub use reorder::{Chosen, How, Reorder};
 pub use text::{compact, read_compact};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{ClientId, Span, Time};
 
@@ -45,7 +46,9 @@ pub struct Freight {
 }
 
 /// What a datagram says, as far as loss may depend on it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// A heartbeat of either side.

@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{Probability, ScalarOrTable, Span, Stream, Time};
 
 use crate::Class;
 
 /// Which datagrams a link loses.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Probability, Table>")]
 pub struct Loss {
     /// The model.
@@ -23,7 +26,7 @@ pub struct Loss {
 }
 
 /// Models of loss. `πB`, `πG` are the stationary shares of the bad and the good state.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum LossModel {
     /// Each datagram by itself with the same probability: mean loss `p`, mean loss run `1/(1-p)`.
@@ -85,45 +88,114 @@ pub enum LossModel {
         file: String,
         /// What is in it; empty until it was read.
         #[serde(serialize_with = "crate::options::fingerprint")]
+        #[schemars(with = "String")]
         arrives: Arc<[bool]>,
     },
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a probability or a table `{ kind, … }`")]
+#[schemars(transform = kinds)]
 struct Table {
+    /// The model; it has to be given.
     kind: Option<Kind>,
+    /// The datagrams that the model looks at; all where empty or not given. A join is a heartbeat.
     only: Vec<Class>,
+    /// `bernoulli`: the probability that a datagram is lost.
     probability: Option<Probability>,
+    /// `gilbert-elliott`: P(good → bad) with each datagram. It goes with `r`.
     p: Option<Probability>,
+    /// `gilbert-elliott`: P(bad → good) with each datagram. It goes with `p`.
     r: Option<Probability>,
+    /// `gilbert-elliott`: the loss that is observed. It goes with `burst`, in the place of `p`, `r`.
     loss: Option<Probability>,
+    /// `gilbert-elliott`: mean datagrams in the bad state, from 1. It goes with `loss`.
+    #[schemars(range(min = 1))]
     burst: Option<f64>,
+    /// Both `gilbert-elliott`: loss in the good state; default 0.
     good_loss: Option<Probability>,
+    /// Both `gilbert-elliott`: loss in the bad state; default 1.
     bad_loss: Option<Probability>,
+    /// `gilbert-elliott-time`: the mean time in the good state, above zero.
+    #[schemars(transform = schema::above_zero)]
     mean_good: Option<Span>,
+    /// `gilbert-elliott-time`: the mean time in the bad state, above zero.
+    #[schemars(transform = schema::above_zero)]
     mean_bad: Option<Span>,
+    /// `markov4`: P(1 → 3), from received in a gap to lost in a burst; default 0.
     p13: Option<Probability>,
+    /// `markov4`: P(3 → 1); default 0, above it where `p13` is.
     p31: Option<Probability>,
+    /// `markov4`: P(3 → 2), from lost to received in a burst; default 0.
     p32: Option<Probability>,
+    /// `markov4`: P(2 → 3); default 0, above it where `p32` is.
     p23: Option<Probability>,
+    /// `markov4`: P(1 → 4), a loss by itself in a gap; default 0.
     p14: Option<Probability>,
+    /// `list`: the numbers of the datagrams of each link that are lost, from 0.
     indices: Option<Vec<u32>>,
+    /// `every`: every n-th datagram is lost, from 1.
+    #[schemars(range(min = 1))]
     n: Option<u32>,
+    /// `trace`: a file of 0 (lost) and 1, repeated. It is looked for where the scenario lies.
     file: Option<String>,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 enum Kind {
+    /// Each datagram by itself with the same probability.
     Bernoulli,
+    /// Two states that change with each datagram: bursts of datagrams.
     GilbertElliott,
+    /// Two states that change with time: bursts for sparse datagrams such as heartbeats.
     GilbertElliottTime,
+    /// The four states of netem.
     #[serde(rename = "markov4")]
     Markov4,
+    /// Exactly these datagrams of each link.
     List,
+    /// Every n-th datagram of each link.
     Every,
+    /// As a file says.
     Trace,
+}
+
+/// What [`model`] takes.
+fn kinds(schema: &mut Schema) {
+    let of = |kind, needs, may_have| KindKeys { kind, needs, may_have };
+    let kinds = [
+        of("bernoulli", &["probability"], &["only"]),
+        of("gilbert-elliott", &[], &["only", "p", "r", "loss", "burst", "good_loss", "bad_loss"]),
+        of("gilbert-elliott-time", &["mean_good", "mean_bad"], &["only", "good_loss", "bad_loss"]),
+        of("markov4", &[], &["only", "p13", "p31", "p32", "p23", "p14"]),
+        of("list", &["indices"], &["only"]),
+        of("every", &["n"], &["only"]),
+        of("trace", &["file"], &["only"]),
+    ];
+    schema::keys_by_kind(schema, &kinds, None);
+    schema::require(schema, "kind");
+    schema::also(schema, beyond_keys());
+}
+
+/// What two states and four states ask for beyond their keys.
+fn beyond_keys() -> [Value; 3] {
+    let without = |keys: [&str; 2]| json!({ keys[0]: false, keys[1]: false });
+    let pair = |these: [&str; 2], those| json!({ "required": these, "properties": without(those) });
+    let (chances, observed) = (["p", "r"], ["loss", "burst"]);
+    let above_zero = json!({ "not": { "enum": [0, "0%", "0 %"] } });
+    let comes_back = |from: &str, back: &str| {
+        json!({
+            "if": { "required": [from], "properties": { from: above_zero } },
+            "then": { "required": [back], "properties": { back: above_zero } },
+        })
+    };
+    let either = json!({
+        "if": { "properties": { "kind": { "const": "gilbert-elliott" } } },
+        "then": { "oneOf": [pair(chances, observed), pair(observed, chances)] },
+    });
+    [either, comes_back("p13", "p31"), comes_back("p32", "p23")]
 }
 
 impl TryFrom<ScalarOrTable<Probability, Table>> for Loss {

@@ -1,8 +1,10 @@
 //! The options of a link, and how they are read: key by key, on top of others.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{F64Deserializer, I64Deserializer, MapAccessDeserializer, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use skipbeat_core::{Probability, Span, mix};
@@ -106,15 +108,22 @@ pub(crate) fn fingerprint<T: std::fmt::Debug, S: serde::Serializer>(
 }
 
 /// A table of link options: what is not there is as in another link.
-#[derive(Clone, PartialEq, Debug, Default, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table of link options")]
 pub struct LinkTable {
+    /// Which datagrams are lost: a probability, or a model; default 0.
     loss: Option<Loss>,
+    /// Datagrams with more bytes of payload are lost, 1 to 65,507; `"none"`: none are.
     mtu: Option<Switch<Bytes>>,
+    /// How many bits a second the link carries, and what happens to the rest; `"none"`: no limit.
     rate: Option<Switch<Rate>>,
+    /// How long datagrams travel: a span, or a distribution; default `"0s"`.
     delay: Option<Delay>,
+    /// Which datagrams are put out of order, beside what `delay` does; `"none"`: none are.
     reorder: Option<Switch<Reorder>>,
+    /// Which datagrams arrive twice: a probability, or a table; default 0.
     duplicate: Option<Duplicate>,
+    /// Which datagrams are changed: a probability, or a table; `"none"`: none are.
     corrupt: Option<Switch<Corrupt>>,
 }
 
@@ -123,8 +132,9 @@ pub struct LinkTable {
 struct Switch<T>(Option<T>);
 
 /// A number of bytes.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "i64")]
+#[schemars(inline, extend("minimum" = 1, "maximum" = 65_507))]
 struct Bytes(usize);
 
 impl TryFrom<i64> for Bytes {
@@ -133,6 +143,22 @@ impl TryFrom<i64> for Bytes {
     fn try_from(bytes: i64) -> Result<Self, &'static str> {
         let fits = usize::try_from(bytes).ok().filter(|bytes| (1..=65_507).contains(bytes));
         fits.map(Bytes).ok_or("expected 1 to 65507 bytes")
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Switch<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}_or_none", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "type": "string", "const": "none" }, generator.subschema_for::<T>()]
+        })
     }
 }
 

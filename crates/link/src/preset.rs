@@ -1,13 +1,14 @@
 //! Links by name. The numbers are plausible choices to begin with, not measurements: each can be
 //! changed key by key.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use skipbeat_core::Direction;
 
 use crate::{LinkOptions, text};
 
 /// A kind of network.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkPreset {
     /// A quiet wired network: a third of a millisecond, no loss.

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{Span, Time};
+use skipbeat_core::{Span, Time, schema};
 
 use crate::Cause;
 
 /// A limited rate of a link.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Table")]
 pub struct Rate {
     /// Bits per second.
@@ -21,7 +22,7 @@ pub struct Rate {
 }
 
 /// What happens to datagrams above the rate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Excess {
     /// They wait, as long as no more than so many datagrams are in the queue, the one that is being
@@ -34,20 +35,38 @@ pub enum Excess {
     Police(u64),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table `{ bandwidth, packets | bytes | police, … }`")]
+#[schemars(transform = one_excess)]
 struct Table {
+    /// Bits per second as text: `"1 Mbit/s"` (bit, kbit, Mbit, Gbit).
     bandwidth: Bandwidth,
+    /// Datagrams in the queue at most, the one that is being sent included; more are dropped.
+    #[schemars(range(min = 1))]
     packets: Option<u32>,
+    /// Bytes in the queue at most; datagrams beyond them are dropped.
+    #[schemars(range(min = 1))]
     bytes: Option<u64>,
+    /// Bytes of a token bucket: what is above the rate is dropped, and nothing waits.
+    #[schemars(range(min = 1))]
     police: Option<u64>,
+    /// Bytes of each datagram beside its payload, up to 10,000; default 0. IPv4 and UDP have 28.
+    #[schemars(range(max = 10_000))]
     #[serde(default)]
     overhead: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(inline, extend("pattern" = BANDWIDTH))]
 struct Bandwidth(f64);
+
+/// What [`Bandwidth::from_str`] takes, but for a number that is zero or too large.
+const BANDWIDTH: &str = r"^\s*([0-9]+\.?[0-9]*|\.[0-9]+)\s*([kKmMgG]?[bB][iI][tT])(/s)*\s*$";
+
+fn one_excess(schema: &mut Schema) {
+    schema::exactly_one(schema, &["packets", "bytes", "police"]);
+}
 
 impl TryFrom<String> for Bandwidth {
     type Error = String;

@@ -1,10 +1,12 @@
 //! Reordering on purpose, beside what a varying delay does by itself.
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{Probability, Span, Stream};
 
 /// Which datagrams are put out of order, and how.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Table")]
 pub struct Reorder {
     /// Which.
@@ -14,7 +16,7 @@ pub struct Reorder {
 }
 
 /// Which datagrams are chosen.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chosen {
     /// Each by itself with this probability.
@@ -24,7 +26,7 @@ pub enum Chosen {
 }
 
 /// What happens to a chosen datagram.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
     /// It waits this much longer, so that those behind it overtake: at a spacing `T` and a
@@ -36,19 +38,37 @@ pub enum How {
     Early,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table `{ kind, probability | every, extra }`")]
+#[schemars(transform = kinds)]
 struct Table {
+    /// What happens to a chosen datagram.
     kind: Kind,
+    /// Each datagram is chosen by itself with this probability.
     probability: Option<Probability>,
+    /// Every n-th datagram is chosen, from 1; in the place of `probability`.
+    #[schemars(range(min = 1))]
     every: Option<u32>,
+    /// `hold`: how much longer a chosen datagram travels.
     extra: Option<Span>,
 }
 
-#[derive(Deserialize)]
+fn kinds(schema: &mut Schema) {
+    let kinds = [
+        KindKeys { kind: "hold", needs: &["extra"], may_have: &["probability", "every"] },
+        KindKeys { kind: "early", needs: &[], may_have: &["probability", "every"] },
+    ];
+    schema::keys_by_kind(schema, &kinds, None);
+    schema::exactly_one(schema, &["probability", "every"]);
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 enum Kind {
+    /// It waits, so that those behind it overtake.
     Hold,
+    /// It skips the delay, and overtakes those before it.
     Early,
 }
 

@@ -1,14 +1,14 @@
 //! The shape of the file, as serde reads it. What depends on more than one key is checked when
 //! the document becomes a plan.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use skipbeat_core::{Direction, Span};
+use serde_json::json;
+use skipbeat_core::{Direction, Span, schema};
 use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable, Outage, OutageKind};
-use skipbeat_measure::Threshold;
 use skipbeat_server::Admission;
 use skipbeat_swarm::{
     Acks, Amount, Chat, Churn, Dialect, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
@@ -21,100 +21,216 @@ use crate::preset::{Defaults, Preset};
 use crate::ramp::RampTable;
 use crate::server::{BufferSize, ServerTable, server};
 use crate::study::SweepTable;
+use crate::thresholds::ThresholdTable;
 
-#[derive(Deserialize)]
+/// A run of a server under heartbeats, links and churn, and what its figures have to be.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = whole)]
 pub(crate) struct Document {
+    /// Letters, digits, '-' and '_'. The results go to `results/NAME`.
+    #[schemars(with = "String", regex(pattern = NAME))]
     name: Spanned<String>,
+    /// What the scenario shows: a line in the summary. Default: empty.
     #[serde(default)]
     description: String,
+    /// In which world it runs; default `"sim"`. With `server.target` it is `"net"`.
     #[serde(default)]
     mode: Mode,
+    /// Every random number follows from it; a whole number from 0, default 1.
     #[serde(default)]
     seed: Option<u64>,
+    /// A real system whose heartbeat, timeout and detector are the defaults; default `"tutorial"`.
     #[serde(default)]
     preset: Preset,
+    /// What is planned in this time at the beginning is not measured; default `"0s"`. Give it one
+    /// heartbeat period, the jitter and the delay at least.
     #[serde(default)]
     warmup: Span,
+    /// What is planned in this time is measured; above zero.
+    #[schemars(with = "Span", transform = schema::above_zero)]
     duration: Spanned<Span>,
+    /// The run goes on for so long after the measured time; default `"2s"`. Longer than timeout and
+    /// sweep, it loses no crash.
     drain: Option<Span>,
+    /// The server under test: the built-in one, or another at `target`.
     #[serde(default)]
     server: ServerTable,
+    /// The swarm as a program. It has no effect in `sim`.
     #[serde(default)]
     swarm: SwarmTable,
+    /// Groups of clients, at least one.
     #[serde(default)]
+    #[schemars(with = "Vec<GroupTable>", length(min = 1))]
     group: Vec<Spanned<GroupTable>>,
+    /// What happens to groups and their links, once each.
     #[serde(default)]
+    #[schemars(with = "Vec<EventTable>")]
     event: Vec<Spanned<EventTable>>,
-    /// It makes many runs of the scenario: see `study`.
+    /// It makes many runs of the scenario: one for each combination of values, and replications.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read here so that its mistakes are found with the others")]
     sweep: Option<SweepTable>,
+    /// One key rises step by step until a threshold is not met. It needs `[thresholds]`.
     #[serde(default)]
     #[expect(dead_code, reason = "as above")]
     ramp: Option<RampTable>,
+    /// What the figures have to be: metrics and their conditions.
     #[serde(default)]
-    thresholds: BTreeMap<String, Spanned<toml::Value>>,
+    thresholds: ThresholdTable,
+    /// How clients talk to a server that is no chat of our kind. It needs `server.target`.
+    #[schemars(with = "Option<Dialect>")]
     dialect: Option<Spanned<Dialect>>,
 }
 
-#[derive(Deserialize, Default)]
+/// The swarm as a program.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SwarmTable {
+    /// How clients get their addresses; default `"auto"`.
     sockets: Option<Sockets>,
+    /// Bytes asked for each of its sockets' receive buffers, up to 2,147,483,647. Not given: the
+    /// shared socket's is the largest possible.
     receive_buffer: Option<BufferSize>,
+    /// Bytes asked for each of its sockets' send buffers, up to 2,147,483,647. Not given: the
+    /// system's default.
     send_buffer: Option<BufferSize>,
+    /// The address of the first client on shared sockets, default 127.1.0.0; the others follow. All
+    /// of them must be local.
+    #[schemars(extend("pattern" = IP))]
     addresses: Option<IpAddr>,
+    /// Threads that read and send, 1 to 64; default 1. It pays on more than two cores.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 64))]
     threads: Option<Spanned<u32>>,
+    /// Whether datagrams that came as one message are read as one (UDP_GRO); default `false`.
     gro: bool,
+    /// A run is inconclusive when the 99th percentile of the lateness is above this; default
+    /// `"100ms"`.
     lateness_limit: Option<Span>,
 }
 
-#[derive(Deserialize)]
+/// A group of clients.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = hostile_alone)]
 struct GroupTable {
+    /// Letters, digits, '-' and '_', no two alike: for `--set`, events and results.
+    #[schemars(with = "String", regex(pattern = NAME))]
     name: Spanned<String>,
+    /// How many clients, from 0.
+    #[schemars(range(max = Plan::MOST_CLIENTS))]
     clients: u32,
+    /// When they beat; by the preset where not given.
     heartbeat: Option<Heartbeat>,
+    /// What they say; nothing where not given.
     chat: Option<Chat>,
+    /// How they come and go by themselves; they don't where not given.
     #[serde(default)]
     churn: Churn,
+    /// Which texts are acked, and sent again until they are; default `"none"`.
     #[serde(default)]
     acks: Acks,
+    /// Whether they ask for a session, so that their membership outlives a change of address;
+    /// default `false`.
     #[serde(default)]
     session: bool,
+    /// These clients attack, and do nothing else.
+    #[schemars(with = "Option<Hostile>")]
     hostile: Option<Spanned<Hostile>>,
+    /// A kind of network that both directions begin as; `up` and `down` change it key by key.
     link: Option<LinkPreset>,
+    /// The links from these clients to the server.
     #[serde(default)]
     up: LinkTable,
+    /// The links from the server to these clients.
     #[serde(default)]
     down: LinkTable,
 }
 
-#[derive(Deserialize)]
+/// Something that happens to part of a group, once.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = one_happening)]
 struct EventTable {
+    /// When, from the beginning of the run, warm-up included; before its end.
+    #[schemars(with = "Span")]
     at: Spanned<Span>,
+    /// The name of a group.
+    #[schemars(with = "String")]
     group: Spanned<String>,
+    /// So many of those that are up crash: they are drawn at random.
     crash: Option<Amount>,
+    /// So many of those that are up leave.
     leave: Option<Amount>,
+    /// So many of those that are not up start, and beat at once.
     join: Option<Amount>,
+    /// So many of those that are up change their address.
     rebind: Option<Amount>,
+    /// These links lose everything, until `heal` or the end of the run.
     partition: Option<Way>,
+    /// The `partition` of these links is over.
     heal: Option<Way>,
+    /// These links keep everything, until `release` or the end of the run.
     clog: Option<Way>,
+    /// The `clog` of these links is over.
     release: Option<Way>,
+    /// These keys of the links from the clients change.
     up: Option<LinkTable>,
+    /// These keys of the links to the clients change.
     down: Option<LinkTable>,
 }
 
 /// Which links of a group.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Way {
+    /// Those from the clients to the server.
     Up,
+    /// Those from the server to the clients.
     Down,
+    /// All of them.
     Both,
+}
+
+/// Names stand in paths of files and of keys: see [`check_name`].
+const NAME: &str = "^[A-Za-z0-9_-]+$";
+/// An address of either family; the numbers in it are not looked at.
+const IP: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)$";
+
+/// What [`resolve`] asks of the whole document.
+fn whole(schema: &mut Schema) {
+    schema::require(schema, "group");
+    let rules = [
+        json!({
+            "if": { "required": ["dialect"] },
+            "then": { "required": ["server"], "properties": { "server": { "required": ["target"] } } },
+        }),
+        json!({ "if": { "required": ["ramp"] }, "then": { "required": ["thresholds"] } }),
+    ];
+    schema::also(schema, rules);
+}
+
+/// Hostile clients do nothing else: see [`groups`].
+fn hostile_alone(schema: &mut Schema) {
+    let nothing_else = json!({
+        "heartbeat": false,
+        "chat": false,
+        "churn": { "properties": { "crash": { "const": 0 }, "leave": { "const": 0 },
+                                   "rebind": { "const": 0 }, "rejoin_after": false } },
+        "acks": { "const": "none" },
+        "session": { "const": false },
+    });
+    let rule = json!({ "if": { "required": ["hostile"] }, "then": { "properties": nothing_else } });
+    schema::also(schema, [rule]);
+}
+
+/// What [`EventTable::what`] finds; `up` and `down` together are one thing.
+fn one_happening(schema: &mut Schema) {
+    let single = ["crash", "leave", "join", "rebind", "partition", "heal", "clog", "release"];
+    let single = single.map(|key| json!({ "required": [key] }));
+    let links = json!({ "anyOf": [{ "required": ["up"] }, { "required": ["down"] }] });
+    let all: Vec<_> = single.into_iter().chain([links]).collect();
+    schema::also(schema, [json!({ "oneOf": all })]);
 }
 
 /// Makes mistakes at places of one text.
@@ -166,6 +282,7 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
     if let Some(dialect) = &document.dialect {
         check_dialect(dialect, &server, &groups, report)?;
     }
+    let (thresholds, abort) = document.thresholds.resolve(&groups, report)?;
     Ok(Plan {
         name: document.name.into_inner(),
         description: document.description,
@@ -186,7 +303,8 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         },
         groups,
         events,
-        thresholds: thresholds(&document.thresholds, report)?,
+        thresholds,
+        abort,
         dialect: document.dialect.map(Spanned::into_inner),
     })
 }
@@ -217,29 +335,6 @@ fn check_dialect(
         return Ok(());
     };
     Err(report.at(dialect, message))
-}
-
-/// What the figures have to be: a condition or a list of them for each metric.
-fn thresholds(
-    table: &BTreeMap<String, Spanned<toml::Value>>,
-    report: &Reporter<'_>,
-) -> Result<Vec<Threshold>, ScenarioError> {
-    let mut thresholds = Vec::new();
-    for (metric, conditions) in table {
-        let list = match conditions.get_ref() {
-            toml::Value::Array(list) => &list[..],
-            one => std::slice::from_ref(one),
-        };
-        for condition in list {
-            let Some(condition) = condition.as_str() else {
-                let message = "expected a condition like \">= 0.99\", or a list of them";
-                return Err(report.at(conditions, message));
-            };
-            let threshold = Threshold::parse(metric, condition);
-            thresholds.push(threshold.map_err(|message| report.at(conditions, message))?);
-        }
-    }
-    Ok(thresholds)
 }
 
 /// A run has a row in memory for each of its seconds.

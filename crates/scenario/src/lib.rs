@@ -7,11 +7,15 @@ mod error;
 mod plan;
 mod preset;
 mod ramp;
+mod schema;
 mod server;
 mod set;
 mod study;
+mod threshold_schema;
+mod thresholds;
 
 pub use error::ScenarioError;
 pub use plan::{Group, Mode, Plan, ServerPlan, ServerRuntime, Sockets, SwarmPlan, Target};
+pub use schema::schema;
 pub use set::{Setting, read_value};
 pub use study::{Changes, Run, Source, Study};

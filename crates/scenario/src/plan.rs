@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
 use skipbeat_link::Course;
-use skipbeat_measure::Threshold;
+use skipbeat_measure::{Figures, Judged, Threshold};
 use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
 use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent};
 
@@ -44,10 +45,14 @@ pub struct Plan {
     /// What the figures have to be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
+    /// Whether a threshold that is not met ends the run, and how much of the window has to be over
+    /// before it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort: Option<Span>,
 }
 
 /// In which world a scenario runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Deterministic virtual time.
@@ -150,7 +155,7 @@ pub struct SwarmPlan {
 }
 
 /// How clients of a real swarm get their addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sockets {
     /// Shared where the server is on a 127/8 address, else one per client.
@@ -175,6 +180,11 @@ pub struct Group {
 }
 
 impl Plan {
+    /// What figures of the whole run and of its groups say of the thresholds.
+    pub fn judge(&self, whole: &Figures, groups: &[Figures]) -> Vec<Judged> {
+        self.thresholds.iter().map(|threshold| threshold.judge(whole, groups)).collect()
+    }
+
     /// How many clients a run can have.
     pub const MOST_CLIENTS: u32 = AddressPlan::CAPACITY;
 

@@ -1,13 +1,14 @@
 //! Presets: how real systems beat and judge silence, as defaults that a scenario can change key by
 //! key. Each is the system's documented default, mapped on the terms used here.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use skipbeat_core::Span;
 use skipbeat_server::{DetectorOptions, Heartbeat as Mechanism, Phi, Tail};
 use skipbeat_swarm::{Heartbeat, Jitter};
 
 /// A system whose defaults a scenario begins with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Preset {
     /// The tutorial's chat: a beat every 5 s, out after 10 s.

@@ -1,7 +1,10 @@
 //! The `[ramp]` table: one key that rises step by step until a threshold is not met. It is the last
 //! key of a sweep, whose runs end early.
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
+use serde_json::json;
+use skipbeat_core::schema;
 use toml::Spanned;
 
 use crate::ScenarioError;
@@ -10,17 +13,39 @@ use crate::document::Reporter;
 /// The most steps.
 const MOST_STEPS: usize = 1000;
 
-#[derive(Deserialize)]
+/// One key that rises step by step until a threshold is not met.
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a table with `key`, `from` and `to`, or `key` and `values`"
 )]
+#[schemars(transform = either_form)]
 pub(crate) struct RampTable {
+    /// The key that rises, as for `--set`: `"group.room.chat.rate"`.
+    #[schemars(with = "String")]
     key: Spanned<String>,
+    /// The first value, above zero.
+    #[schemars(with = "Option<f64>", extend("exclusiveMinimum" = 0))]
     from: Option<Spanned<f64>>,
+    /// No value is above this; at least `from`.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     to: Option<f64>,
+    /// Each value is the one before times this, above 1; default 1.5.
+    #[schemars(with = "Option<f64>", extend("exclusiveMinimum" = 1))]
     factor: Option<Spanned<f64>>,
+    /// The values one after the other, in the place of `from`, `to` and `factor`.
+    #[schemars(with = "Option<Vec<serde_json::Value>>", length(min = 1))]
     values: Option<Spanned<Vec<toml::Value>>>,
+}
+
+/// What [`RampTable::steps`] takes.
+fn either_form(schema: &mut Schema) {
+    let no_steps = json!({ "from": false, "to": false, "factor": false });
+    let forms = json!([
+        { "required": ["from", "to"], "properties": { "values": false } },
+        { "required": ["values"], "properties": no_steps },
+    ]);
+    schema::also(schema, [json!({ "oneOf": forms })]);
 }
 
 impl RampTable {

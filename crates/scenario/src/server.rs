@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use skipbeat_core::Span;
+use serde_json::json;
+use skipbeat_core::{Span, schema};
 use skipbeat_server::{
     Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
 };
@@ -17,32 +19,78 @@ use crate::preset::Defaults;
 /// The longest that a text may wait for company.
 const LONGEST_LINGER: Span = Span::from_secs(3600);
 
-#[derive(Deserialize, Default)]
+/// The server under test. Of one that is not ours the keys say what it does.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(transform = whose)]
 pub(crate) struct ServerTable {
+    /// Where the built-in server listens in `net`: IP and port; default `"127.0.0.1:0"`, any free
+    /// port.
+    #[schemars(with = "Option<SocketAddr>", extend("pattern" = ADDRESS))]
     listen: Option<Spanned<SocketAddr>>,
+    /// Another server, which must listen there: IP and port. In `net` only.
+    #[schemars(extend("pattern" = ADDRESS))]
     target: Option<SocketAddr>,
+    /// Program and arguments of a server that the run starts and stops. It needs `target`.
+    #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     command: Option<Spanned<Vec<String>>>,
+    /// Who beats; default `"client"`, or by the preset.
     heartbeat: Option<Mechanism>,
+    /// How often the server beats to each member, where it does; above zero, default `"5s"` or by
+    /// the preset.
+    #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     heartbeat_every: Option<Spanned<Span>>,
+    /// How silence is judged; default `"timeout"`, or by the preset.
     detector: Option<DetectorOptions>,
+    /// The built-in server falls silent for good at this time of the run. Not given: it lives.
     crash_at: Option<Span>,
+    /// Who may become a member; default `"open"`.
     admission: Admission,
+    /// How much may be asked; no limits where not given.
     limits: Limits,
+    /// A member is evicted when it was silent for longer; above zero, default `"10s"` or by the
+    /// preset. Twice the heartbeat period is a knife edge.
+    #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     timeout: Option<Spanned<Span>>,
+    /// When the server looks for silent members: `"deadline"` (default), `"lazy"` or a period.
     sweep: Option<Sweep>,
+    /// What makes an evicted client a member again; default `"auto"`.
     rejoin: Option<Rejoin>,
+    /// Longer datagrams of clients are refused: bytes, 64 to 65,507; default 1024.
+    #[schemars(with = "Option<usize>", range(min = 64, max = 65_507))]
     max_datagram: Option<Spanned<usize>>,
+    /// Bytes asked for the receive buffer of the built-in server's socket, up to 2,147,483,647. Not
+    /// given: the largest possible.
     receive_buffer: Option<BufferSize>,
+    /// Bytes asked for the send buffer of the same socket, up to 2,147,483,647. Not given: the
+    /// system's default.
     send_buffer: Option<BufferSize>,
+    /// How long a text may wait for others that go to the same members, up to an hour; default
+    /// `"0s"`: only while the socket has more to read.
+    #[schemars(with = "Option<Span>")]
     linger: Option<Spanned<Span>>,
+    /// The most datagrams that are handed to the kernel as one message, 1 to 64; default 64.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 64))]
     coalesce: Option<Spanned<u32>>,
+    /// Datagrams that may wait for a full send buffer, from 1; default 1,048,576.
+    #[schemars(with = "Option<u64>", range(min = 1))]
     send_queue: Option<Spanned<u64>>,
 }
 
+/// An IP address and a port; the numbers in them are not looked at.
+const ADDRESS: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5}$";
+
+/// Whose keys go together: see [`server`].
+fn whose(schema: &mut Schema) {
+    let together = json!({ "if": { "required": ["command"] }, "then": { "required": ["target"] } });
+    let either = json!({ "not": { "required": ["listen", "target"] } });
+    schema::also(schema, [together, either]);
+}
+
 /// Bytes of a socket's buffer, up to what the kernel's interface can say.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(try_from = "u64")]
+#[schemars(inline, extend("maximum" = i32::MAX))]
 pub(crate) struct BufferSize(pub(crate) usize);
 
 impl TryFrom<u64> for BufferSize {

@@ -1,9 +1,12 @@
 //! A study: one scenario, run once, or once for each combination of values that its `[sweep]` names
 //! and each replication of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use skipbeat_core::Seed;
 use toml::Spanned;
 
@@ -12,13 +15,30 @@ use crate::ramp::RampTable;
 use crate::{Plan, ScenarioError, Setting};
 
 /// The `[sweep]` table.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table with `replications` and `over`")]
+#[schemars(description = "Runs the scenario for each combination of values, as often as wanted.")]
 pub(crate) struct SweepTable {
+    /// Runs of each point with seeds of their own, from 1; default 1.
+    #[schemars(with = "Option<u32>", range(min = 1))]
     replications: Option<Spanned<u32>>,
+    /// Keys as for `--set`, in quotes, and the list of their values: `"server.timeout" = ["10s"]`.
+    /// Every combination is a point; the last key changes fastest.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>", transform = swept)]
     over: toml::map::Map<String, toml::Value>,
 }
+
+/// Which keys can't be swept, and that each has values: see [`Sweep::read_table`].
+fn swept(schema: &mut Schema) {
+    schema.insert("propertyNames".to_owned(), json!({ "not": { "pattern": NOT_SWEPT } }));
+    if let Some(values) = schema.pointer_mut("/additionalProperties") {
+        values["minItems"] = json!(1);
+    }
+}
+
+/// A point has the name, the world and the seeds of its sweep.
+const NOT_SWEPT: &str = r"^(name|mode|seed|sweep(\..*)?)$";
 
 /// The most runs of one study.
 const MOST_RUNS: usize = 1_000_000;

@@ -6,6 +6,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use skipbeat_core::{Seed, Span, Time};
@@ -19,7 +20,7 @@ const SLOT: Span = Span::from_secs(60);
 const BITS: u64 = (1 << 36) - 1;
 
 /// Who may become a member.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admission {
     /// Anybody, by any sign of life, as in the tutorial.
@@ -31,20 +32,21 @@ pub enum Admission {
 }
 
 /// How much may be asked of the server; what is above is refused and counted.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Members at a time.
+    /// Members at a time; no limit where not given.
     pub members: Option<u32>,
-    /// Texts of each member.
+    /// Texts of each member; no limit where not given.
     pub per_client: Option<Rate>,
-    /// Texts of all members together.
+    /// Texts of all members together; no limit where not given.
     pub total: Option<Rate>,
 }
 
 /// A token bucket: `burst` at once, `rate` per second in the long run.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RateTable")]
+#[schemars(rename = "Bucket")]
 pub struct Rate {
     /// Texts per second in the long run, above zero.
     pub rate: f64,
@@ -52,10 +54,14 @@ pub struct Rate {
     pub burst: u32,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RateTable {
+    /// Texts per second in the long run, above 0 and up to 10⁹.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000_000_000))]
     rate: f64,
+    /// Texts at once, from 1.
+    #[schemars(range(min = 1))]
     burst: u32,
 }
 

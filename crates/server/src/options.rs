@@ -1,7 +1,9 @@
 //! How the server treats its members.
 
+use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{ScalarOrTable, Span};
+use serde_json::{Value, json};
+use skipbeat_core::{ScalarOrTable, Span, schema};
 
 use crate::{Admission, DetectorOptions, Limits, Tail, quantile};
 
@@ -80,8 +82,9 @@ impl Default for Options {
 }
 
 /// Who beats.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Mechanism")]
 pub enum Heartbeat {
     /// Clients beat, the server does not answer.
     Client,
@@ -100,8 +103,9 @@ impl Heartbeat {
 }
 
 /// When the server looks for members that were silent for too long.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<String, Table>", rename_all = "kebab-case")]
+#[schemars(transform = words_of_sweep)]
 pub enum Sweep {
     /// At the exact moment.
     Deadline,
@@ -112,10 +116,22 @@ pub enum Sweep {
     Every(Span),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// The period, above zero: `"1s"`. It adds half of itself to the detection time on average.
+    #[schemars(transform = schema::above_zero)]
     every: Span,
+}
+
+/// The words, since the text that is read by hand says nothing of them.
+fn words_of_sweep(schema: &mut Schema) {
+    if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
+        let mut period = json_schema!({ "type": "string", "pattern": Span::pattern() });
+        schema::above_zero(&mut period);
+        forms[0] = period.to_value();
+        forms.insert(0, json!({ "type": "string", "enum": ["deadline", "lazy"] }));
+    }
 }
 
 impl TryFrom<ScalarOrTable<String, Table>> for Sweep {
@@ -140,7 +156,7 @@ impl TryFrom<ScalarOrTable<String, Table>> for Sweep {
 }
 
 /// What makes an evicted client a member again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejoin {
     /// Any sign of life.

@@ -3,13 +3,14 @@
 
 use std::io::Write;
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{ClientId, ScalarOrTable};
 
 use crate::{Act, Datagram};
 
 /// What clients say, and how they know what the server says.
-#[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dialect {
     /// A sign of life. `{client}` is the client's number.
@@ -30,7 +31,7 @@ pub struct Dialect {
 }
 
 /// Who should get a message, of the clients that are up when it is due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Audience {
     /// Everybody, the sender included: a chat.
@@ -45,24 +46,43 @@ pub enum Audience {
 }
 
 /// Bytes with gaps.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<String, Hex>")]
+#[schemars(
+    description = "A text, or { hex = \"00 01\" }; `{client}` and, in `chat` alone, `{text}` are filled in.",
+    transform = pattern_of_template
+)]
 pub struct Template {
     parts: Vec<Part>,
     written: String,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema)]
 enum Part {
     Bytes(Vec<u8>),
     Text,
     Client,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Hex {
+    /// Pairs of hexadecimal digits, with or without white space between them.
+    #[schemars(regex(pattern = HEX_WITH_GAPS))]
     hex: String,
+}
+
+/// Pairs of digits with gaps; a `*` only behind digits.
+const HEX_WITH_GAPS: &str = concat!(
+    r"^(\s*[0-9A-Fa-f]\s*[0-9A-Fa-f])*\s*(\*\s*)?",
+    r"(\{(text|client)\}(\s*[0-9A-Fa-f]\s*[0-9A-Fa-f])*\s*(\*\s*)?)*$"
+);
+
+/// Between braces stands the name of what is filled in.
+fn pattern_of_template(schema: &mut Schema) {
+    if let Some(text) = schema.pointer_mut("/anyOf/0") {
+        text["pattern"] = r"^([^{]|\{(text|client)\})*$".into();
+    }
 }
 
 impl TryFrom<ScalarOrTable<String, Hex>> for Template {

@@ -1,6 +1,11 @@
 //! What the clients of a group do.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{Probability, ScalarOrTable, Span};
 use skipbeat_protocol::Tag;
 
@@ -35,7 +40,7 @@ impl GroupOptions {
 
 /// What hostile clients send to the server, each by itself and at random times (Poisson arrivals).
 /// They are nobody's audience: no message is expected to reach them.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "HostileTable")]
 pub struct Hostile {
     /// What they do.
@@ -53,7 +58,7 @@ pub struct Hostile {
 }
 
 /// Kinds of attack.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attack {
     /// `^join^` from addresses that are not theirs: whoever has those gets what the server sends.
@@ -67,16 +72,37 @@ pub enum Attack {
     Replay,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table `{ kind, rate, … }`")]
+#[schemars(transform = kinds_of_attack)]
 struct HostileTable {
+    /// What they send.
     kind: Attack,
+    /// Datagrams per second of each client, above 0 and up to 10⁶.
+    #[schemars(transform = schema::rate)]
     rate: f64,
+    /// `flood`, `garbage`: bytes of a datagram (`garbage`: at most), 1 to 65,000; default 64.
+    #[schemars(range(min = 1, max = 65_000))]
     size: Option<usize>,
+    /// `spoof`: from how many addresses the group pretends to send, 1 to 10⁶; default 1000.
+    #[schemars(range(min = 1, max = 1_000_000))]
     addresses: Option<u32>,
+    /// When they begin, from the start of the run; default `"0s"`.
     #[serde(default)]
     from: Span,
+    /// When they end, after `from`; at the end of the run where not given.
     until: Option<Span>,
+}
+
+fn kinds_of_attack(schema: &mut Schema) {
+    let of = |kind, may_have| KindKeys { kind, needs: &[], may_have };
+    let kinds = [
+        of("spoof", &["rate", "from", "until", "addresses"]),
+        of("flood", &["rate", "from", "until", "size"]),
+        of("garbage", &["rate", "from", "until", "size"]),
+        of("replay", &["rate", "from", "until"]),
+    ];
+    schema::keys_by_kind(schema, &kinds, None);
 }
 
 impl TryFrom<HostileTable> for Hostile {
@@ -108,7 +134,7 @@ impl TryFrom<HostileTable> for Hostile {
 }
 
 /// Which texts want acks. They arrive in spite of loss, at the price of datagrams and time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Acks {
     /// None: sent once.
@@ -135,7 +161,7 @@ impl Acks {
 }
 
 /// When a client beats. The first beat comes after a random part of the period.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "HeartbeatTable")]
 pub struct Heartbeat {
     /// The period `h`. RFC 8085 (3.5) wants no keep-alive more often than every 15 s on the
@@ -151,10 +177,13 @@ impl Default for Heartbeat {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table `{ every, jitter }`")]
 struct HeartbeatTable {
+    /// The period `h`, above zero; default `"5s"`. The first beat comes after a random part of it.
+    #[schemars(transform = schema::above_zero)]
     every: Option<Span>,
+    /// How beats deviate from the period; default `"none"`.
     #[serde(default)]
     jitter: Jitter,
 }
@@ -183,12 +212,13 @@ impl TryFrom<HeartbeatTable> for Heartbeat {
 }
 
 /// How heartbeats deviate from their period `h`. `U` is the uniform distribution.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(
     try_from = "ScalarOrTable<JitterKind, JitterTable>",
     tag = "kind",
     rename_all = "kebab-case"
 )]
+#[schemars(transform = words_of_jitter)]
 pub enum Jitter {
     /// Exactly every `h`.
     #[default]
@@ -211,21 +241,52 @@ pub enum Jitter {
     Rfc5626,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 enum JitterKind {
+    /// Exactly every `h`.
     None,
+    /// Each gap is `U(h - width, h + width)`: deviations add up.
     Renewal,
+    /// Beat `k` is at `kh + U(-width, width)`: deviations do not add up.
     Grid,
+    /// Each gap is `U(0.75h, h)` (BFD, RFC 5880, 6.8.7).
     Bfd,
+    /// Each gap is `U(0.8h, 1.2h)` (ICE consent freshness, RFC 7675, 5.1).
     Rfc7675,
+    /// Each gap is `U(0.8h, h)` (SIP outbound, RFC 5626, 4.4.1).
     Rfc5626,
 }
 
-#[derive(Deserialize)]
+/// Two of the kinds need a width, and are no words for themselves.
+fn words_of_jitter(schema: &mut Schema) {
+    let words = schema.pointer_mut("/anyOf/0/oneOf").and_then(Value::as_array_mut);
+    if let Some(words) = words {
+        words.retain(|word| word["const"] != "renewal" && word["const"] != "grid");
+    }
+}
+
+fn kinds_of_jitter(schema: &mut Schema) {
+    let of = |kind, needs| KindKeys { kind, needs, may_have: &[] };
+    let kinds = [
+        of("none", &[]),
+        of("renewal", &["width"]),
+        of("grid", &["width"]),
+        of("bfd", &[]),
+        of("rfc7675", &[]),
+        of("rfc5626", &[]),
+    ];
+    schema::keys_by_kind(schema, &kinds, None);
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = kinds_of_jitter)]
 struct JitterTable {
+    /// How beats deviate.
     kind: JitterKind,
+    /// `renewal`: the largest deviation of a gap, at most `h`. `grid`: of a beat, at most `h/2`.
     width: Option<Span>,
 }
 
@@ -251,7 +312,7 @@ impl TryFrom<ScalarOrTable<JitterKind, JitterTable>> for Jitter {
 }
 
 /// What a client says.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ChatTable")]
 pub struct Chat {
     /// Messages per second of each client, above zero.
@@ -262,12 +323,18 @@ pub struct Chat {
     pub size: usize,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table `{ rate, … }`")]
 struct ChatTable {
+    /// Messages per second of each client, above 0 and up to 10⁶. The server sends
+    /// `rate · clients · members` datagrams a second.
+    #[schemars(transform = schema::rate)]
     rate: f64,
+    /// How they are spread over time; default `"poisson"`.
     #[serde(default)]
     arrivals: Arrivals,
+    /// Bytes of a text, 47 to 65,000; default 64. It begins with a tag of 47 bytes.
+    #[schemars(range(min = Tag::LEN, max = 65_000))]
     size: Option<usize>,
 }
 
@@ -292,7 +359,7 @@ impl TryFrom<ChatTable> for Chat {
 }
 
 /// How messages are spread over time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
     /// Exponential gaps.
@@ -303,7 +370,7 @@ pub enum Arrivals {
 }
 
 /// How clients come and go by themselves.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ChurnTable")]
 pub struct Churn {
     /// Crashes per second and client. A crashed client goes silent but still listens.
@@ -317,12 +384,21 @@ pub struct Churn {
     pub rebind: f64,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table `{ crash, leave, rebind, … }`")]
 struct ChurnTable {
+    /// Crashes per second and client, 0 to 10⁶; default 0. A crashed client goes silent but still
+    /// listens.
+    #[schemars(range(min = 0, max = 1_000_000))]
     crash: f64,
+    /// Leaves per second and client, 0 to 10⁶; default 0. A client that leaves says `quit`, once.
+    #[schemars(range(min = 0, max = 1_000_000))]
     leave: f64,
+    /// How long after a crash or leave a client starts again; without it, never.
     rejoin_after: Option<Span>,
+    /// Changes of address per second and client, 0 to 10⁶; default 0: what a NAT does that has
+    /// forgotten the client.
+    #[schemars(range(min = 0, max = 1_000_000))]
     rebind: f64,
 }
 
@@ -385,6 +461,23 @@ impl Amount {
             Amount::Share(share) => (share.get() * f64::from(of)).round() as u32,
             Amount::Count(count) => count.min(of),
         }
+    }
+}
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A share of the clients (0.1 or \"10 %\", 1.0 is all), or a whole number \
+                            of them (1 is one).",
+            "anyOf": [
+                generator.subschema_for::<Probability>(),
+                json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+            ],
+        })
     }
 }
 

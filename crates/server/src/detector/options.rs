@@ -1,10 +1,12 @@
 //! Which detector, and its parameters.
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{ScalarOrTable, Span};
 
 /// How the server judges silence.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Kind, Table>", tag = "kind", rename_all = "kebab-case")]
 pub enum DetectorOptions {
     /// Suspected when silent for longer than the server's `timeout`.
@@ -26,7 +28,7 @@ pub enum DetectorOptions {
 }
 
 /// The parameters of φ-accrual.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Phi {
     /// The φ above which a member is suspected, above 0: 8 means that a heartbeat comes later than
     /// that once in 10⁸ times, if the distribution is right.
@@ -44,7 +46,7 @@ pub struct Phi {
 }
 
 /// The shape of the tail that φ is computed with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tail {
     /// Normal, as in the paper.
@@ -56,7 +58,7 @@ pub enum Tail {
 }
 
 /// The parameters of the estimators of arrival times.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Adaptive {
     /// The heartbeat period η of the senders.
     pub every: Span,
@@ -66,28 +68,64 @@ pub struct Adaptive {
     pub margin: Span,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[derive(Deserialize, Clone, Copy, PartialEq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
 enum Kind {
+    /// Silent for longer than `timeout` of the server.
     Timeout,
+    /// Silent for longer than so many periods.
     Missed,
+    /// φ-accrual: how unlikely the silence is.
     Phi,
+    /// NFD-E: silent for a margin after the heartbeat was expected.
     Chen,
+    /// NFD-E with a margin that adapts.
     Bertier,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = kinds)]
 struct Table {
+    /// How silence is judged.
     kind: Kind,
+    /// `missed`: how many heartbeats in a row may be missed, from 1; default 3.
+    #[schemars(range(min = 1))]
     misses: Option<u32>,
+    /// `phi`: the φ above which a member is suspected, above 0 and up to 15; default 8.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 15))]
     threshold: Option<f64>,
+    /// `phi`: the shape of the distribution's tail; default `"normal"`.
     tail: Option<Tail>,
+    /// `phi`, `chen`, `bertier`: how many heartbeats the estimate is made from, from 1; default
+    /// 1000 for `phi`, else 100.
+    #[schemars(range(min = 1))]
     window: Option<usize>,
+    /// `phi`: the least deviation; default `"100ms"`.
     min_deviation: Option<Span>,
+    /// `phi`: so much silence more is acceptable; default `"0s"`.
     pause: Option<Span>,
+    /// The heartbeat period that the detector expects, above zero; default `"5s"`. It does not
+    /// follow from that of a group: give it.
+    #[schemars(transform = schema::above_zero)]
     every: Option<Span>,
+    /// `chen`: the margin, default `"5s"`. `bertier`: the least margin, default `"100ms"`.
     margin: Option<Span>,
+}
+
+/// What [`Table::check`] says of keys.
+fn kinds(schema: &mut Schema) {
+    let of = |kind, may_have| KindKeys { kind, needs: &[], may_have };
+    let estimates = &["every", "window", "margin"];
+    let kinds = [
+        of("timeout", &[]),
+        of("missed", &["misses", "every"]),
+        of("phi", &["threshold", "tail", "window", "min_deviation", "pause", "every"]),
+        of("chen", estimates),
+        of("bertier", estimates),
+    ];
+    schema::keys_by_kind(schema, &kinds, None);
 }
 
 impl TryFrom<ScalarOrTable<Kind, Table>> for DetectorOptions {
