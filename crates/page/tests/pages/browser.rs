@@ -1,0 +1,192 @@
+//! Pages in a real browser: nothing is reported on its console, nothing is fetched, nothing is
+//! wider than the window, and every chart is drawn. Without a browser this is passed over, but not
+//! where `CI` is set.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use skipbeat_page::format::Unit;
+use tempfile::TempDir;
+
+use crate::fixture::{Results, about};
+
+/// The script of every page.
+const SCRIPT: &str = include_str!("../../assets/page.js");
+const WIDTHS: [u32; 3] = [360, 820, 1400];
+const HEIGHT: u32 = 4000;
+/// What the script below reports begins with this; everything else on the console is a fault.
+const REPORT: &str = "checked: ";
+/// Opens all that is folded, lets it be drawn, and reports what is too wide or empty. A chart is
+/// drawn if a path of it has one of the colours of data; axes have others.
+const CHECK: &str = "<script>addEventListener('load', () => setTimeout(() => {
+  for (const details of document.querySelectorAll('details')) details.open = true;
+  setTimeout(() => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    const colours = ['line-1', 'line-2', 'line-3', 'line-4', 'line-5'].map((name) => {
+      probe.style.color = `var(--${name})`;
+      return getComputedStyle(probe).color;
+    });
+    probe.remove();
+    const isDrawn = (plot) => [...plot.querySelectorAll('svg path')].some((path) => {
+      const style = getComputedStyle(path);
+      return colours.includes(style.stroke) || colours.includes(style.fill);
+    });
+    const plots = [...document.querySelectorAll('.plot')];
+    const root = document.documentElement;
+    const faults = plots.filter((plot) => !isDrawn(plot))
+      .map((plot) => `nothing drawn in ${plot.getAttribute('aria-label')}`);
+    if (root.scrollWidth > innerWidth) faults.push(`${root.scrollWidth} wide in ${innerWidth}`);
+    console.log(`checked: ${innerWidth} ${plots.length} charts, faults: ${faults.join(', ')}`);
+  }, 600);
+}, 600));</script>";
+
+/// The browser in the path, if there is any.
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = found.into_iter().find(|path| path.is_file());
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "there is no browser to test in");
+    if found.is_none() {
+        eprintln!("passed over: there is no browser in the path");
+    }
+    found
+}
+
+/// Shows a page at all widths, and returns what its console says. A window has a least width, a
+/// frame has none: so each width is a frame of one page.
+fn console(browser: &Path, page: &str, theme: &str, picture: &Path) -> Vec<String> {
+    let folder = TempDir::new().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("the file can be written");
+        format!("file://{}", path.display())
+    };
+    let page = write("page.html", &page.replace("</body>", &format!("{CHECK}</body>")));
+    let frames = WIDTHS.map(|width| {
+        format!(
+            "<iframe src='{page}#{theme}' width={width} height={HEIGHT} frameborder=0></iframe>"
+        )
+    });
+    let frames = write("frames.html", &format!("<body style='margin:0'>{}", frames.join("")));
+    let room = WIDTHS.iter().sum::<u32>() + 100;
+    let output = Command::new(browser)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
+        .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
+        .args(["--disable-dev-shm-usage", "--virtual-time-budget=10000"])
+        .args(["--enable-logging=stderr", &format!("--window-size={room},{HEIGHT}")])
+        .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
+        .arg(format!("--screenshot={}", picture.display()))
+        .arg(frames)
+        .output()
+        .expect("the browser starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = lines.lines().filter_map(|line| line.split_once(":CONSOLE")?.1.split_once('"'));
+    said.map(|(_, text)| text.to_owned()).collect()
+}
+
+/// What is wrong with a page, in words.
+fn faults(browser: &Path, page: &str, theme: &str, picture: &str) -> Vec<String> {
+    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{picture}-{theme}.png"));
+    let said = console(browser, page, theme, &picture);
+    assert!(picture.metadata().is_ok_and(|file| file.len() > 10_000), "{}", picture.display());
+    let mut faults = Vec::new();
+    for width in WIDTHS {
+        let report = format!("{REPORT}{width} ");
+        if !said.iter().any(|line| line.starts_with(&report)) {
+            faults.push(format!("no report at {width}"));
+        }
+    }
+    let sound = |line: &&String| line.starts_with(REPORT) && line.contains(" faults: \"");
+    faults.extend(said.iter().filter(|line| !sound(line)).cloned());
+    faults
+}
+
+/// Every kind of page shows in both themes without a fault.
+#[test]
+fn pages_are_sound_in_a_browser() {
+    let Some(browser) = browser() else { return };
+    let (run, other, sweep) = (Results::run(), Results::run(), Results::sweep(4, 4));
+    let mut scenario = about()["scenario"].clone();
+    scenario["name"] = json!("a-name-without-any-space-".repeat(6));
+    other.about(json!({ "scenario": scenario, "ended_at_s": 6.5, "verdict": "interrupted" }));
+    let together = [run.path(), other.path(), sweep.path()];
+    let overlay = skipbeat_page::render(&together).expect("the files are sound");
+    for (name, page) in [("run", run.page()), ("sweep", sweep.page()), ("overlay", overlay)] {
+        for theme in ["light", "dark"] {
+            let faults = faults(&browser, &page, theme, name);
+            assert!(faults.is_empty(), "{name}, {theme}: {faults:#?}");
+        }
+    }
+}
+
+/// The test above sees what it looks for: an error, an empty chart, something wide, and a request,
+/// which the page's own policy also stops.
+#[test]
+fn faults_are_found() {
+    let Some(browser) = browser() else { return };
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    server.set_nonblocking(true).expect("it can be asked");
+    let address = server.local_addr().expect("it has an address");
+    let planted = format!(
+        "<script>console.error('planted error')</script>\
+         <img src='http://{address}/planted.png'>\
+         <div style='width:5000px'>wide</div>\
+         <div class='plot' aria-label='planted chart' data-chart='0' style='display:none'></div>\
+         </body>"
+    );
+    let page = Results::run().page().replace("</body>", &planted);
+    let found = faults(&browser, &page, "light", "planted").join("\n");
+    for fault in ["planted error", "planted.png", "wide in 360", "nothing drawn in planted chart"] {
+        assert!(found.contains(fault), "{fault} was not found in: {found}");
+    }
+    assert!(server.accept().is_err(), "the policy let a request through");
+}
+
+/// Tooltips show a number as the tables do.
+#[test]
+fn numbers_read_the_same_in_charts_and_tables() {
+    let Some(browser) = browser() else { return };
+    let values = [
+        0.0,
+        1e-9,
+        2.4e-7,
+        0.000_101_3,
+        0.002_165_684,
+        0.057_407,
+        0.5,
+        0.919_13,
+        0.999_98,
+        1.0,
+        1.990_036,
+        12.0,
+        61.703,
+        416.0,
+        999.94,
+        1146.4,
+        28_209.92,
+        1_234_567.0,
+    ];
+    let numbers = SCRIPT.split("// ---- ").find(|part| part.starts_with("Numbers"));
+    let numbers = numbers.expect("the script has a part on numbers");
+    let page = format!(
+        "<body><script>(() => {{ // {numbers}
+        const units = ['number', 'ratio', 'seconds', 'per-second'];
+        const texts = {values:?}.map((value) => units.map((unit) => show[unit](value)));
+        console.log('numbers: ' + JSON.stringify(texts));
+        }})()</script></body>"
+    );
+    let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("numbers.png");
+    let said = console(&browser, &page, "light", &picture);
+    let texts = said.iter().find_map(|line| line.strip_prefix("numbers: ")).expect("it reports");
+    let end = texts.rfind(']').expect("it is a list");
+    let texts: Vec<Vec<String>> = serde_json::from_str(&texts[..=end]).expect("it is a list");
+    let units = [Unit::Number, Unit::Ratio, Unit::Seconds, Unit::PerSecond];
+    for (value, texts) in values.into_iter().zip(texts) {
+        assert_eq!(units.map(|unit| unit.show(Some(value))).to_vec(), texts, "{value}");
+    }
+}

@@ -1,0 +1,33 @@
+//! A run that ended early says so, and shows what was seen.
+
+use serde_json::json;
+
+use crate::fixture::{Results, timeline, words};
+
+#[test]
+fn it_says_when_it_ended_and_when_it_was_to() {
+    let results = Results::run();
+    results.about(json!({ "ended_at_s": 6.5, "interrupted": true, "verdict": "interrupted" }));
+    results.file("timeline.csv", &timeline(7));
+    let page = results.page();
+    assert!(words(&page).contains("◼ Interrupted"));
+    assert!(words(&page).contains("It ended early, at 6.5 s of 20 s."));
+    let window = r#"{"from":3.0,"measured":true,"name":"measured","to":6.5}"#;
+    assert!(page.contains(window), "the measured window ends where the run does");
+}
+
+#[test]
+fn a_failure_is_told_in_its_own_words() {
+    let results = Results::run();
+    let failure = json!({ "ended_at_s": 1.0, "failure": "no socket left", "verdict": "failed" });
+    results.about(failure);
+    let page = results.page();
+    assert!(words(&page).contains("! Failed"));
+    assert!(words(&page).contains("no socket left"));
+    assert!(!page.contains(r#""measured":true"#), "it ended in the warm-up");
+}
+
+#[test]
+fn a_run_that_came_to_its_end_does_not_say_it() {
+    assert!(!words(&Results::run().page()).contains("ended early"));
+}

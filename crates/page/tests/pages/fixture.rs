@@ -1,0 +1,278 @@
+//! Result folders from small texts, and the pages that are made of them.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder of results, which goes away with it.
+pub(crate) struct Results(TempDir);
+
+impl Results {
+    /// A folder with nothing but a `run.json`.
+    pub(crate) fn bare(about: &Value) -> Results {
+        let results = Results(TempDir::new().expect("a temporary folder"));
+        results.file("run.json", &about.to_string());
+        results
+    }
+
+    /// A single run as a run writes it.
+    pub(crate) fn run() -> Results {
+        let results = Results::bare(&about());
+        results.file("summary.csv", &figures(&METRICS));
+        results.file("groups.csv", &groups());
+        results.file("links.csv", LINKS);
+        results.file("ledger.csv", LEDGER);
+        results.file("timeline.csv", &timeline(20));
+        results.file("evictions.csv", EVICTIONS);
+        results.file("host.json", &host().to_string());
+        let times = ["latency", "latency_real", "eviction_latency", "mistake_duration", "lateness"];
+        results.histograms(&times.map(|tag| (tag, 1000)));
+        results
+    }
+
+    /// A sweep over timeouts and losses, so many of each.
+    pub(crate) fn sweep(timeouts: u32, losses: u32) -> Results {
+        let mut about = about();
+        about["swept"] = json!(["server.timeout", "group.clients.up.loss"]);
+        about["runs_planned"] = json!(timeouts * losses * 3);
+        let results = Results::bare(&about);
+        results.file("summary.csv", &figures(&METRICS));
+        results.file("sweep.csv", &sweep(timeouts, losses));
+        results
+    }
+
+    /// Writes a file of the folder.
+    pub(crate) fn file(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).expect("the file can be written");
+    }
+
+    /// Writes `run.json` anew with some keys changed.
+    pub(crate) fn about(&self, changes: Value) {
+        let path = self.0.path().join("run.json");
+        let text = std::fs::read_to_string(path).expect("there is a run.json");
+        let mut about: Value = serde_json::from_str(&text).expect("it is JSON");
+        for (key, value) in changes.as_object().expect("it is an object") {
+            about[key] = value.clone();
+        }
+        self.file("run.json", &about.to_string());
+    }
+
+    /// Takes a file away.
+    pub(crate) fn without(&self, name: &str) {
+        std::fs::remove_file(self.0.path().join(name)).expect("the file is there");
+    }
+
+    /// Writes `latency.hlog`: for each metric so many values from 1 ms on.
+    pub(crate) fn histograms(&self, metrics: &[(&str, u64)]) {
+        let mut out = Vec::new();
+        let mut serializer = V2DeflateSerializer::new();
+        let mut log = IntervalLogWriterBuilder::new()
+            .with_start_time(UNIX_EPOCH)
+            .with_max_value_divisor(1e6)
+            .begin_log_with(&mut out, &mut serializer)
+            .expect("it goes to memory");
+        for (metric, count) in metrics {
+            let mut histogram = Histogram::<u64>::new(3).expect("three digits are possible");
+            for value in 1..=*count {
+                histogram.record(value * 1000).expect("it grows");
+            }
+            let length = Duration::from_secs(20);
+            log.write_histogram(&histogram, Duration::ZERO, length, Tag::new(metric))
+                .expect("it goes to memory");
+        }
+        self.file("latency.hlog", &String::from_utf8(out).expect("it is text"));
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The page of this folder alone.
+    pub(crate) fn page(&self) -> String {
+        skipbeat_page::render(&[self.path()]).expect("the files are sound")
+    }
+}
+
+/// The part of a page that people read, without data, styles and scripts.
+pub(crate) fn words(page: &str) -> &str {
+    let from = page.find("<main>").expect("there is a main part");
+    let to = page.find("</main>").expect("it ends");
+    &page[from..to]
+}
+
+pub(crate) fn about() -> Value {
+    let side = json!({ "options": {}, "outages": [] });
+    json!({
+        "digest": "26aaf97289679119",
+        "ended_at_s": 20.0,
+        "events": 1198146,
+        "failure": null,
+        "inconclusive": [],
+        "interrupted": false,
+        "mode": "net",
+        "refused": { "quit-of-stranger": 2 },
+        "scenario": {
+            "name": "quick", "description": "a small room",
+            "warmup": "3s", "duration": "13s", "drain": "4s",
+            "groups": [
+                { "name": "phones", "behaviour": { "clients": 600 }, "up": side, "down": side },
+                { "name": "desks", "behaviour": { "clients": 400 }, "up": side, "down": side },
+            ],
+            "server": { "target": { "kind": "built-in", "listen": "127.0.0.1:0" } },
+        },
+        "scenario_hash": "eab7c6b792575a76520a275fbe168f01",
+        "seed": 7,
+        "skipbeat": { "commit": "64e5871c9152", "version": "0.1.0" },
+        "verdict": "pass",
+        "version": 1,
+    })
+}
+
+/// Metrics and their cells; an empty cell is undefined.
+pub(crate) type Cells<'a> = [(&'a str, &'a str)];
+
+pub(crate) const METRICS: [(&str, &str); 14] = [
+    ("clients", "1000"),
+    ("chat_sent", "416"),
+    ("deliveries_expected", "398995"),
+    ("deliveries", "366729"),
+    ("delivery_ratio", "0.9191318186944698"),
+    ("crashes", "67"),
+    ("evictions", "89"),
+    ("eviction_latency_mean_s", "1.9900363086119404"),
+    ("false_evictions", "27"),
+    ("mistake_rate_per_s", "0.0021656840739782504"),
+    ("query_accuracy", "0.9982514606199115"),
+    ("latency_p50_s", "0.057407"),
+    ("latency_p99_s", "0.157951"),
+    ("deliveries_per_s", "28209.923076923078"),
+];
+
+/// `summary.csv` with one row.
+pub(crate) fn figures(cells: &Cells<'_>) -> String {
+    let names: Vec<&str> = cells.iter().map(|(name, _)| *name).collect();
+    let values: Vec<&str> = cells.iter().map(|(_, value)| *value).collect();
+    let head = "scenario,mode,seed,point,replication";
+    format!("{head},{}\nquick,net,7,0,0,{}\n", names.join(","), values.join(","))
+}
+
+fn groups() -> String {
+    let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
+    let values: Vec<&str> = METRICS.iter().map(|(_, value)| *value).collect();
+    let (names, values) = (names.join(","), values.join(","));
+    let head = "scenario,mode,seed,point,replication,group";
+    format!("{head},{names}\nquick,net,7,0,0,phones,{values}\nquick,net,7,0,0,desks,{values}\n")
+}
+
+const LINKS: &str = "\
+group,direction,stage,unit,asked,got,interval,agrees,datagrams
+phones,up,loss,ratio,0.05,0.0508,0.0061,yes,20017
+phones,up,\"delay, mean\",s,0.0304,0.0412,0.0005,no,19000
+phones,up,reordered,ratio,,0.00047,,,18978
+";
+
+const LEDGER: &str = "\
+ledger,direction,group,side,term,count
+datagrams,up,,in,sent,20017
+datagrams,up,,in,duplicated,33
+datagrams,up,,out,partition,0
+datagrams,up,,out,loss,1017
+datagrams,up,,out,in-flight,22
+datagrams,up,,out,received,19011
+datagrams,up,,out,unexplained,0
+datagrams,up,,beside,changed,5
+datagrams,down,,in,sent,591709
+datagrams,down,,in,duplicated,1115
+datagrams,down,,out,loss,29374
+datagrams,down,,out,in-flight,1617
+datagrams,down,,out,received,561833
+datagrams,down,,out,unexplained,0
+deliveries,,,in,expected,398995
+deliveries,,,out,delivered,366729
+deliveries,,,out,lost-up,12485
+deliveries,,,out,not-member,650
+deliveries,,,out,lost-down,19131
+deliveries,,,out,unexplained,0
+datagrams,up,phones,in,sent,777777
+";
+
+const EVICTIONS: &str = "\
+time_s,client,group,cause,crashed_at_s,evicted_at_s,latency_s,silence_s,uncertainty_s
+2.582902217,479,phones,crash,0.613722205,2.582902217,1.969180012,2.500028597,0
+2.589087626,194,phones,false,,2.589087626,,2.50002942,0
+";
+
+pub(crate) fn timeline(seconds: u32) -> String {
+    let mut text = String::from(
+        "second,members,up_sent,up_received,down_sent,down_received,delivered,evicted,\
+         evicted_falsely,up_bytes,down_bytes,lost_loss,lost_partition,lost_mtu\n",
+    );
+    for second in 0..seconds {
+        let wave = (second * 37) % 11;
+        let _ = writeln!(
+            text,
+            "{second},{},{},950,{},29000,{},{wave},{},6000,2900000,{},{},0",
+            960 + wave,
+            1000 + wave,
+            30_000 + 100 * wave,
+            if (3..16).contains(&second) { 28_000 } else { 0 },
+            wave / 3,
+            1500 + wave,
+            if second == 7 { 40 } else { 0 },
+        );
+    }
+    text
+}
+
+fn host() -> Value {
+    let traffic = json!({
+        "send_calls": 9590, "sends": 587829, "datagrams_sent": 591709, "send_buffer_full": 0,
+        "receive_calls": 0, "receives": 0, "datagrams_received": 0,
+    });
+    json!({
+        "wall_s": 20.002250671,
+        "cpu_s": { "server": 0.878571791, "swarm": 1.309985998 },
+        "peak_memory_bytes": 11534336,
+        "server_drops": 0,
+        "swarm_drops": null,
+        "datagrams": 611726,
+        "ns_per_datagram": 3577.67,
+        "receive_buffers": { "server": 134217728 },
+        "io": "batched",
+        "traffic": { "server": traffic },
+        "kernel_before": { "UdpInDatagrams": 5, "UdpInErrors": 1 },
+        "kernel_after": { "UdpInDatagrams": 611, "UdpInErrors": 1 },
+        "lateness_p99_s": 0.0013,
+        "lateness_max_s": null,
+    })
+}
+
+/// `sweep.csv`: longer timeouts are slower and make fewer mistakes.
+fn sweep(timeouts: u32, losses: u32) -> String {
+    let mut text = String::from("scenario,mode,point,server.timeout,group.clients.up.loss,runs");
+    for (name, _) in METRICS {
+        let _ = write!(text, ",{name}_mean,{name}_sd,{name}_ci95");
+    }
+    text.push('\n');
+    for point in 0..timeouts * losses {
+        let (timeout, loss) = (f64::from(point / losses), f64::from(point % losses));
+        let _ = write!(text, "quick,sim,{point},{}ms,{},3", 1000.0 + 500.0 * timeout, loss / 20.0);
+        for (name, value) in METRICS {
+            let mean = match name {
+                "eviction_latency_mean_s" => 1.5 + timeout - loss / 10.0,
+                "mistake_rate_per_s" => loss * 10_f64.powf(-timeout),
+                "delivery_ratio" => 1.0 - loss / 20.0,
+                _ => value.parse().expect("a number"),
+            };
+            let _ = write!(text, ",{mean},{},{}", mean / 50.0, mean / 40.0);
+        }
+        text.push('\n');
+    }
+    text
+}

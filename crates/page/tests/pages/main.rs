@@ -1,0 +1,15 @@
+//! Pages of result folders that are built from small texts. One behaviour in each file.
+
+mod browser;
+mod damage;
+mod early_end;
+mod empty;
+mod escaping;
+mod fixture;
+mod many_evictions;
+mod one_client;
+mod overlay;
+mod repeatable;
+mod sweeps;
+mod thresholds;
+mod undefined;

@@ -1,0 +1,33 @@
+//! What is undefined is shown as a dash and drawn as a gap, never as 0.
+
+use crate::fixture::{METRICS, Results, figures, words};
+
+fn with(metric: &str, cell: &'static str) -> String {
+    let cells = METRICS.map(|(name, value)| (name, if name == metric { cell } else { value }));
+    let results = Results::run();
+    results.file("summary.csv", &figures(&cells));
+    results.page()
+}
+
+#[test]
+fn an_undefined_figure_is_a_dash() {
+    for cell in ["", "NaN", "inf"] {
+        let page = with("eviction_latency_mean_s", cell);
+        let tile = "Eviction latency, mean</span><strong>–</strong>";
+        assert!(words(&page).contains(tile), "{cell:?}");
+        assert!(!words(&page).contains("NaN"));
+    }
+}
+
+#[test]
+fn a_defined_zero_is_a_zero() {
+    let page = with("false_evictions", "0");
+    assert!(words(&page).contains("False evictions</span><strong>0</strong>"));
+}
+
+#[test]
+fn tiles_that_mean_nothing_are_left_out() {
+    let page = with("chat_sent", "0");
+    assert!(!words(&page).contains("Delivery ratio</span>"));
+    assert!(words(&page).contains("Query accuracy</span>"));
+}
