@@ -1,0 +1,113 @@
+//! Markdown: a summary for a pull request.
+
+use std::fmt::Write;
+
+use crate::export::{effect, row as row_name, threshold_name};
+use crate::verdict::{Conclusion, Finding, Row, ScenarioVerdict, Verdict, show, unit};
+
+/// More rows than these are counted, not shown: a comment has a limit.
+const MOST_ROWS: usize = 40;
+
+/// The verdict as Markdown: the worst first, what is the same only counted.
+pub fn markdown(verdict: &Verdict) -> String {
+    let mut text =
+        format!("## skipbeat: {} {}\n\n", mark(verdict.conclusion), verdict.conclusion.name());
+    text.push_str("| scenario | world | verdict | thresholds met | compared |\n");
+    text.push_str("|---|---|---|---|---|\n");
+    for scenario in &verdict.scenarios {
+        let met = scenario.thresholds.iter().filter(|case| case.met == Some(true)).count();
+        let compared = scenario.comparison.as_ref().map_or("–".to_owned(), |comparison| {
+            let count = |finding| comparison.rows.iter().filter(|r| r.finding == finding).count();
+            format!(
+                "{} worse, {} changed, {} better, {} same, {} cannot tell",
+                count(Finding::Worse),
+                count(Finding::Changed),
+                count(Finding::Better),
+                count(Finding::Same),
+                count(Finding::CannotTell)
+            )
+        });
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} {} | {met} of {} | {compared} |",
+            escape(&scenario.scenario),
+            scenario.mode,
+            mark(scenario.conclusion),
+            scenario.conclusion.name(),
+            scenario.thresholds.len()
+        );
+    }
+    for scenario in &verdict.scenarios {
+        details(scenario, &mut text);
+    }
+    text
+}
+
+fn mark(conclusion: Conclusion) -> &'static str {
+    match conclusion {
+        Conclusion::Pass => "✅",
+        Conclusion::Inconclusive => "❔",
+        _ => "❌",
+    }
+}
+
+/// What of a scenario has to be looked at.
+fn details(scenario: &ScenarioVerdict, text: &mut String) {
+    let unmet: Vec<_> = scenario.thresholds.iter().filter(|case| case.met != Some(true)).collect();
+    let comparison = scenario.comparison.as_ref();
+    let differing = |row: &&Row| row.judged && row.finding != Finding::Same;
+    let rows: Vec<&Row> =
+        comparison.map_or_else(Vec::new, |c| c.rows.iter().filter(differing).collect());
+    let notes = comparison.map_or(&[][..], |comparison| &comparison.notes);
+    if unmet.is_empty() && rows.is_empty() && notes.is_empty() && scenario.reasons.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n### {}\n", escape(&scenario.scenario));
+    for note in scenario.reasons.iter().chain(notes) {
+        let _ = writeln!(text, "- {}", escape(note));
+    }
+    if !unmet.is_empty() {
+        text.push_str("\n| threshold | actual |\n|---|---:|\n");
+        for case in unmet.iter().take(MOST_ROWS) {
+            let actual = show(unit(&case.metric), case.actual);
+            let _ = writeln!(text, "| {} | {actual} |", escape(&threshold_name(case)));
+        }
+        left_out(unmet.len(), text);
+    }
+    if !rows.is_empty() {
+        text.push_str("\n| metric | base | new | change | |\n|---|---:|---:|---:|---|\n");
+        for row in rows.iter().take(MOST_ROWS) {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} |",
+                escape(&row_name(row)),
+                show(&row.unit, row.base),
+                show(&row.unit, row.new),
+                effect(row),
+                row.finding.name()
+            );
+        }
+        left_out(rows.len(), text);
+    }
+}
+
+fn left_out(rows: usize, text: &mut String) {
+    if rows > MOST_ROWS {
+        let _ = writeln!(text, "\n… and {} more", rows - MOST_ROWS);
+    }
+}
+
+/// What is a sign of Markdown or HTML is none in a name.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '|' | '*' | '`' | '[' | ']' | '\\' => escaped.extend(['\\', c]),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\n' => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

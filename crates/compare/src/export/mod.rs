@@ -1,0 +1,72 @@
+//! A verdict in the formats of other programs: one file each.
+
+mod bencher;
+mod benchmark_action;
+mod junit;
+mod markdown;
+
+pub use bencher::bencher;
+pub use benchmark_action::benchmark_action;
+pub use junit::junit;
+pub use markdown::markdown;
+
+use crate::verdict::{Row, ThresholdCase, show, unit};
+
+/// A threshold in words, with the actual value.
+pub fn threshold(case: &ThresholdCase) -> String {
+    format!("{}: {}", threshold_name(case), threshold_message(case))
+}
+
+/// A threshold in words: which figure, of what.
+fn threshold_name(case: &ThresholdCase) -> String {
+    let group = case.group.as_ref().map_or(String::new(), |group| format!("{group} "));
+    let point = if case.point.is_empty() { String::new() } else { format!(" at {}", case.point) };
+    let replication = match case.replication {
+        0 => String::new(),
+        n => format!(" (replication {n})"),
+    };
+    format!("{group}{} {}{point}{replication}", case.metric, case.condition)
+}
+
+/// What a threshold came to, with the actual value.
+fn threshold_message(case: &ThresholdCase) -> String {
+    let actual = match case.actual {
+        None => "undefined: there is no such figure in this run".to_owned(),
+        Some(value) => format!("{value} ({})", show(unit(&case.metric), Some(value))),
+    };
+    format!("{} is {actual}, asked {}", case.metric, case.condition)
+}
+
+/// A row of a comparison in words: which figure, of what.
+pub fn row(row: &Row) -> String {
+    let group = row.group.as_ref().map_or(String::new(), |group| format!("{group} "));
+    let point = if row.point.is_empty() { String::new() } else { format!(" at {}", row.point) };
+    format!("{group}{}{point}", row.metric)
+}
+
+/// An effect with its interval, in per cent or, where that is a large number, as a factor; empty where it is not known.
+pub fn effect(row: &Row) -> String {
+    let percent = |share: f64| match share {
+        much if much >= 9.0 => format!("×{:.1}", much + 1.0),
+        share => format!("{:+.2} %", share * 100.0),
+    };
+    match (row.effect, row.interval) {
+        (None, _) => String::new(),
+        (Some(effect), None) => percent(effect),
+        (Some(effect), Some([low, high])) => {
+            format!("{} ({} … {})", percent(effect), percent(low), percent(high))
+        }
+    }
+}
+
+/// What a comparison says of a metric, with both figures.
+fn row_message(row: &Row) -> String {
+    let p = row.p.map_or(String::new(), |p| format!(", p = {p:.4}"));
+    format!(
+        "{}: {} -> {} {}{p}",
+        row.finding.name(),
+        show(&row.unit, row.base),
+        show(&row.unit, row.new),
+        effect(row)
+    )
+}

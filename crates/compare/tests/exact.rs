@@ -1,0 +1,147 @@
+//! Two folders of results: simulated figures are compared exactly, seed by seed; measured ones claim
+//! nothing.
+
+use std::fs;
+use std::path::Path;
+
+use skipbeat_compare::{Comparison, Conclusion, Finding, Sheet, compare_exactly};
+use tempfile::TempDir;
+
+const HEAD: &str = "scenario,mode,seed,point,replication,server.timeout";
+
+/// A folder with these rows: seed, point, delivery ratio, latency, sent; and the digest of the runs.
+fn folder(mode: &str, rows: &[(u32, u32, &str)], digest: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    // `clients` is where metrics begin.
+    let mut summary = format!("{HEAD},clients,delivery_ratio,latency_p99_s,up_sent\n");
+    let mut runs = Vec::new();
+    for (seed, point, figures) in rows {
+        let timeout = format!("{}s", point + 1);
+        summary += &format!("s,{mode},{seed},{point},{seed},{timeout},10,{figures}\n");
+        runs.push(format!(
+            r#"{{"point": {point}, "replication": {seed}, "scenario_hash": "h{point}",
+                "digest": "{digest}", "inconclusive": []}}"#
+        ));
+    }
+    let groups = summary.replacen("server.timeout,", "server.timeout,group,", 1);
+    let groups = groups.lines().next().unwrap();
+    let run = format!(
+        r#"{{"scenario": {{"name": "s"}}, "mode": "{mode}", "interrupted": false, "runs": [{}]}}"#,
+        runs.join(",")
+    );
+    write(folder.path(), [("summary.csv", &summary), ("groups.csv", groups), ("run.json", &run)]);
+    folder
+}
+
+fn write(folder: &Path, files: [(&str, &str); 3]) {
+    for (name, text) in files {
+        fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+fn compare(base: &TempDir, new: &TempDir, minimum: Option<f64>) -> Comparison {
+    let [base, new] = [base, new].map(|folder| Sheet::read(folder.path()).unwrap());
+    compare_exactly(("base", &base), ("new", &new), minimum)
+}
+
+fn finding(comparison: &Comparison, point: &str, metric: &str) -> Finding {
+    let row = comparison.rows.iter().find(|row| row.point == point && row.metric == metric);
+    row.unwrap_or_else(|| panic!("no {metric} at {point}")).finding
+}
+
+#[test]
+fn the_same_figures_pass_and_one_digit_more_does_not() {
+    let base = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.8,0.5,100")], "d");
+    let same = compare(&base, &base, None);
+    assert_eq!((same.conclusion, same.pairs), (Conclusion::Pass, 2));
+    assert!(same.rows.iter().all(|row| row.finding == Finding::Same) && same.notes.is_empty());
+
+    let worse = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.8,0.5000001,100")], "d");
+    let worse = compare(&base, &worse, None);
+    assert_eq!(worse.conclusion, Conclusion::Regression);
+    assert_eq!(finding(&worse, "server.timeout=2s", "latency_p99_s"), Finding::Worse);
+    assert_eq!(finding(&worse, "server.timeout=1s", "latency_p99_s"), Finding::Same);
+}
+
+#[test]
+fn better_has_a_direction_and_some_figures_have_none() {
+    let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
+    let new = folder("sim", &[(1, 0, "0.92,0.30,101")], "d");
+    let comparison = compare(&base, &new, None);
+    let of = |metric| finding(&comparison, "server.timeout=1s", metric);
+    assert_eq!(of("delivery_ratio"), Finding::Better);
+    assert_eq!(of("latency_p99_s"), Finding::Worse);
+    assert_eq!(of("up_sent"), Finding::Changed);
+    let effect = comparison.rows.iter().find(|row| row.metric == "latency_p99_s").unwrap().effect;
+    assert!((effect.unwrap() - 0.2).abs() < 1e-12);
+
+    let better = folder("sim", &[(1, 0, "0.95,0.25,100")], "d");
+    assert_eq!(compare(&base, &better, None).conclusion, Conclusion::Pass);
+}
+
+#[test]
+fn seeds_that_contradict_each_other_tell_nothing() {
+    let base = folder("sim", &[(1, 0, "0.9,0.2,1"), (2, 0, "0.9,0.2,1")], "d");
+    let new = folder("sim", &[(1, 0, "0.8,0.2,1"), (2, 0, "1.0,0.2,1")], "d");
+    let comparison = compare(&base, &new, None);
+    assert_eq!(finding(&comparison, "server.timeout=1s", "delivery_ratio"), Finding::CannotTell);
+    assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
+    let row = comparison.rows.iter().find(|row| row.metric == "delivery_ratio").unwrap();
+    let [low, high] = row.interval.unwrap();
+    assert!(low < -0.1 && high > 0.1);
+}
+
+#[test]
+fn another_behaviour_with_the_same_figures_is_noticed() {
+    let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
+    let other = folder("sim", &[(1, 0, "0.91,0.25,100")], "e");
+    let comparison = compare(&base, &other, None);
+    assert_eq!(comparison.conclusion, Conclusion::Regression);
+    assert!(comparison.notes[0].contains("the behaviour changed"));
+    // Whoever asks for what matters only is not told of what does not.
+    assert_eq!(compare(&base, &other, Some(0.02)).conclusion, Conclusion::Pass);
+}
+
+#[test]
+fn small_changes_may_be_declared_not_to_matter() {
+    let base = folder("sim", &[(1, 0, "0.91,0.250,100")], "d");
+    let new = folder("sim", &[(1, 0, "0.91,0.251,100")], "e");
+    assert_eq!(compare(&base, &new, Some(0.01)).conclusion, Conclusion::Pass);
+    assert_eq!(compare(&base, &new, Some(0.001)).conclusion, Conclusion::Regression);
+}
+
+#[test]
+fn a_figure_that_is_no_longer_defined_is_changed_and_not_zero() {
+    let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
+    let new = folder("sim", &[(1, 0, ",0.25,100")], "d");
+    let comparison = compare(&base, &new, None);
+    let row = comparison.rows.iter().find(|row| row.metric == "delivery_ratio").unwrap();
+    assert_eq!((row.finding, row.new, row.effect), (Finding::Changed, None, None));
+}
+
+#[test]
+fn blocks_on_sockets_claim_nothing_and_a_missing_point_is_missed() {
+    let base = folder("net", &[(1, 0, "0.91,0.25,100")], "d");
+    let new = folder("net", &[(1, 0, "0.5,0.25,100")], "e");
+    let comparison = compare(&base, &new, None);
+    assert_eq!(finding(&comparison, "server.timeout=1s", "delivery_ratio"), Finding::CannotTell);
+    assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
+    assert!(comparison.notes.iter().any(|note| note.contains("interleaved pairs")));
+
+    let two = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.9,0.25,100")], "d");
+    let one = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
+    let comparison = compare(&two, &one, None);
+    assert_eq!((comparison.conclusion, comparison.pairs), (Conclusion::Inconclusive, 1));
+    assert!(comparison.notes[0].contains("1 runs of the base results have no partner"));
+}
+
+#[test]
+fn what_is_no_folder_of_results_is_named() {
+    let nothing = tempfile::tempdir().unwrap();
+    let error = Sheet::read(nothing.path()).unwrap_err().to_string();
+    assert!(error.contains("run.json"), "{error}");
+    let folder = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
+    fs::write(folder.path().join("summary.csv"), "a,b\n1,2\n").unwrap();
+    let error = Sheet::read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("no column \"seed\""), "{error}");
+}

@@ -1,0 +1,119 @@
+//! Interleaved pairs: noise alone is no regression, a planted slowdown is one, and what can't be told
+//! is not passed.
+
+use std::collections::BTreeMap;
+
+use skipbeat_compare::{Conclusion, Finding, Pair, Rule, compare_pairs, noise};
+use skipbeat_core::{Seed, normal_quantile, unit};
+
+/// The figures that are made up: two that a machine's moods change, one that no mood does.
+const METRICS: [&str; 3] = ["server_ns_per_datagram", "latency_p99_s", "delivery_ratio"];
+
+fn rule(trial: u64) -> Rule {
+    Rule {
+        judged: METRICS.map(str::to_owned).to_vec(),
+        minimum_effect: 0.02,
+        of_metric: BTreeMap::new(),
+        seed: Seed(trial),
+    }
+}
+
+/// Pairs with log-normal noise of so much, a drift of the machine that both sides share, and a factor
+/// on what the new one costs.
+fn pairs(trial: u64, count: u64, sigma: f64, slower: f64) -> Vec<Pair> {
+    let draws = Seed(trial).family("test.pairs");
+    let normal = |pair: u64, draw: u64| normal_quantile(unit(draws.stream(pair).bits(draw)));
+    let side = |pair: u64, first: u64, slower: f64| {
+        let drift = (0.2 * normal(pair, 9)).exp();
+        let value = |draw: u64| drift * slower * (sigma * normal(pair, first + draw)).exp();
+        let values = [value(0), value(1), 0.91];
+        METRICS.iter().map(|metric| (*metric).to_owned()).zip(values).collect()
+    };
+    let pair = |pair| Pair { base: side(pair, 0, 1.0), new: side(pair, 2, slower) };
+    (0..count).map(pair).collect()
+}
+
+fn conclusions(trials: u64, sigma: f64, slower: f64) -> BTreeMap<&'static str, u32> {
+    let mut counts = BTreeMap::new();
+    for trial in 0..trials {
+        let pairs = pairs(trial, 20, sigma, slower);
+        let conclusion = compare_pairs(["a", "b"], &pairs, &rule(trial)).conclusion;
+        *counts.entry(conclusion.name()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn a_binary_against_itself_is_a_regression_in_less_than_one_of_twenty_trials() {
+    let quiet = conclusions(200, 0.01, 1.0);
+    assert_eq!(quiet.get("regression"), None, "{quiet:?}");
+    assert!(quiet["pass"] > 190, "{quiet:?}");
+    // Noise far above what matters is seldom passed either: then it can't be told.
+    let loud = conclusions(200, 0.1, 1.0);
+    assert!(loud.get("regression").copied().unwrap_or(0) <= 10, "{loud:?}");
+    assert!(loud["inconclusive"] >= 180, "{loud:?}");
+}
+
+#[test]
+fn five_per_cent_more_are_a_regression_and_one_per_cent_is_none() {
+    let slower = conclusions(100, 0.01, 1.05);
+    assert_eq!(slower, BTreeMap::from([("regression", 100)]));
+    let little = conclusions(100, 0.005, 1.01);
+    assert_eq!(little.get("regression"), None, "{little:?}");
+    let faster = pairs(1, 20, 0.01, 0.9);
+    let comparison = compare_pairs(["a", "b"], &faster, &rule(1));
+    assert_eq!(comparison.conclusion, Conclusion::Pass);
+    assert_eq!(comparison.rows[0].finding, Finding::Better);
+    assert!((comparison.rows[0].effect.unwrap() + 0.1).abs() < 0.02);
+}
+
+#[test]
+fn a_figure_that_is_the_same_in_all_pairs_takes_no_part_in_the_correction() {
+    let comparison = compare_pairs(["a", "b"], &pairs(3, 8, 0.001, 1.05), &rule(3));
+    let by_name = |name| comparison.rows.iter().find(|row| row.metric == name).unwrap();
+    // Of 8 pairs the least p is 2/2^8; two tests double it.
+    assert_eq!(by_name("latency_p99_s").p, Some(4.0 / 256.0));
+    let same = by_name("delivery_ratio");
+    assert_eq!((same.p, same.finding, same.effect), (None, Finding::Same, Some(0.0)));
+}
+
+#[test]
+fn what_appears_from_nothing_is_worse_without_a_number() {
+    let one = |count: f64| BTreeMap::from([("false_evictions".to_owned(), count)]);
+    let pairs: Vec<Pair> =
+        (0..10).map(|n| Pair { base: one(0.0), new: one(f64::from(n) + 1.0) }).collect();
+    let rule = Rule { judged: vec!["false_evictions".to_owned()], ..rule(1) };
+    let comparison = compare_pairs(["a", "b"], &pairs, &rule);
+    let row = &comparison.rows[0];
+    assert_eq!((row.finding, row.effect, row.interval), (Finding::Worse, None, None));
+    assert_eq!(comparison.conclusion, Conclusion::Regression);
+}
+
+#[test]
+fn a_metric_that_is_not_always_there_is_said_to_be_missing() {
+    let mut pairs = pairs(5, 10, 0.01, 1.0);
+    pairs[4].new.remove("latency_p99_s");
+    let comparison = compare_pairs(["a", "b"], &pairs, &rule(5));
+    assert_eq!(comparison.rows.len(), 2);
+    assert!(comparison.notes[0].contains("latency_p99_s is not defined in every run"));
+    let none = compare_pairs(["a", "b"], &[], &rule(5));
+    assert_eq!(none.conclusion, Conclusion::Inconclusive);
+}
+
+#[test]
+fn a_machine_against_itself_says_what_it_can_see() {
+    let of = |sigma| noise(&pairs(7, 20, sigma, 1.0), &rule(7));
+    let (quiet, loud) = (of(0.005), of(0.1));
+    assert_eq!((quiet.pairs, quiet.trials), (20, 1000));
+    assert!(quiet.false_alarms < 50 && loud.false_alarms < 50);
+    let smallest = |noise: &skipbeat_compare::Noise, metric: &str| {
+        let row = noise.metrics.iter().find(|row| row.metric == metric).unwrap();
+        row.smallest_effect.unwrap()
+    };
+    let (few, many) =
+        (smallest(&quiet, "server_ns_per_datagram"), smallest(&loud, "server_ns_per_datagram"));
+    assert!((0.02..=0.03).contains(&few), "{few}");
+    assert!((0.05..=0.2).contains(&many), "{many}");
+    // What never changes shows the smallest effect that matters.
+    assert_eq!(smallest(&quiet, "delivery_ratio"), 0.02);
+}
