@@ -4,6 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use skipbeat_compare::Conclusion;
+use skipbeat_measure::Outcome;
 use skipbeat_net::NetError;
 use skipbeat_scenario::ScenarioError;
 
@@ -23,9 +25,35 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     Inconclusive = 97,
+    Regression = 98,
     Threshold = 99,
     BadScenario = 104,
     Interrupted = 105,
+}
+
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Pass => Exit::Pass,
+            Outcome::Threshold => Exit::Threshold,
+            Outcome::Inconclusive => Exit::Inconclusive,
+            Outcome::Interrupted => Exit::Interrupted,
+            Outcome::Failed => Exit::Failed,
+        }
+    }
+}
+
+impl From<Conclusion> for Exit {
+    fn from(conclusion: Conclusion) -> Self {
+        match conclusion {
+            Conclusion::Pass => Exit::Pass,
+            Conclusion::Inconclusive => Exit::Inconclusive,
+            Conclusion::Regression => Exit::Regression,
+            Conclusion::Threshold => Exit::Threshold,
+            Conclusion::Interrupted => Exit::Interrupted,
+            Conclusion::Failed => Exit::Failed,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -60,6 +88,7 @@ Exit codes:
     2  wrong use of the command line
    97  inconclusive: the generator was late, datagrams were lost on our side,
        the ledger does not close, too few samples for `theory`
+   98  regression against the baseline
    99  threshold not met; a figure of `theory` is off its closed form
   104  bad scenario
   105  interrupted; the results so far are written";

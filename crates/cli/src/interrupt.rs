@@ -30,6 +30,7 @@ impl Interrupt {
                         _ = terminate.recv() => {}
                     }
                     if seen.0.swap(true, Ordering::Relaxed) {
+                        crate::live::leave_screen();
                         std::process::exit(Exit::Interrupted as i32);
                     }
                 }

@@ -3,11 +3,18 @@
 
 mod capture;
 mod chat;
+mod check;
+mod compare;
 mod exit;
+mod generated;
 mod interrupt;
 mod link;
+mod live;
 mod merge;
 mod options;
+mod outputs;
+mod page;
+mod pairs;
 mod progress;
 mod prometheus;
 mod proxy;
@@ -15,6 +22,7 @@ mod run;
 mod serve;
 mod sweep;
 mod theory;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -27,11 +35,17 @@ fn main() -> ExitCode {
     let done = match options.command {
         Command::Run(options) => run::run(&options),
         Command::Merge(options) => merge::merge(&options),
+        Command::Report(options) => page::report(&options),
+        Command::Compare(options) => compare::compare(&options),
+        Command::Check(options) => check::check(&options),
         Command::Theory(options) => theory::theory(&options),
         Command::Serve(options) => serve::serve(&options),
         Command::Link(options) => link::link(&options),
         Command::Proxy(options) => proxy::proxy(&options),
         Command::Chat(options) => chat::chat(&options),
+        Command::Schema { form } => generated::schema(form),
+        Command::Completions { shell } => generated::completions(shell),
+        Command::Man { out } => generated::man(out.as_deref()),
     };
     done.unwrap_or_else(|error| {
         exit::complain(&error);

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use skipbeat_report::{ResultFolder, Shard, merge as merge_shares};
+use skipbeat_report::{Merged, ResultFolder, Shard, merge as merge_shares};
 
 use crate::exit::{Exit, UsageError};
 use crate::options::MergeOptions;
+use crate::page;
 use crate::run::BUILD;
-use crate::sweep::show;
+use crate::sweep::{outcome, write};
 
 pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
     let place = |folder: &Path| fs::canonicalize(folder).ok();
@@ -23,9 +24,12 @@ pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
     let merged = merge_shares(&options.shares, BUILD)?;
     let folder = ResultFolder::create(&options.out, true)?;
     let host = json!({ "shares": merged.hosts });
-    let unwritten = folder.write_sweep(&merged.study, &merged.cells, &host, BUILD, false);
+    let outcome = outcome(&merged.study, &merged.cells);
     let last_line = format!("results in {}", options.out.display());
-    Ok(show(options.format, &merged.study, &merged.cells, None, unwritten, &last_line))
+    let Merged { study, cells, .. } = merged;
+    let mut finished = write(options.format, &study, folder, cells, &host, outcome, &last_line);
+    finished.errors.extend(page::write(&options.out).err());
+    Ok(finished.show())
 }
 
 /// Which share is meant: `3/16`, or by the variables of an array job.

@@ -5,9 +5,10 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use skipbeat_core::Span;
 use skipbeat_net::Io;
-use skipbeat_scenario::{Setting, read_value};
+use skipbeat_scenario::{Mode, Setting, read_value};
 use skipbeat_server::{Admission, DetectorOptions, Heartbeat, Rejoin, Sweep};
 
 /// The wind tunnel for UDP servers that keep their clients alive by heartbeat.
@@ -24,6 +25,12 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Merge the shares of a sweep into the results of the whole
     Merge(MergeOptions),
+    /// Draw results as a page: of one folder, or of several overlaid
+    Report(ReportOptions),
+    /// Compare two folders of results, or two binaries in interleaved pairs of runs
+    Compare(CompareOptions),
+    /// Run scenarios and judge them: thresholds, and a comparison with a baseline
+    Check(CheckOptions),
     /// Hold the simulator against closed forms: detection, mistakes, delivery, order
     Theory(TheoryOptions),
     /// Serve the chat, with a console: clients, stats, say TEXT, quit
@@ -34,6 +41,33 @@ pub(crate) enum Command {
     Link(LinkOptions),
     /// Chat: lines are sent, `quit` or the end of input leaves
     Chat(ChatOptions),
+    /// Print the JSON schema of scenarios, for editors, or of verdicts
+    Schema {
+        /// Of what
+        #[arg(value_name = "FORM", default_value = "scenario")]
+        form: Form,
+    },
+    /// Print a script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Print the manual page, or write those of all commands
+    Man {
+        /// The folder of all pages
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Form {
+    /// Scenario files
+    Scenario,
+    /// What `check` and `compare` print with --format json
+    Verdict,
 }
 
 #[derive(Args)]
@@ -62,6 +96,7 @@ pub(crate) struct TheoryOptions {
 }
 
 #[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
 pub(crate) struct ServeOptions {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9999")]
@@ -263,6 +298,7 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
 pub(crate) struct ChatOptions {
     /// The server
     #[arg(value_name = "ADDRESS")]
@@ -291,6 +327,7 @@ pub(crate) struct ChatOptions {
 }
 
 #[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
 pub(crate) struct MergeOptions {
     /// The folders of the shares, all of them
     #[arg(value_name = "DIR", required = true)]
@@ -303,6 +340,155 @@ pub(crate) struct MergeOptions {
     /// How the summary on standard output looks
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
+}
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct ReportOptions {
+    /// Folders of results
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
+
+    /// The page [default: DIR/report.html, of several ./report.html]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Where a verdict goes beside standard output.
+#[derive(Args)]
+pub(crate) struct OutputOptions {
+    /// Write JUnit XML: a case for each threshold and each judged metric
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write the figures as Bencher Metric Format
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bmf: Option<PathBuf>,
+
+    /// Write the figures of which more is better, for github-action-benchmark (customBiggerIsBetter)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bigger_is_better: Option<PathBuf>,
+
+    /// Write the figures of which less is better, for github-action-benchmark (customSmallerIsBetter)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) smaller_is_better: Option<PathBuf>,
+
+    /// Write a Markdown summary, as for a pull request; `-` appends it to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+
+    /// How the verdict on standard output looks; schemas/verdict.schema.json describes the JSON
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct CheckOptions {
+    /// The scenario files
+    #[arg(value_name = "SCENARIO.toml", required = true)]
+    pub(crate) scenarios: Vec<PathBuf>,
+
+    /// The folder of the baselines, one folder for each scenario in it. What is simulated has to be
+    /// exactly as there; without it thresholds alone are judged
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Make what the scenarios come to now the baseline
+    #[arg(long, requires = "baseline")]
+    pub(crate) update: bool,
+
+    /// Change a key of every scenario, groups by name: group.phones.up.loss=0.1
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub(crate) set: Vec<Setting>,
+
+    /// The world: virtual time or real sockets [default: what each scenario says]
+    #[arg(long, value_name = "WORLD")]
+    pub(crate) mode: Option<World>,
+
+    /// How many runs of a sweep are simulated at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+
+    /// The folder of the results, one folder for each scenario in it
+    #[arg(long, value_name = "DIR", default_value = "results/check")]
+    pub(crate) out: PathBuf,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) outputs: OutputOptions,
+}
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct CompareOptions {
+    /// BASE and NEW, two folders of results; or, with --base-bin, the scenario
+    #[arg(value_name = "BASE NEW | SCENARIO.toml", required = true, num_args = 1..=2)]
+    pub(crate) what: Vec<PathBuf>,
+
+    /// The binary that is compared with: a build of skipbeat, or, where the scenario has a `command`,
+    /// a server that takes the place of its program
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) base_bin: Option<PathBuf>,
+
+    /// The binary that is judged
+    #[arg(long, value_name = "PROGRAM", requires = "base_bin", conflicts_with = "aa")]
+    pub(crate) new_bin: Option<PathBuf>,
+
+    /// Compare the base with itself: how often that is a false alarm, and the smallest effect that can
+    /// be seen on this machine
+    #[arg(long, requires = "base_bin")]
+    pub(crate) aa: bool,
+
+    /// How many pairs of runs, 6 or more: fewer can show nothing at p < 0.05
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "base_bin",
+        value_parser = clap::value_parser!(u32).range(6..=1000))]
+    pub(crate) pairs: u32,
+
+    /// The smallest change that matters: 0.02, or 2% [default: with binaries 2%, of folders any]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) min_effect: Option<f64>,
+
+    /// What an earlier --aa wrote: what this machine can't see does not matter either
+    #[arg(long, value_name = "FILE", requires = "base_bin")]
+    pub(crate) noise: Option<PathBuf>,
+
+    /// A metric that is judged, a column of summary.csv or server_ns_per_datagram, ns_per_datagram,
+    /// peak_memory_bytes; may be given many times [default: delivery, latency, evictions, throughput,
+    /// processor]
+    #[arg(long, value_name = "NAME", requires = "base_bin")]
+    pub(crate) metric: Vec<String>,
+
+    /// Change a key of the scenario, groups by name: group.phones.up.loss=0.1
+    #[arg(long, value_name = "KEY.PATH=VALUE", requires = "base_bin")]
+    pub(crate) set: Vec<Setting>,
+
+    /// The world: virtual time or real sockets [default: what the scenario says]
+    #[arg(long, value_name = "WORLD", requires = "base_bin")]
+    pub(crate) mode: Option<World>,
+
+    /// The folder of what comes of it [default: NEW, with binaries results/compare/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) outputs: OutputOptions,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse().map(|percent: f64| percent / 100.0),
+        None => text.parse(),
+    };
+    let share = number.ok().filter(|share| *share > 0.0 && *share <= 10.0);
+    share.ok_or_else(|| "expected a share above 0, like 0.02 or 2%".to_owned())
 }
 
 #[derive(Args)]
@@ -355,6 +541,10 @@ pub(crate) struct RunOptions {
     #[arg(long)]
     pub(crate) portable: bool,
 
+    /// Show the run while it goes on: members, rates, losses, latency, thresholds so far
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) live: bool,
+
     /// No progress on standard error
     #[arg(long)]
     pub(crate) quiet: bool,
@@ -372,12 +562,21 @@ pub(crate) enum World {
     Net,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Format {
     /// For people
     Text,
     /// For programs: every metric
     Json,
+}
+
+impl From<World> for Mode {
+    fn from(world: World) -> Self {
+        match world {
+            World::Sim => Mode::Sim,
+            World::Net => Mode::Net,
+        }
+    }
 }
 
 /// By which calls datagrams go.

@@ -4,10 +4,64 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use skipbeat_core::{Span, Time};
+use skipbeat_measure::Look;
 use skipbeat_net::Clock;
+use skipbeat_scenario::Plan;
+
+use crate::live::Live;
 
 /// Lines come this often where there is no terminal.
 const LINES_EVERY: Span = Span::from_secs(5);
+
+/// What is shown while a run goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Display {
+    Quiet,
+    Bar,
+    Live,
+}
+
+impl Display {
+    pub(crate) fn of(quiet: bool, live: bool) -> Self {
+        match (quiet, live) {
+            (true, _) => Display::Quiet,
+            (_, true) => Display::Live,
+            _ => Display::Bar,
+        }
+    }
+
+    /// Shows a run from its beginning. Where there is no terminal the dashboard is lines.
+    pub(crate) fn begin(self, plan: &Plan) -> anyhow::Result<Shown<'_>> {
+        if self == Display::Live && stderr().is_terminal() {
+            return Ok(Shown::Live(Box::new(Live::begin(plan)?)));
+        }
+        Ok(Shown::Progress(Progress::new(&plan.name, plan.end(), self)))
+    }
+}
+
+/// What shows a single run while it goes on.
+pub(crate) enum Shown<'a> {
+    Progress(Progress),
+    Live(Box<Live<'a>>),
+}
+
+impl Shown<'_> {
+    /// The run has come so far.
+    pub(crate) fn look(&mut self, look: &Look<'_>) {
+        match self {
+            Shown::Progress(progress) => progress.reach(look.now),
+            Shown::Live(live) => live.look(look),
+        }
+    }
+
+    /// The run is over.
+    pub(crate) fn finish(self) {
+        match self {
+            Shown::Progress(progress) => progress.finish(),
+            Shown::Live(live) => drop(live),
+        }
+    }
+}
 
 pub(crate) enum Progress {
     Quiet,
@@ -17,8 +71,8 @@ pub(crate) enum Progress {
 
 impl Progress {
     /// Progress towards `end`.
-    pub(crate) fn new(name: &str, end: Time, quiet: bool) -> Self {
-        if quiet {
+    pub(crate) fn new(name: &str, end: Time, display: Display) -> Self {
+        if display == Display::Quiet {
             return Progress::Quiet;
         }
         if !stderr().is_terminal() {

@@ -1,32 +1,68 @@
 //! `skipbeat run`: one scenario, one world, its results.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 
-use skipbeat_core::Time;
-use skipbeat_measure::{Figures, HostReport, Results, Threshold};
+use skipbeat_measure::{HostReport, Look, Outcome, Results};
 use skipbeat_net::{Clock, Io};
-use skipbeat_report::{Build, ResultFolder, Shard, json_summary, text_summary};
+use skipbeat_report::{Build, Cell, Ending, ResultFolder, Shard, json_summary, text_summary};
 use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
 use skipbeat_tunnel::Tap;
 
 use crate::capture::SharedCapture;
 use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
-use crate::options::{Format, RunOptions, World, io};
-use crate::progress::Progress;
-use crate::{merge, sweep};
+use crate::options::{Format, RunOptions, io};
+use crate::progress::Display;
+use crate::watch::Watch;
+use crate::{merge, page, sweep};
 
 pub(crate) const BUILD: Build =
     Build { version: env!("CARGO_PKG_VERSION"), commit: env!("SKIPBEAT_COMMIT") };
 
+/// How a study is run.
+#[derive(Clone, Debug)]
+pub(crate) struct How {
+    pub(crate) io: Io,
+    /// Runs of a sweep at a time.
+    pub(crate) threads: Option<NonZeroU16>,
+    pub(crate) resume: bool,
+    pub(crate) pcap: Option<PathBuf>,
+    pub(crate) display: Display,
+    pub(crate) format: Format,
+}
+
+/// What a study came to.
+pub(crate) struct Finished {
+    pub(crate) cells: Vec<Cell>,
+    /// How it ended; a file that could not be written is in `errors`.
+    pub(crate) outcome: Outcome,
+    /// The summary for standard output.
+    pub(crate) text: String,
+    /// What has to be said on standard error.
+    pub(crate) errors: Vec<anyhow::Error>,
+}
+
+impl Finished {
+    pub(crate) fn exit(&self) -> Exit {
+        if self.errors.is_empty() { self.outcome.into() } else { Exit::Failed }
+    }
+
+    /// Says everything, and gives the exit code.
+    pub(crate) fn show(self) -> Exit {
+        let exit = self.exit();
+        // Whoever closed our output has seen enough; the files are written.
+        let _ = anstream::stdout().write_all(self.text.as_bytes());
+        self.errors.iter().for_each(complain);
+        exit
+    }
+}
+
 pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let changes = Changes {
         settings: options.set.clone(),
-        mode: options.mode.map(|world| match world {
-            World::Sim => Mode::Sim,
-            World::Net => Mode::Net,
-        }),
+        mode: options.mode.map(Into::into),
         seed: options.seed,
         replications: options.replications,
     };
@@ -34,6 +70,9 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let name = &study.base.name;
     if options.pcap.is_some() && study.is_sweep {
         return Err(UsageError("--pcap is for a single run, not for a sweep".to_owned()).into());
+    }
+    if options.live && study.is_sweep {
+        return Err(UsageError("--live is for a single run, not for a sweep".to_owned()).into());
     }
     if options.shard.is_some() && study.ramp.is_some() {
         let message = "--shard is for a sweep: each step of a ramp depends on the one before";
@@ -49,26 +88,76 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
         share => format!("{name}-{}", share.to_string().replace('/', "-of-")),
     };
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from("results").join(folder_name));
-    let interrupt = Interrupt::listen()?;
-    if study.is_sweep {
-        return sweep::run(options, &study, shard, &folder, &interrupt);
-    }
-    let folder = ResultFolder::create(&folder, false)?;
-    let run = &study.runs[0];
-    let mut progress = Progress::new(name, run.plan.end(), options.quiet);
-    let mut interrupted = false;
-    let mut go_on = |now: Time| {
-        progress.reach(now);
-        interrupted |= interrupt.came();
-        !interrupted
+    let how = How {
+        io: io(options.portable),
+        threads: options.threads,
+        resume: options.resume,
+        pcap: options.pcap.clone(),
+        display: Display::of(options.quiet, options.live),
+        format: options.format,
     };
-    let capture = options.pcap.as_deref().map(SharedCapture::create).transpose()?;
-    let mut done = play(&run.plan, io(options.portable), capture.clone(), &mut go_on)?;
+    let interrupt = Interrupt::listen()?;
+    Ok(conduct(&study, shard, &how, &folder, &interrupt)?.show())
+}
+
+/// Runs a study and writes its results.
+pub(crate) fn conduct(
+    study: &Study,
+    shard: Shard,
+    how: &How,
+    folder: &Path,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Finished> {
+    let mut finished = if study.is_sweep {
+        sweep::run(study, shard, how, folder, interrupt)?
+    } else {
+        run_once(&study.runs[0], how, folder, interrupt)?
+    };
+    if let Err(error) = page::write(folder) {
+        finished.errors.push(error);
+    }
+    Ok(finished)
+}
+
+fn run_once(run: &Run, how: &How, path: &Path, interrupt: &Interrupt) -> anyhow::Result<Finished> {
+    let folder = ResultFolder::create(path, false)?;
+    let plan = &run.plan;
+    let mut progress = how.display.begin(plan)?;
+    let mut watch = Watch::new(plan, interrupt);
+    let mut go_on = |look: Look<'_>| {
+        progress.look(&look);
+        watch.look(&look)
+    };
+    let capture = how.pcap.as_deref().map(SharedCapture::create).transpose()?;
+    let mut done = play(plan, how.io, capture.clone(), &mut go_on)?;
     progress.finish();
     if let Some(Err(failure)) = capture.map(|capture| capture.finish(done.results.end)) {
         done.failure.get_or_insert(failure);
     }
-    finish(options, run, folder, &done, interrupted)
+    let results = &done.results;
+    let certain = results.doubts.is_empty();
+    let mut ending = Ending::new(plan, &results.figures, &results.groups, certain)
+        .stopped_by(watch.stopped_by.take());
+    if watch.interrupted {
+        ending = ending.interrupted();
+    }
+    if let Some(failure) = &done.failure {
+        ending = ending.failed(format!("{failure:#}"));
+    }
+    // Everything is written before anything is said to have failed.
+    let unwritten = folder.write(run, results, &done.host, BUILD, &ending);
+    let exit = if unwritten.is_empty() { ending.outcome.into() } else { Exit::Failed };
+    let text = match how.format {
+        Format::Json => format!("{:#}\n", json_summary(plan, results, &ending, exit as u8)),
+        Format::Text => {
+            let summary = text_summary(plan, results, &done.host, &ending);
+            format!("{summary}{}; results in {}\n", cost(&done.host), path.display())
+        }
+    };
+    let outcome = ending.outcome;
+    let cell = Cell::new(0, done.results, Some(done.host.load()), ending.stopped_by);
+    let errors = unwritten.into_iter().map(Into::into).collect();
+    Ok(Finished { cells: vec![cell], outcome, text, errors })
 }
 
 /// Runs a plan in its world.
@@ -76,7 +165,7 @@ pub(crate) fn play(
     plan: &Plan,
     io: Io,
     capture: Option<SharedCapture>,
-    go_on: &mut dyn FnMut(Time) -> bool,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
 ) -> anyhow::Result<Done> {
     let tap = capture.map(|capture| Box::new(capture) as Box<dyn Tap>);
     Ok(match plan.mode {
@@ -99,7 +188,11 @@ pub(crate) struct Done {
     pub(crate) failure: Option<anyhow::Error>,
 }
 
-fn simulate(plan: &Plan, tap: Option<Box<dyn Tap>>, go_on: &mut dyn FnMut(Time) -> bool) -> Done {
+fn simulate(
+    plan: &Plan,
+    tap: Option<Box<dyn Tap>>,
+    go_on: &mut dyn FnMut(Look<'_>) -> bool,
+) -> Done {
     let clock = Clock::start();
     let before = skipbeat_net::thread_cpu();
     let results = skipbeat_sim::run_tapped(plan, tap, go_on);
@@ -117,62 +210,6 @@ fn simulate(plan: &Plan, tap: Option<Box<dyn Tap>>, go_on: &mut dyn FnMut(Time) 
         ..HostReport::default()
     };
     Done { results, host, failure: None }
-}
-
-/// Shows and writes everything before anything is said to have failed.
-fn finish(
-    options: &RunOptions,
-    run: &Run,
-    folder: ResultFolder,
-    done: &Done,
-    interrupted: bool,
-) -> anyhow::Result<Exit> {
-    let plan = &run.plan;
-    let path = folder.path().to_owned();
-    let failure = done.failure.as_ref().map(|failure| format!("{failure:#}"));
-    let failure = failure.as_deref();
-    let unwritten = folder.write(run, &done.results, &done.host, BUILD, interrupted, failure);
-    let failed = done.failure.is_some() || !unwritten.is_empty();
-    let exit = if failed {
-        Exit::Failed
-    } else if interrupted {
-        Exit::Interrupted
-    } else {
-        judge(&plan.thresholds, &done.results.figures, done.results.doubts.is_empty())
-    };
-    let text = match options.format {
-        Format::Json => {
-            format!("{:#}\n", json_summary(plan, &done.results, failure, exit as u8))
-        }
-        Format::Text => {
-            let summary = text_summary(plan, &done.results, &done.host, failure);
-            let ended = done.results.end.seconds();
-            let early =
-                if interrupted { format!("interrupted at {ended:.1} s\n") } else { String::new() };
-            let last = format!("{}; results in {}\n", cost(&done.host), path.display());
-            format!("{summary}{early}{last}")
-        }
-    };
-    // Whoever closed our output has seen enough; the files are written.
-    let _ = anstream::stdout().write_all(text.as_bytes());
-    for error in unwritten {
-        complain(&error.into());
-    }
-    Ok(exit)
-}
-
-/// What figures say of thresholds, if they can be relied on.
-pub(crate) fn judge(thresholds: &[Threshold], figures: &Figures, certain: bool) -> Exit {
-    let met: Vec<Option<bool>> = thresholds.iter().map(|t| t.is_met(figures)).collect();
-    if !certain {
-        Exit::Inconclusive
-    } else if met.contains(&Some(false)) {
-        Exit::Threshold
-    } else if met.contains(&None) {
-        Exit::Inconclusive
-    } else {
-        Exit::Pass
-    }
 }
 
 pub(crate) fn cost(host: &HostReport) -> String {

@@ -10,20 +10,21 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::Serialize;
 use skipbeat_core::Time;
-use skipbeat_measure::HostReport;
+use skipbeat_measure::{HostReport, Look, Outcome};
 use skipbeat_net::{Clock, Io};
 use skipbeat_report::{
-    Cell, FileError, Journal, ResultFolder, Shard, capacity_summary, holds, json_sweep,
-    sweep_summary,
+    Cell, Journal, ResultFolder, Shard, capacity_summary, holds, json_sweep, sweep_summary,
 };
 use skipbeat_scenario::{Mode, Run, Study};
 
-use crate::exit::{Exit, complain};
+use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::{Format, RunOptions, io};
-use crate::progress::Progress;
-use crate::run::{BUILD, cost, judge, play};
+use crate::options::Format;
+use crate::progress::{Display, Progress};
+use crate::run::{BUILD, Finished, How, cost, play};
+use crate::watch::Watch;
 
 /// How often the progress is shown.
 const LOOK: Duration = Duration::from_millis(50);
@@ -53,27 +54,27 @@ struct Done {
 }
 
 pub(crate) fn run(
-    options: &RunOptions,
     study: &Study,
     shard: Shard,
+    how: &How,
     folder: &Path,
     interrupt: &Interrupt,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<Finished> {
     let clock = Clock::start();
     let threads = match study.base.mode {
         // Whether a step of a ramp is run depends on the one before.
         _ if study.ramp.is_some() => 1,
-        Mode::Sim => options.threads.map_or_else(cores, |threads| threads.get().into()),
+        Mode::Sim => how.threads.map_or_else(cores, |threads| threads.get().into()),
         Mode::Net => 1,
     }
     .min(study.runs.len());
-    let (journal, cells) = Journal::open(folder, study, shard, BUILD, options.resume)
+    let (journal, cells) = Journal::open(folder, study, shard, BUILD, how.resume)
         .with_context(|| format!("can't use the folder {}", folder.display()))?;
     let folder = ResultFolder::create(folder, true)?;
     let cells: Vec<Cell> = cells.into_iter().filter(|cell| shard.has(cell.run)).collect();
     let over: BTreeSet<usize> = cells.iter().map(|cell| cell.run).collect();
     let own = || (0..study.runs.len()).filter(|number| shard.has(*number));
-    if options.resume && !options.quiet {
+    if how.resume && how.display != Display::Quiet {
         let (over, own) = (over.len(), own().count());
         let _ = writeln!(anstream::stderr(), "{over} of {own} runs were over already");
     }
@@ -82,13 +83,13 @@ pub(crate) fn run(
     let work = Work {
         study,
         interrupt,
-        io: io(options.portable),
+        io: how.io,
         next: AtomicUsize::new(0),
         reached: queue.iter().map(|_| AtomicU64::new(0)).collect(),
         queue,
         done: Mutex::new(Done { cells, journal, cpu_s: 0.0, datagrams: 0, failure: None }),
     };
-    let mut progress = Progress::new(&study.base.name, Time::from_nanos(all), options.quiet);
+    let mut progress = Progress::new(&study.base.name, Time::from_nanos(all), how.display);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| work.work())).collect();
         while threads.iter().any(|thread| !thread.is_finished()) {
@@ -99,7 +100,7 @@ pub(crate) fn run(
     });
     progress.finish();
     let done = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    finish(options, study, folder, done, clock, interrupt.came())
+    Ok(finish(how.format, study, folder, done, clock, interrupt.came()))
 }
 
 fn cores() -> usize {
@@ -131,13 +132,12 @@ impl Work<'_> {
                 self.reached[place].store(run.plan.end().nanos(), Ordering::Relaxed);
                 continue;
             }
-            let mut whole = true;
-            let mut go_on = |now: Time| {
-                self.reached[place].store(now.nanos(), Ordering::Relaxed);
-                whole &= !self.interrupt.came();
-                whole
+            let mut watch = Watch::new(&run.plan, self.interrupt);
+            let mut go_on = |look: Look<'_>| {
+                self.reached[place].store(look.now.nanos(), Ordering::Relaxed);
+                watch.look(&look)
             };
-            if !go_on(Time::ZERO) {
+            if !go_on(Look::early(Time::ZERO)) {
                 return;
             }
             let played = play(&run.plan, self.io, None, &mut go_on);
@@ -145,11 +145,11 @@ impl Work<'_> {
             let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
             match played {
                 // Half a run is no row of the table.
-                Ok(_) if !whole => return,
+                Ok(_) if watch.interrupted => return,
                 Ok(played) => {
                     let load = (run.plan.mode == Mode::Net).then(|| played.host.load());
                     done.cpu_s += played.host.cpu_s.values().sum::<f64>();
-                    let cell = Cell::new(number, played.results, load);
+                    let cell = Cell::new(number, played.results, load, watch.stopped_by);
                     done.datagrams += cell.datagrams;
                     // A run that failed is shown, and run again by whoever resumes.
                     let written = match played.failure {
@@ -174,15 +174,15 @@ impl Work<'_> {
     }
 }
 
-/// Shows and writes everything before anything is said to have failed.
+/// Writes everything before anything is said to have failed.
 fn finish(
-    options: &RunOptions,
+    format: Format,
     study: &Study,
     folder: ResultFolder,
     mut done: Done,
     clock: Clock,
     interrupted: bool,
-) -> anyhow::Result<Exit> {
+) -> Finished {
     done.cells.sort_unstable_by_key(|cell| cell.run);
     let host = HostReport {
         wall_s: clock.now().seconds(),
@@ -192,61 +192,52 @@ fn finish(
         ns_per_datagram: (done.datagrams > 0).then(|| done.cpu_s * 1e9 / done.datagrams as f64),
         ..HostReport::default()
     };
-    let path = folder.path().to_owned();
-    let unwritten = folder.write_sweep(study, &done.cells, &host, BUILD, interrupted);
-    let early = if done.failure.is_some() {
-        Some(Exit::Failed)
+    let outcome = if done.failure.is_some() {
+        Outcome::Failed
+    } else if interrupted {
+        Outcome::Interrupted
     } else {
-        interrupted.then_some(Exit::Interrupted)
+        outcome(study, &done.cells)
     };
-    let last_line = format!("{}; results in {}", cost(&host), path.display());
-    let exit = show(options.format, study, &done.cells, early, unwritten, &last_line);
-    match done.failure {
-        Some(failure) => Err(failure),
-        None => Ok(exit),
-    }
+    let last_line = format!("{}; results in {}", cost(&host), folder.path().display());
+    let mut finished = write(format, study, folder, done.cells, &host, outcome, &last_line);
+    finished.errors.extend(done.failure);
+    finished
 }
 
-/// What a sweep that came to its end says. A ramp is to break, but not at its first step.
-fn verdict(study: &Study, cells: &[Cell]) -> Exit {
-    let counts = |cell: &&Cell| {
-        study.ramp.is_none_or(|steps| study.runs[cell.run].point.is_multiple_of(steps))
-    };
-    let exits = cells.iter().filter(counts).map(|cell| {
-        let thresholds = &study.runs[cell.run].plan.thresholds;
-        judge(thresholds, &cell.figures, cell.doubts.is_empty())
-    });
-    let exits: Vec<Exit> = exits.collect();
-    let worst = [Exit::Inconclusive, Exit::Threshold].into_iter().find(|exit| exits.contains(exit));
-    worst.unwrap_or(Exit::Pass)
+/// Whether a run has a say in what a study comes to. A ramp is to break, but not at its first step.
+pub(crate) fn counts(study: &Study, cell: &Cell) -> bool {
+    study.ramp.is_none_or(|steps| study.runs[cell.run].point.is_multiple_of(steps))
 }
 
-/// Shows the runs of a sweep and which files could not be written; gives the exit code, `early` if
-/// it did not come to its end.
-pub(crate) fn show(
+/// What a sweep that came to its end says.
+pub(crate) fn outcome(study: &Study, cells: &[Cell]) -> Outcome {
+    let outcomes = cells.iter().filter(|cell| counts(study, cell));
+    let outcomes: Vec<Outcome> =
+        outcomes.map(|cell| cell.ending(&study.runs[cell.run].plan).outcome).collect();
+    let worst = [Outcome::Inconclusive, Outcome::Threshold].into_iter();
+    worst.into_iter().find(|outcome| outcomes.contains(outcome)).unwrap_or(Outcome::Pass)
+}
+
+/// Writes the runs of a sweep, and what there is to say of them.
+pub(crate) fn write(
     format: Format,
     study: &Study,
-    cells: &[Cell],
-    early: Option<Exit>,
-    unwritten: Vec<FileError>,
+    folder: ResultFolder,
+    cells: Vec<Cell>,
+    host: &impl Serialize,
+    outcome: Outcome,
     last_line: &str,
-) -> Exit {
-    let exit = match early {
-        _ if !unwritten.is_empty() => Exit::Failed,
-        Some(exit) => exit,
-        None => verdict(study, cells),
-    };
+) -> Finished {
+    let unwritten = folder.write_sweep(study, &cells, host, BUILD, outcome);
+    let exit = if unwritten.is_empty() { outcome.into() } else { Exit::Failed };
     let text = match format {
-        Format::Json => format!("{:#}\n", json_sweep(study, cells, exit as u8)),
+        Format::Json => format!("{:#}\n", json_sweep(study, &cells, exit as u8)),
         Format::Text if study.ramp.is_some() => {
-            format!("{}{last_line}\n", capacity_summary(study, cells))
+            format!("{}{last_line}\n", capacity_summary(study, &cells))
         }
-        Format::Text => format!("{}{last_line}\n", sweep_summary(study, cells)),
+        Format::Text => format!("{}{last_line}\n", sweep_summary(study, &cells)),
     };
-    // Whoever closed our output has seen enough; the files are written.
-    let _ = anstream::stdout().write_all(text.as_bytes());
-    for error in unwritten {
-        complain(&error.into());
-    }
-    exit
+    let errors = unwritten.into_iter().map(Into::into).collect();
+    Finished { cells, outcome, text, errors }
 }

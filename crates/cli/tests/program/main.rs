@@ -5,6 +5,7 @@ mod capacity;
 mod chat;
 mod faults;
 mod foreign;
+mod gate;
 mod interop;
 mod interrupt;
 mod links;

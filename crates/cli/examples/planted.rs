@@ -1,0 +1,107 @@
+//! A build of skipbeat with a planted defect, to see whether comparisons find it. It takes the place of
+//! a binary: `planted --busy 0.05 run SCENARIO.toml --seed 1 --out DIR --quiet` simulates as `skipbeat`
+//! does, and is busy for that share of the time on top, each time that the server gets something.
+//! With `--later 1ms` its server evicts that much later than the scenario says.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use skipbeat_core::{Direction, Place, Span, Time};
+use skipbeat_link::Verdict;
+use skipbeat_measure::{HostReport, Results};
+use skipbeat_net::thread_cpu;
+use skipbeat_report::{Build, Ending, ResultFolder};
+use skipbeat_scenario::{Changes, Plan, Setting, Study};
+use skipbeat_tunnel::Tap;
+
+/// `skipbeat`, as far as comparisons call it.
+#[derive(Parser)]
+struct Options {
+    /// How busy the server is beside its work, as a share of the whole run
+    #[arg(long, default_value_t = 0.0)]
+    busy: f64,
+    /// How much later it evicts
+    #[arg(long, default_value = "0s")]
+    later: Span,
+    command: String,
+    scenario: PathBuf,
+    #[arg(long)]
+    seed: u64,
+    #[arg(long)]
+    out: PathBuf,
+    #[arg(long)]
+    quiet: bool,
+    #[arg(long)]
+    set: Vec<Setting>,
+    #[arg(long)]
+    mode: Option<String>,
+}
+
+/// Counts in vain for each datagram that the server gets.
+struct Busy {
+    rounds: u64,
+}
+
+impl Tap for Busy {
+    fn passage(&mut self, _: Time, direction: Direction, _: Place, _: &[u8], verdict: &Verdict) {
+        if direction == Direction::Up && verdict.arrival.is_ok() {
+            count(self.rounds);
+        }
+    }
+}
+
+/// Does nothing, so many times.
+fn count(rounds: u64) {
+    for round in 0..rounds {
+        black_box(round);
+    }
+}
+
+/// Processor time of something, in nanoseconds.
+fn cost<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let before = thread_cpu().expect("the system tells processor time");
+    let done = work();
+    let after = thread_cpu().expect("the system tells processor time");
+    (done, after.saturating_sub(before).nanos() as f64)
+}
+
+fn simulate(plan: &Plan, rounds: u64) -> (Results, f64) {
+    cost(|| skipbeat_sim::run_tapped(plan, Some(Box::new(Busy { rounds })), &mut |_| true))
+}
+
+/// How many rounds for each datagram make the run take that share longer.
+fn rounds(plan: &Plan, share: f64) -> u64 {
+    if share == 0.0 {
+        return 0;
+    }
+    let (results, idle) = simulate(plan, 0);
+    let got: u64 = results.links[Direction::Up as usize].iter().map(|links| links.arrived).sum();
+    let many = 10_000_000;
+    let ((), counting) = cost(|| count(many));
+    (share * idle / got.max(1) as f64 * many as f64 / counting) as u64
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let changes = Changes { settings: options.set, seed: Some(options.seed), ..Changes::default() };
+    let study = Study::load(&options.scenario, &changes).expect("the scenario is right");
+    let run = &study.runs[0];
+    let mut plan = run.plan.clone();
+    plan.server.options.timeout = plan.server.options.timeout + options.later;
+    let (results, cpu) = simulate(&plan, rounds(&plan, options.busy));
+    let datagrams: u64 = results.links.iter().flatten().map(|links| links.offered).sum();
+    let host = HostReport {
+        datagrams,
+        ns_per_datagram: Some(cpu / datagrams as f64),
+        ..HostReport::default()
+    };
+    let certain = results.doubts.is_empty();
+    let ending = Ending::new(&run.plan, &results.figures, &results.groups, certain);
+    let build = Build { version: env!("CARGO_PKG_VERSION"), commit: "planted" };
+    let folder = ResultFolder::create(&options.out, false).expect("the folder can be made");
+    let unwritten = folder.write(run, &results, &host, build, &ending);
+    assert!(unwritten.is_empty(), "{unwritten:?}");
+    ExitCode::SUCCESS
+}

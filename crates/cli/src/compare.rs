@@ -1,0 +1,249 @@
+//! `skipbeat compare`: two folders of results, or two binaries in interleaved pairs of runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use skipbeat_compare::{
+    Comparison, Conclusion, Noise, Rule, ScenarioVerdict, Sheet, compare_exactly, compare_pairs,
+    noise,
+};
+use skipbeat_measure::METRICS;
+use skipbeat_scenario::{Changes, Study};
+
+use crate::exit::{Exit, UsageError};
+use crate::interrupt::Interrupt;
+use crate::options::{CompareOptions, World};
+use crate::outputs;
+use crate::pairs::{Bout, Fought, program};
+
+/// What is judged where nothing is asked for: what a user of the server feels, and what it costs.
+const JUDGED: [&str; 11] = [
+    "delivery_ratio",
+    "latency_p50_s",
+    "latency_p99_s",
+    "eviction_latency_mean_s",
+    "eviction_latency_p99_s",
+    "false_evictions",
+    "deliveries_per_s",
+    "answer_latency_p50_s",
+    "answer_latency_p99_s",
+    "server_ns_per_datagram",
+    "ns_per_datagram",
+];
+/// The smallest change that matters where nothing is asked for, as a share.
+const MINIMUM_EFFECT: f64 = 0.02;
+/// Costs, which are no metrics of a run.
+const COSTS: [&str; 3] = ["server_ns_per_datagram", "ns_per_datagram", "peak_memory_bytes"];
+
+pub(crate) fn compare(options: &CompareOptions) -> anyhow::Result<Exit> {
+    let usage = |message: &str| Err(UsageError(message.to_owned()).into());
+    match (&options.what[..], &options.base_bin, &options.new_bin, options.aa) {
+        ([base, new], None, ..) => compare_folders(base, new, options),
+        ([scenario], Some(base), Some(new), false) => {
+            compare_binaries(scenario, &program(base), &program(new), options)
+        }
+        ([scenario], Some(base), None, true) => {
+            compare_binaries(scenario, &program(base), &program(base), options)
+        }
+        ([_], Some(_), None, false) => usage("--base-bin needs --new-bin, or --aa"),
+        (_, Some(_), ..) => usage("binaries are compared in one SCENARIO.toml"),
+        _ => usage("expected two folders, BASE and NEW, or a scenario and --base-bin"),
+    }
+}
+
+fn compare_folders(base: &Path, new: &Path, options: &CompareOptions) -> anyhow::Result<Exit> {
+    let [of_base, of_new] = [Sheet::read(base)?, Sheet::read(new)?];
+    let [base_name, new_name] = [base, new].map(|folder| folder.display().to_string());
+    let comparison =
+        compare_exactly((&base_name, &of_base), (&new_name, &of_new), options.min_effect);
+    let verdict = verdict(&of_new.scenario, &of_new.mode, comparison, of_new.figures());
+    say(verdict, options.out.as_deref().unwrap_or(new), options)
+}
+
+fn verdict(
+    scenario: &str,
+    mode: &str,
+    comparison: Comparison,
+    figures: Vec<skipbeat_compare::Figure>,
+) -> ScenarioVerdict {
+    ScenarioVerdict {
+        scenario: scenario.to_owned(),
+        mode: mode.to_owned(),
+        conclusion: comparison.conclusion,
+        thresholds: Vec::new(),
+        comparison: Some(comparison),
+        reasons: Vec::new(),
+        figures,
+        results: None,
+    }
+}
+
+/// Draws a comparison as a page, and says it.
+fn say(mut verdict: ScenarioVerdict, out: &Path, options: &CompareOptions) -> anyhow::Result<Exit> {
+    let page = out.join(outputs::COMPARISON);
+    outputs::write(&page, &skipbeat_page::comparison(&verdict))?;
+    verdict.results = Some(page.display().to_string());
+    outputs::say(vec![verdict], &options.outputs)
+}
+
+fn compare_binaries(
+    scenario: &Path,
+    base: &Path,
+    new: &Path,
+    options: &CompareOptions,
+) -> anyhow::Result<Exit> {
+    check_metrics(&options.metric)?;
+    let changes = Changes {
+        settings: options.set.clone(),
+        mode: options.mode.map(Into::into),
+        ..Changes::default()
+    };
+    let study = Study::load(scenario, &changes)?;
+    if study.is_sweep {
+        let message = "binaries are compared in a single run: take [sweep] or [ramp] out";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    let default_out = || PathBuf::from("results/compare").join(&study.base.name);
+    let out = options.out.clone().unwrap_or_else(default_out);
+    let noise_before = options.noise.as_deref().map(read_noise).transpose()?;
+    let interrupt = Interrupt::listen()?;
+    let bout = Bout {
+        study: &study,
+        scenario,
+        base,
+        new,
+        arguments: arguments(options),
+        pairs: options.pairs,
+        out: &out,
+        quiet: options.quiet,
+    };
+    let fought = bout.fight(&interrupt)?;
+    let rule = rule(&study, &fought, noise_before.as_ref(), options);
+    if options.aa && !fought.interrupted {
+        return say_noise(&noise(&fought.pairs, &rule), &fought, &out, options);
+    }
+    let names = [base, new].map(|binary| binary.display().to_string());
+    let mut comparison = compare_pairs([&names[0], &names[1]], &fought.pairs, &rule);
+    doubt(&fought, options.pairs, &mut comparison);
+    let mode = study.base.mode.name();
+    let mut verdict = verdict(&study.base.name, mode, comparison, Vec::new());
+    if fought.interrupted {
+        verdict.conclusion = Conclusion::Interrupted;
+    }
+    say(verdict, &out, options)
+}
+
+/// A name that is no metric would silently judge nothing.
+fn check_metrics(metrics: &[String]) -> Result<(), UsageError> {
+    for name in metrics {
+        let known = METRICS.iter().find(|metric| metric.name == name);
+        let message = match known {
+            Some(metric) if metric.better == skipbeat_measure::Better::Neither => {
+                format!("--metric {name}: neither more nor less of it is better")
+            }
+            None if !COSTS.contains(&name.as_str()) => {
+                format!("unknown metric {name:?}: docs/metrics.md has all of them")
+            }
+            _ => continue,
+        };
+        return Err(UsageError(message));
+    }
+    Ok(())
+}
+
+/// What of the command line goes on to the runs.
+fn arguments(options: &CompareOptions) -> Vec<String> {
+    let settings = options.set.iter().flat_map(|set| ["--set".to_owned(), set.to_string()]);
+    let mode = options.mode.map(|mode| match mode {
+        World::Sim => "sim",
+        World::Net => "net",
+    });
+    settings
+        .chain(mode.into_iter().flat_map(|mode| ["--mode".to_owned(), mode.to_owned()]))
+        .collect()
+}
+
+fn read_noise(path: &Path) -> anyhow::Result<Noise> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    serde_json::from_str(&text)
+        .with_context(|| format!("{} is not what --aa wrote", path.display()))
+}
+
+/// What is judged: what was asked for, or else whatever of the usual is defined.
+fn rule(study: &Study, fought: &Fought, noise: Option<&Noise>, options: &CompareOptions) -> Rule {
+    let defined = |metric: &&&str| fought.pairs.iter().any(|pair| pair.new.contains_key(**metric));
+    let judged = match &options.metric[..] {
+        [] => JUDGED.iter().filter(defined).map(|metric| (*metric).to_owned()).collect(),
+        asked => asked.to_vec(),
+    };
+    let seen = noise.into_iter().flat_map(|noise| &noise.metrics);
+    // Of what is not seen at all no effect is small enough to matter.
+    let smallest = seen.map(|row| (row.metric.clone(), row.smallest_effect.unwrap_or(1.0)));
+    Rule {
+        judged,
+        minimum_effect: options.min_effect.unwrap_or(MINIMUM_EFFECT),
+        of_metric: smallest.collect(),
+        seed: study.base.seed(),
+    }
+}
+
+/// A comparison from which pairs are missing says so.
+fn doubt(fought: &Fought, asked: u32, comparison: &mut Comparison) {
+    if let Some(reason) = fought.dropped.first() {
+        let n = fought.dropped.len();
+        comparison
+            .notes
+            .push(format!("{n} runs were inconclusive, their pairs do not count: {reason}"));
+    }
+    if fought.pairs.len() < 6 {
+        comparison.notes.push("fewer than 6 pairs: they can show nothing".to_owned());
+        comparison.conclusion = Conclusion::Inconclusive;
+    } else if (fought.pairs.len() as f64) < 0.8 * f64::from(asked)
+        && comparison.conclusion == Conclusion::Pass
+    {
+        comparison.conclusion = Conclusion::Inconclusive;
+    }
+}
+
+/// What a binary against itself shows of this machine.
+fn say_noise(
+    noise: &Noise,
+    fought: &Fought,
+    out: &Path,
+    options: &CompareOptions,
+) -> anyhow::Result<Exit> {
+    use std::fmt::Write as _;
+    use std::io::Write as _;
+
+    let path = out.join("aa.json");
+    let json = format!("{:#}\n", serde_json::to_value(noise)?);
+    outputs::write(&path, &json)?;
+    let percent = |share: Option<f64>| {
+        share.map_or("–".to_owned(), |share| format!("{:.1} %", share * 100.0))
+    };
+    let mut text = format!(
+        "{} pairs of a binary with itself, {} trials of random signs: {} false alarms ({:.1} %)\n\n\
+         {:<28} {:>16} {:>24}\n",
+        noise.pairs,
+        noise.trials,
+        noise.false_alarms,
+        f64::from(noise.false_alarms) * 100.0 / f64::from(noise.trials),
+        "metric",
+        "between runs",
+        "smallest effect seen"
+    );
+    for row in &noise.metrics {
+        let effect = row.smallest_effect.map_or("above 100 %".to_owned(), |e| percent(Some(e)));
+        let _ = writeln!(text, "{:<28} {:>16} {effect:>24}", row.metric, percent(row.spread));
+    }
+    if let Some(reason) = fought.dropped.first() {
+        let _ = writeln!(text, "{} runs were inconclusive: {reason}", fought.dropped.len());
+    }
+    let _ = writeln!(text, "\nfor a comparison: --noise {}", path.display());
+    let text = if options.outputs.format == crate::options::Format::Json { json } else { text };
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    let enough = fought.pairs.len() >= 6;
+    Ok(if enough { Exit::Pass } else { Exit::Inconclusive })
+}

@@ -1,0 +1,210 @@
+//! `--live`: a dashboard on the terminal while a run goes on. It reads the same books as everything
+//! else, and is no part of the results.
+
+use std::io::{Stderr, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table};
+use skipbeat_core::{Span, Time};
+use skipbeat_link::Cause;
+use skipbeat_measure::{Figures, Judged, Look, METRICS, Second, Unit};
+use skipbeat_net::Clock;
+use skipbeat_report::{show, thousands};
+use skipbeat_scenario::Plan;
+
+/// How often it is drawn, by the clock.
+const FRAME: Span = Span::from_millis(200);
+/// How often the figures are asked for: they cost a look at every client.
+const FIGURES_EVERY: Span = Span::from_secs(1);
+/// The figures of the table.
+const SHOWN: [&str; 9] = [
+    "delivery_ratio",
+    "latency_p50_s",
+    "latency_p99_s",
+    "reordered_ratio",
+    "crashes",
+    "eviction_latency_mean_s",
+    "eviction_latency_p99_s",
+    "false_evictions",
+    "query_accuracy",
+];
+
+/// Whether the dashboard has the screen.
+static ON_SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// Gives the screen back, whoever ends the program.
+pub(crate) fn leave_screen() {
+    if ON_SCREEN.swap(false, Ordering::Relaxed) {
+        let _ = execute!(stderr(), LeaveAlternateScreen, Show);
+    }
+}
+
+pub(crate) struct Live<'a> {
+    plan: &'a Plan,
+    terminal: Terminal<CrosstermBackend<Stderr>>,
+    clock: Clock,
+    next_frame: Time,
+    next_figures: Time,
+    /// Members at each frame.
+    members: Vec<u64>,
+    figures: Option<(Figures, Vec<Judged>)>,
+}
+
+impl<'a> Live<'a> {
+    pub(crate) fn begin(plan: &'a Plan) -> anyhow::Result<Self> {
+        let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
+        execute!(stderr(), EnterAlternateScreen, Hide)?;
+        ON_SCREEN.store(true, Ordering::Relaxed);
+        Ok(Live {
+            plan,
+            terminal,
+            clock: Clock::start(),
+            next_frame: Time::ZERO,
+            next_figures: Time::ZERO,
+            members: Vec::new(),
+            figures: None,
+        })
+    }
+
+    /// Draws what is to be seen, if it is time to.
+    pub(crate) fn look(&mut self, look: &Look<'_>) {
+        let now = self.clock.now();
+        if now < self.next_frame {
+            return;
+        }
+        self.next_frame = now + FRAME;
+        if now >= self.next_figures {
+            self.next_figures = now + FIGURES_EVERY;
+            self.figures = look.figures().map(|(whole, groups)| {
+                let judged = self.plan.judge(&whole, &groups);
+                (whole, judged)
+            });
+        }
+        self.members.extend(look.members());
+        let Live { plan, terminal, members, figures, .. } = self;
+        // A terminal that can't be drawn on is no reason to end a run.
+        let _ = terminal.draw(|frame| {
+            let rows = [Constraint::Length(3), Constraint::Length(6), Constraint::Min(11)];
+            let [head, crowd, rest] = Layout::vertical(rows).areas(frame.area());
+            frame.render_widget(progress(plan, look.now), head);
+            frame.render_widget(sparkline(members, crowd), crowd);
+            let columns = [Constraint::Length(34), Constraint::Length(44), Constraint::Min(20)];
+            let [traffic, numbers, asked] = Layout::horizontal(columns).areas(rest);
+            frame.render_widget(last_second(look.last_second()), traffic);
+            if let Some((figures, judged)) = figures {
+                frame.render_widget(figures_table(figures), numbers);
+                frame.render_widget(thresholds(judged), asked);
+            }
+        });
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        leave_screen();
+    }
+}
+
+fn boxed(title: impl Into<Line<'static>>) -> Block<'static> {
+    Block::bordered().title(title.into()).border_style(Style::new().fg(Color::DarkGray))
+}
+
+/// How far the run is, and in which part of it.
+fn progress(plan: &Plan, now: Time) -> Gauge<'static> {
+    let measured = plan.measured_from();
+    let part = if now < measured {
+        "warm-up"
+    } else if now < measured + plan.duration {
+        "measured"
+    } else {
+        "drain"
+    };
+    let end = plan.end();
+    let share = (now.seconds() / end.seconds()).clamp(0.0, 1.0);
+    let title = format!(" {}  {}, seed {} ", plan.name, plan.mode.name(), plan.seed);
+    Gauge::default()
+        .block(boxed(title))
+        .gauge_style(Style::new().fg(Color::Cyan).bg(Color::Black))
+        .ratio(share)
+        .label(format!("{part}  {:.1} of {:.1} s", now.seconds(), end.seconds()))
+}
+
+/// Members from the beginning, as far as the width goes back.
+fn sparkline(members: &[u64], area: Rect) -> Sparkline<'_> {
+    let room = usize::from(area.width.saturating_sub(2)).max(1);
+    let last = &members[members.len().saturating_sub(room)..];
+    let now = members.last().map_or(String::new(), |now| thousands(*now as f64));
+    Sparkline::default()
+        .block(boxed(format!(" members {now} ")))
+        .style(Style::new().fg(Color::Green))
+        .data(last.iter().copied())
+}
+
+/// What happened in the last whole second.
+fn last_second(second: Option<Second>) -> Table<'static> {
+    let row = |name: &str, count: u64| {
+        Row::new([
+            Line::from(format!(" {name}")),
+            Line::from(thousands(count as f64)).right_aligned(),
+        ])
+    };
+    let rows = second.map_or_else(Vec::new, |second| {
+        let mut rows = vec![
+            row("sent by clients", second.up_sent),
+            row("out of the links up", second.up_received),
+            row("sent by the server", second.down_sent),
+            row("got by clients", second.down_received),
+            row("deliveries", second.deliveries),
+            row("evictions", second.evictions),
+            row("false evictions", second.false_evictions),
+        ];
+        for (cause, lost) in Cause::ALL.iter().zip(second.lost) {
+            if lost > 0 || *cause == Cause::Loss {
+                rows.push(row(&format!("lost: {}", cause.name()), lost));
+            }
+        }
+        rows
+    });
+    let widths = [Constraint::Min(19), Constraint::Length(11)];
+    Table::new(rows, widths).block(boxed(" in the last second "))
+}
+
+/// The figures of the window so far.
+fn figures_table(figures: &Figures) -> Table<'static> {
+    let shown = SHOWN.iter().filter_map(|name| METRICS.iter().find(|metric| metric.name == *name));
+    let rows = shown.map(|metric| {
+        let value = show(metric.unit, figures.get(metric.name));
+        Row::new([Line::from(format!(" {}", metric.name)), Line::from(value).right_aligned()])
+    });
+    let widths = [Constraint::Min(27), Constraint::Length(13)];
+    Table::new(rows, widths).block(boxed(" so far "))
+}
+
+/// The thresholds, by the figures so far.
+fn thresholds(judged: &[Judged]) -> Paragraph<'static> {
+    let line = |judged: &Judged| {
+        let metric = METRICS.iter().find(|metric| metric.name == judged.threshold.metric);
+        let got = show(metric.map_or(Unit::Number, |metric| metric.unit), judged.value);
+        let (mark, color) = match judged.met {
+            Some(true) => ("met", Color::Green),
+            Some(false) if judged.threshold.may_come() => ("not yet", Color::Yellow),
+            Some(false) => ("not met", Color::Red),
+            None => ("unknown", Color::DarkGray),
+        };
+        let style = Style::new().fg(color).add_modifier(Modifier::BOLD);
+        Line::styled(format!(" {mark:<8} {}  {got}", judged.threshold), style)
+    };
+    let lines: Vec<Line<'static>> = match judged {
+        [] => vec![Line::from(" none are asked for")],
+        judged => judged.iter().map(line).collect(),
+    };
+    Paragraph::new(lines).block(boxed(" thresholds so far "))
+}

@@ -1,0 +1,155 @@
+//! A verdict said: on standard output, and in the formats of other programs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Context;
+use skipbeat_compare::{
+    Comparison, Conclusion, Finding, Row, ScenarioVerdict, Verdict, Way, export, show,
+};
+
+use crate::exit::Exit;
+use crate::options::{Format, OutputOptions};
+use crate::run::BUILD;
+
+const BOLD: Style = Style::new().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
+
+/// The page of a comparison.
+pub(crate) const COMPARISON: &str = "compare.html";
+/// More figures that differ are counted on the terminal, and shown in the page.
+const MOST_ROWS: usize = 24;
+
+/// Says a verdict everywhere it is to be said, and gives the exit code.
+pub(crate) fn say(
+    scenarios: Vec<ScenarioVerdict>,
+    options: &OutputOptions,
+) -> anyhow::Result<Exit> {
+    let code = |conclusion| Exit::from(conclusion) as u8;
+    let verdict = Verdict::new(BUILD.version, scenarios, code);
+    let text = match options.format {
+        Format::Text => text(&verdict),
+        Format::Json => format!("{:#}\n", serde_json::to_value(&verdict)?),
+    };
+    // Whoever closed our output has seen enough; the files are written.
+    let _ = anstream::stdout().write_all(text.as_bytes());
+    let pretty = |value: &serde_json::Value| format!("{value:#}\n");
+    let better = |way| pretty(&export::benchmark_action(&verdict, way));
+    let files = [
+        (&options.junit, export::junit(&verdict)),
+        (&options.bmf, pretty(&export::bencher(&verdict))),
+        (&options.bigger_is_better, better(Way::Higher)),
+        (&options.smaller_is_better, better(Way::Lower)),
+        (&options.markdown, export::markdown(&verdict)),
+    ];
+    for (path, content) in files {
+        match path {
+            Some(path) if path == Path::new("-") => {
+                let _ = std::io::stdout().write_all(content.as_bytes());
+            }
+            Some(path) => write(path, &content)?,
+            None => {}
+        }
+    }
+    Ok(verdict.conclusion.into())
+}
+
+/// Writes a file, and the folder it is to be in.
+pub(crate) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, content))
+        .with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The verdict for people: what has to be looked at, scenario by scenario, and the whole at the end.
+fn text(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for scenario in &verdict.scenarios {
+        let met = scenario.thresholds.iter().filter(|case| case.met == Some(true)).count();
+        let _ = writeln!(
+            text,
+            "{BOLD}{}{BOLD:#}  {}  {}",
+            scenario.scenario,
+            scenario.mode,
+            colour(scenario.conclusion)
+        );
+        if !scenario.thresholds.is_empty() {
+            let _ = writeln!(text, "  {met} of {} thresholds met", scenario.thresholds.len());
+        }
+        for case in scenario.thresholds.iter().filter(|case| case.met != Some(true)) {
+            let _ = writeln!(text, "    {BAD}not met{BAD:#}: {}", export::threshold(case));
+        }
+        for reason in &scenario.reasons {
+            let _ = writeln!(text, "  {reason}");
+        }
+        if let Some(comparison) = &scenario.comparison {
+            text.push_str(&compared(comparison));
+        }
+        if let Some(results) = &scenario.results {
+            let _ = writeln!(text, "  results in {results}");
+        }
+    }
+    let _ = writeln!(text, "\nverdict: {}", colour(verdict.conclusion));
+    text
+}
+
+fn colour(conclusion: Conclusion) -> String {
+    let style = match conclusion {
+        Conclusion::Pass => GOOD,
+        Conclusion::Inconclusive => DOUBT,
+        _ => BAD,
+    };
+    format!("{style}{}{style:#}", conclusion.name())
+}
+
+/// A comparison: how many metrics are as they were, and those that are not.
+fn compared(comparison: &Comparison) -> String {
+    let rows = comparison.rows.iter();
+    let differing: Vec<&Row> = rows
+        .filter(|row| row.finding != Finding::Same || comparison.minimum_effect.is_some())
+        .collect();
+    let same = comparison.rows.iter().filter(|row| row.finding == Finding::Same).count();
+    let mut text = format!(
+        "  against {}: {} {} of runs, {same} of {} figures the same\n",
+        comparison.base,
+        comparison.pairs,
+        if comparison.pairs == 1 { "pair" } else { "pairs" },
+        comparison.rows.len()
+    );
+    let more = differing.len().saturating_sub(MOST_ROWS);
+    let differing = &differing[..differing.len() - more];
+    let names: Vec<String> = differing.iter().map(|row| export::row(row)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (row, name) in differing.iter().zip(&names) {
+        let style = match row.finding {
+            Finding::Worse | Finding::Changed => BAD,
+            Finding::Better => GOOD,
+            Finding::CannotTell => DOUBT,
+            Finding::Same => Style::new(),
+        };
+        let beside = if row.judged { "" } else { "  (not judged)" };
+        let p = row.p.map_or(String::new(), |p| format!("  p = {p:.4}"));
+        let _ = writeln!(
+            text,
+            "    {style}{:<11}{style:#} {name:<width$}  {:>10} → {:>10}  {}{p}{beside}",
+            row.finding.name(),
+            show(&row.unit, row.base),
+            show(&row.unit, row.new),
+            export::effect(row),
+        );
+    }
+    if more > 0 {
+        let _ = writeln!(text, "    and {more} more, in the page");
+    }
+    for note in &comparison.notes {
+        let _ = writeln!(text, "    {note}");
+    }
+    text
+}

@@ -1,0 +1,198 @@
+//! Gates: thresholds of groups, runs that end early by them, checks against a baseline, and what is
+//! generated for other programs.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::{Bench, stderr};
+
+const SCENARIO: &str = r#"
+name = "gate"
+seed = 3
+warmup = "2s"
+duration = "20s"
+drain = "3s"
+[server]
+timeout = "2500ms"
+[[group]]
+name = "far"
+clients = 20
+heartbeat = { every = "1s", jitter = "rfc5626" }
+chat = { rate = 0.2 }
+up = { loss = 0.3, delay = "20ms" }
+[[group]]
+name = "near"
+clients = 20
+heartbeat = { every = "1s" }
+chat = { rate = 0.2 }
+"#;
+
+fn skipbeat(bench: &Bench, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skipbeat"));
+    command.current_dir(bench.path()).args(arguments).output().expect("it starts")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(bench: &Bench, file: &str) -> Value {
+    let text = fs::read_to_string(bench.path().join(file)).expect("the file is there");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+#[test]
+fn a_threshold_of_a_group_is_about_that_group() {
+    let bench = Bench::new();
+    let thresholds = "[thresholds]\nunexplained = \"== 0\"\n\
+                      [thresholds.group.near]\ndelivery_ratio = \">= 0.99\"\n\
+                      [thresholds.group.far]\nmistake_rate_per_s = \"== 0\"\n";
+    let scenario = bench.scenario(&format!("{SCENARIO}{thresholds}"));
+    let output = bench.run(&scenario, &["--quiet", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(99), "{}", said(&output));
+    let text = said(&output);
+    let line = |name: &str| text.lines().find(|line| line.contains(name)).unwrap_or("").to_owned();
+    assert!(line("far mistake_rate_per_s").contains("not met"), "{text}");
+    let run = json(&bench, "out/run.json");
+    assert_eq!(run["verdict"], "threshold");
+    let groups: Vec<_> =
+        run["thresholds"].as_array().unwrap().iter().map(|t| &t["group"]).collect();
+    assert!(groups.contains(&&Value::from("near")) && groups.contains(&&Value::Null));
+}
+
+#[test]
+fn unknown_metrics_and_groups_are_errors_before_the_run() {
+    let bench = Bench::new();
+    for (thresholds, expected) in [
+        ("[thresholds.group.nobody]\nclients = \"== 1\"\n", "unknown group \"nobody\""),
+        ("[thresholds.group.far]\nlatencies = \"<= 1\"\n", "unknown metric \"latencies\""),
+        ("[thresholds]\nabort = 1\n", "expected true or false"),
+        ("[thresholds]\nabort_after = \"1s\"\n", "`abort = true`"),
+        ("[thresholds]\ngroup = 5\n", "[thresholds.group.NAME]"),
+    ] {
+        let scenario = bench.scenario(&format!("{SCENARIO}{thresholds}"));
+        let output = bench.run(&scenario, &["--quiet", "--out", "out"]);
+        assert_eq!(output.status.code(), Some(104), "{thresholds}");
+        assert!(stderr(&output).contains(expected), "{thresholds}: {}", stderr(&output));
+        assert!(!bench.path().join("out").exists());
+    }
+}
+
+#[test]
+fn a_threshold_that_is_not_met_can_end_the_run() {
+    let bench = Bench::new();
+    let aborting = "[thresholds]\nabort = true\nabort_after = \"5s\"\nfalse_evictions = \"<= 3\"\n\
+                    deliveries = \">= 1\"\n";
+    let scenario = bench.scenario(&format!("{SCENARIO}{aborting}"));
+    let ends = || {
+        let output = bench.run(&scenario, &["--quiet", "--out", "out"]);
+        assert_eq!(output.status.code(), Some(99), "{}", said(&output));
+        assert!(said(&output).contains("not met: false_evictions <= 3"), "{}", said(&output));
+        let run = json(&bench, "out/run.json");
+        assert_eq!(run["stopped_by"], "false_evictions <= 3");
+        (run["ended_at_s"].as_f64().unwrap(), run["digest"].clone())
+    };
+    let (ended, digest) = ends();
+    assert!((8.0..20.0).contains(&ended), "{ended}");
+    assert_eq!(ends(), (ended, digest), "it ends at the same moment each time");
+    assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
+    // What only grows may still come.
+    let growing = "[thresholds]\nabort = true\ndeliveries = \">= 100\"\n";
+    let scenario = bench.scenario(&format!("{SCENARIO}{growing}"));
+    assert_eq!(bench.run(&scenario, &["--quiet", "--out", "out"]).status.code(), Some(0));
+    assert_eq!(json(&bench, "out/run.json")["ended_at_s"], 25.0);
+}
+
+#[test]
+fn a_check_passes_against_its_baseline_and_finds_what_differs() {
+    let bench = Bench::new();
+    let thresholds = "[thresholds]\ndelivery_ratio = \">= 0.5\"\n";
+    bench.scenario(&format!("{SCENARIO}{thresholds}"));
+    let check = |more: &[&str]| {
+        let fixed = ["check", "test.toml", "--baseline", "base", "--out", "out", "--quiet"];
+        skipbeat(&bench, &[&fixed, more].concat())
+    };
+    let without = check(&[]);
+    assert_eq!(without.status.code(), Some(97), "{}", said(&without));
+    assert!(said(&without).contains("--update"), "{}", said(&without));
+    let updated = check(&["--update"]);
+    assert_eq!(updated.status.code(), Some(0), "{}", said(&updated));
+    let same = check(&["--junit", "j.xml", "--markdown", "m.md", "--bmf", "b.json"]);
+    assert_eq!(same.status.code(), Some(0), "{}", said(&same));
+    assert!(said(&same).contains("verdict: pass"), "{}", said(&same));
+    let read = |name: &str| fs::read_to_string(bench.path().join(name)).expect("it is written");
+    assert!(read("j.xml").contains("delivery_ratio &gt;= 0.5"));
+    assert!(read("m.md").contains("✅ pass") && read("b.json").contains("delivery-ratio"));
+
+    let other = check(&["--set", "server.timeout=2400ms", "--format", "json"]);
+    assert_eq!(other.status.code(), Some(98), "{}", said(&other));
+    let verdict: Value = serde_json::from_str(&said(&other)).expect("it is JSON");
+    assert_eq!((&verdict["conclusion"], &verdict["exit_code"]), (&"regression".into(), &98.into()));
+    assert!(bench.path().join("out/gate/compare.html").exists());
+    // A promise that is broken is worse than a difference.
+    let broken = check(&["--set", "thresholds.delivery_ratio=>= 0.999"]);
+    assert_eq!(broken.status.code(), Some(99), "{}", said(&broken));
+    let twice = skipbeat(&bench, &["check", "test.toml", "test.toml", "--quiet"]);
+    assert_eq!(twice.status.code(), Some(2), "{}", stderr(&twice));
+}
+
+#[test]
+fn what_is_measured_on_sockets_is_not_compared_with_a_baseline() {
+    let bench = Bench::new();
+    let scenario = SCENARIO.replace("20s", "1s").replace("duration", "mode = \"net\"\nduration");
+    bench.scenario(&(scenario + "[thresholds]\nunexplained = \"== 0\"\n"));
+    let arguments = [
+        "check",
+        "test.toml",
+        "--baseline",
+        "base",
+        "--out",
+        "out",
+        "--quiet",
+        "--set",
+        "swarm.lateness_limit=5s",
+    ];
+    let output = skipbeat(&bench, &arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("judged by its thresholds, not compared"), "{}", said(&output));
+}
+
+#[test]
+fn reports_are_made_again_and_overlaid() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SCENARIO);
+    for (out, seed) in [("a", "1"), ("b", "2")] {
+        let run = bench.run(&scenario, &["--quiet", "--out", out, "--seed", seed]);
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    }
+    let page = |name: &str| fs::read(bench.path().join(name)).expect("there is a page");
+    let before = page("a/report.html");
+    fs::remove_file(bench.path().join("a/report.html")).unwrap();
+    assert_eq!(skipbeat(&bench, &["report", "a"]).status.code(), Some(0));
+    assert!(page("a/report.html") == before, "the page is not a function of the files");
+    let both = skipbeat(&bench, &["report", "a", "b", "--out", "both.html"]);
+    assert_eq!((both.status.code(), said(&both).trim()), (Some(0), "both.html"));
+    assert!(page("both.html").len() < 2_000_000);
+    let none = skipbeat(&bench, &["report", "nowhere"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(stderr(&none).contains("nowhere"), "{}", stderr(&none));
+}
+
+#[test]
+fn schemas_completions_and_manual_are_generated() {
+    let bench = Bench::new();
+    for name in ["scenario", "verdict"] {
+        let printed = said(&skipbeat(&bench, &["schema", name]));
+        let path = crate::support::shipped(&format!("../schemas/{name}.schema.json"));
+        let committed = fs::read_to_string(path).unwrap_or_default();
+        assert!(printed == committed, "skipbeat schema {name} > schemas/{name}.schema.json");
+    }
+    let bash = said(&skipbeat(&bench, &["completions", "bash"]));
+    assert!(bash.contains("--baseline") && bash.contains("complete -F"));
+    let man = said(&skipbeat(&bench, &["man"]));
+    assert!(man.contains("regression against the baseline"), "{man}");
+    assert_eq!(skipbeat(&bench, &["man", "--out", "pages"]).status.code(), Some(0));
+    assert!(bench.path().join("pages/skipbeat-check.1").exists());
+}
