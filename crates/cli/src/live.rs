@@ -92,12 +92,13 @@ impl<'a> Live<'a> {
         let Live { plan, terminal, members, figures, .. } = self;
         // A terminal that can't be drawn on is no reason to end a run.
         let _ = terminal.draw(|frame| {
-            let rows = [Constraint::Length(3), Constraint::Length(6), Constraint::Min(11)];
-            let [head, crowd, rest] = Layout::vertical(rows).areas(frame.area());
+            let rows = [3, 6, 12].map(Constraint::Length);
+            let rows = rows.into_iter().chain([Constraint::Min(3)]);
+            let [head, crowd, middle, asked] = Layout::vertical(rows).areas(frame.area());
             frame.render_widget(progress(plan, look.now), head);
             frame.render_widget(sparkline(members, crowd), crowd);
-            let columns = [Constraint::Length(34), Constraint::Length(44), Constraint::Min(20)];
-            let [traffic, numbers, asked] = Layout::horizontal(columns).areas(rest);
+            let columns = [Constraint::Fill(1), Constraint::Fill(1)];
+            let [traffic, numbers] = Layout::horizontal(columns).areas(middle);
             frame.render_widget(last_second(look.last_second()), traffic);
             if let Some((figures, judged)) = figures {
                 frame.render_widget(figures_table(figures), numbers);

@@ -8,7 +8,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use skipbeat_compare::{
-    Comparison, Conclusion, Finding, Row, ScenarioVerdict, Verdict, Way, export, show,
+    Comparison, Conclusion, Design, Finding, Row, ScenarioVerdict, Verdict, Way, export, show,
 };
 
 use crate::exit::Exit;
@@ -111,10 +111,13 @@ fn colour(conclusion: Conclusion) -> String {
 
 /// A comparison: how many metrics are as they were, and those that are not.
 fn compared(comparison: &Comparison) -> String {
-    let rows = comparison.rows.iter();
-    let differing: Vec<&Row> = rows
-        .filter(|row| row.finding != Finding::Same || comparison.minimum_effect.is_some())
-        .collect();
+    // Of pairs every metric that is judged is of interest, and what has no say only if it says much.
+    let shown = |row: &&Row| match comparison.design {
+        Design::InterleavedPairs if row.judged => true,
+        Design::InterleavedPairs => [Finding::Worse, Finding::Better].contains(&row.finding),
+        _ => row.finding != Finding::Same,
+    };
+    let differing: Vec<&Row> = comparison.rows.iter().filter(shown).collect();
     let same = comparison.rows.iter().filter(|row| row.finding == Finding::Same).count();
     let mut text = format!(
         "  against {}: {} {} of runs, {same} of {} figures the same\n",

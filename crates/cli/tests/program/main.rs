@@ -9,6 +9,7 @@ mod gate;
 mod interop;
 mod interrupt;
 mod links;
+mod pairs;
 mod repeatable;
 mod running;
 mod sockets;
