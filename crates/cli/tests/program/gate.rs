@@ -181,6 +181,32 @@ fn reports_are_made_again_and_overlaid() {
 }
 
 #[test]
+fn the_dashboard_takes_the_screen_and_gives_it_back() {
+    let bench = Bench::new();
+    bench.scenario(SCENARIO);
+    // `script` of util-linux runs it on a terminal.
+    let program = env!("CARGO_BIN_EXE_skipbeat");
+    let run = |arguments: &str| {
+        let command = format!("stty cols 100 rows 40; {program} run test.toml {arguments}");
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).env("TERM", "xterm");
+        let output = script.current_dir(bench.path()).output().expect("util-linux is there");
+        (output.status.code(), said(&output))
+    };
+    let (code, text) = run("--live");
+    assert_eq!(code, Some(0), "{text}");
+    let (taken, given_back) = (text.find("\x1b[?1049h"), text.find("\x1b[?1049l"));
+    assert!(taken.is_some() && taken < given_back, "{text:?}");
+    assert!(text.contains("members") && text[given_back.unwrap()..].contains("conclusive"));
+    // Where there is no terminal it is lines, as without it.
+    let lines = skipbeat(&bench, &["run", "test.toml", "--live"]);
+    assert_eq!(lines.status.code(), Some(0));
+    assert!(!stderr(&lines).contains('\x1b') && stderr(&lines).contains(" of 25.0 s"));
+    let both = skipbeat(&bench, &["run", "test.toml", "--live", "--quiet"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
 fn schemas_completions_and_manual_are_generated() {
     let bench = Bench::new();
     for name in ["scenario", "verdict"] {
