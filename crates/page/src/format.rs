@@ -1,6 +1,7 @@
 //! Numbers as people read them. `page.js` writes those in tooltips by the same rules.
 
 use serde::Serialize;
+pub use skipbeat_report::thousands;
 
 /// What stands where a figure is undefined. It is never 0.
 pub const UNKNOWN: &str = "–";
@@ -54,19 +55,6 @@ fn number(value: f64) -> String {
     } else {
         significant(value)
     }
-}
-
-/// A whole number with commas.
-pub fn thousands(value: f64) -> String {
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::from(if value < 0.0 { "-" } else { "" });
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Four significant digits, without the zeros at the end.

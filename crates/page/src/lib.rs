@@ -3,7 +3,7 @@
 //!
 //! [`render`] makes the page of one run or sweep, or of several laid over each other. What other
 //! pages are made of is here too: [`shell`] around a body, [`chart`] for what is drawn in it,
-//! [`format`] for numbers, and [`read`] for the files.
+//! [`mod@format`] for numbers, and [`read`] for the files.
 #![forbid(unsafe_code)]
 
 pub mod chart;
