@@ -91,7 +91,8 @@ fn compared(comparison: &Comparison) -> Markup {
 
 fn rows(rows: &[&Row], comparison: &Comparison) -> Markup {
     // One scale for all rows of a table; an outlier does not squeeze the others to nothing.
-    let reach = rows.iter().filter_map(|row| row.interval).flatten().map(f64::abs);
+    let reach = rows.iter().flat_map(|row| row.interval.into_iter().flatten().chain(row.effect));
+    let reach = reach.map(f64::abs);
     let widest = reach.fold(comparison.minimum_effect.unwrap_or(0.01) * 2.0, f64::max).min(1.0);
     let tested = rows.iter().any(|row| row.p.is_some());
     html! {
@@ -101,8 +102,8 @@ fn rows(rows: &[&Row], comparison: &Comparison) -> Markup {
                     tr {
                         th { "" } th { "Metric" } th.number { "Base" } th.number { "New" }
                         th.number { "Change" }
-                        th { (format!("−{0:.0} % … +{0:.0} %", widest * 100.0)) }
                         @if tested { th.number { "p" } }
+                        th { (format!("−{0:.0} % … +{0:.0} %", widest * 100.0)) }
                     }
                 }
                 tbody {
@@ -113,10 +114,10 @@ fn rows(rows: &[&Row], comparison: &Comparison) -> Markup {
                             td.number { (show(&row.unit, row.base)) }
                             td.number { (show(&row.unit, row.new)) }
                             td.number { (export::effect(row)) }
-                            td { (interval(row, widest, comparison.minimum_effect)) }
                             @if tested {
                                 td.number { (row.p.map_or("–".to_owned(), |p| format!("{p:.4}"))) }
                             }
+                            td { (interval(row, widest, comparison.minimum_effect)) }
                         }
                     }
                 }
@@ -128,14 +129,14 @@ fn rows(rows: &[&Row], comparison: &Comparison) -> Markup {
 fn tag(row: &Row) -> Markup {
     let (class, sign) = match row.finding {
         Finding::Better => ("good", "✓"),
-        Finding::Same => ("", "="),
+        Finding::Same => ("even", "="),
         Finding::Worse | Finding::Changed => ("bad", "✗"),
         Finding::CannotTell => ("unsure", "?"),
     };
     let class = format!("tag {class}");
     html! {
         span class=(class) { (sign) " " (row.finding.name()) }
-        @if !row.judged { " " span.interval { "not judged" } }
+        @if !row.judged { div.interval { "not judged" } }
     }
 }
 

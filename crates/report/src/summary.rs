@@ -335,10 +335,12 @@ pub(crate) fn percent(share: Option<f64>) -> String {
 }
 
 pub(crate) fn seconds(value: Option<f64>) -> String {
-    value.map_or_else(
-        || UNKNOWN.to_owned(),
-        |s| if s < 1.0 { format!("{:.1} ms", s * 1e3) } else { format!("{s:.3} s") },
-    )
+    match value {
+        None => UNKNOWN.to_owned(),
+        Some(s) if s != 0.0 && s.abs() < 1e-3 => format!("{:.0} µs", s * 1e6),
+        Some(s) if s.abs() < 1.0 => format!("{:.1} ms", s * 1e3),
+        Some(s) => format!("{s:.3} s"),
+    }
 }
 
 fn count(value: Option<f64>) -> String {
