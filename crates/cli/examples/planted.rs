@@ -98,10 +98,10 @@ fn main() -> ExitCode {
         ..HostReport::default()
     };
     let certain = results.doubts.is_empty();
-    let ending = Ending::new(&run.plan, &results.figures, &results.groups, certain);
+    let ending = Ending::new(&run.plan, &results.figures, &results.groups, certain, None);
     let build = Build { version: env!("CARGO_PKG_VERSION"), commit: "planted" };
     let folder = ResultFolder::create(&options.out, false).expect("the folder can be made");
-    let unwritten = folder.write(run, &results, &host, build, &ending);
+    let unwritten = folder.write(&study, &results, &host, build, &ending);
     assert!(unwritten.is_empty(), "{unwritten:?}");
     ExitCode::SUCCESS
 }

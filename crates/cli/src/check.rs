@@ -10,7 +10,7 @@ use skipbeat_measure::Outcome;
 use skipbeat_report::Shard;
 use skipbeat_scenario::{Changes, Mode, Study};
 
-use crate::exit::{Exit, UsageError};
+use crate::exit::{Exit, UsageError, code_of};
 use crate::interrupt::Interrupt;
 use crate::options::{CheckOptions, Format, io};
 use crate::outputs;
@@ -40,7 +40,16 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let mut verdicts = Vec::new();
     for study in &studies {
-        let verdict = check_one(study, options, &interrupt)?;
+        if let (Some(base), Ok(out)) = (&options.baseline, fs::canonicalize(&options.out)) {
+            // A run would be compared with itself, or overwritten by itself.
+            if fs::canonicalize(base).is_ok_and(|base| base == out) {
+                let message = "--out and --baseline are the same folder".to_owned();
+                return Err(UsageError(message).into());
+            }
+        }
+        // What went wrong with one scenario is no reason to say nothing of the others.
+        let verdict =
+            check_one(study, options, &interrupt).unwrap_or_else(|error| failed(study, &error));
         let interrupted = verdict.conclusion == Conclusion::Interrupted;
         verdicts.push(verdict);
         if interrupted {
@@ -50,13 +59,38 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
     outputs::say(verdicts, &options.outputs)
 }
 
+fn failed(study: &Study, error: &anyhow::Error) -> ScenarioVerdict {
+    ScenarioVerdict {
+        conclusion: match code_of(error) {
+            Exit::Interrupted => Conclusion::Interrupted,
+            _ => Conclusion::Failed,
+        },
+        reasons: vec![format!("{error:#}")],
+        ..empty(study)
+    }
+}
+
+/// The verdict on a scenario of which nothing is known.
+fn empty(study: &Study) -> ScenarioVerdict {
+    ScenarioVerdict {
+        scenario: study.base.name.clone(),
+        mode: study.base.mode.name().to_owned(),
+        conclusion: Conclusion::Pass,
+        thresholds: Vec::new(),
+        comparison: None,
+        reasons: Vec::new(),
+        notes: Vec::new(),
+        figures: Vec::new(),
+        results: None,
+    }
+}
+
 fn check_one(
     study: &Study,
     options: &CheckOptions,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ScenarioVerdict> {
-    let name = &study.base.name;
-    let folder = options.out.join(name);
+    let folder = options.out.join(&study.base.name);
     let how = How {
         io: io(false),
         threads: options.threads,
@@ -66,60 +100,73 @@ fn check_one(
         format: Format::Text,
     };
     let finished = conduct(study, Shard::WHOLE, &how, &folder, interrupt)?;
-    let sheet = Sheet::read(&folder)?;
     let errors = finished.errors.iter().map(|error| format!("{error:#}"));
-    let mut reasons: Vec<String> = errors.chain(sheet.doubts.iter().cloned()).collect();
-    let mut conclusion = match finished.exit() {
-        Exit::Failed => Conclusion::Failed,
-        _ => finished.outcome.into(),
-    };
-    let baseline = options.baseline.as_ref().map(|baseline| baseline.join(name));
-    let mut comparison = None;
-    match baseline {
-        None => {}
-        // What the clock has a part in is another on another machine, and at another time.
-        Some(_) if study.base.mode == Mode::Net => {
-            reasons.push("on real sockets: judged by its thresholds, not compared".to_owned());
-        }
-        Some(baseline) if options.update => {
-            if matches!(finished.outcome, Outcome::Pass | Outcome::Threshold) {
-                update(&folder, &baseline)?;
-                reasons.push(format!("this is the baseline now: {}", baseline.display()));
-            } else {
-                reasons.push("the baseline stays: this run is no measure".to_owned());
-            }
-        }
-        Some(baseline) if !baseline.join("run.json").exists() => {
-            reasons.push(format!("there is no baseline in {}: --update", baseline.display()));
-            conclusion = conclusion.max(Conclusion::Inconclusive);
-        }
-        Some(baseline) => {
-            let base = Sheet::read(&baseline)?;
-            let [base_name, new_name] = [&baseline, &folder].map(|path| path.display().to_string());
-            let compared = compare_exactly((&base_name, &base), (&new_name, &sheet), None);
-            conclusion = conclusion.max(compared.conclusion);
-            if compared.conclusion == Conclusion::Regression {
-                reasons
-                    .push("if that is what was meant, --update makes it the baseline".to_owned());
-            }
-            comparison = Some(compared);
-        }
-    }
-    let verdict = ScenarioVerdict {
-        scenario: name.clone(),
-        mode: study.base.mode.name().to_owned(),
-        conclusion,
+    let mut verdict = ScenarioVerdict {
+        conclusion: match finished.exit() {
+            Exit::Failed => Conclusion::Failed,
+            _ => finished.outcome.into(),
+        },
         thresholds: thresholds(study, &finished),
-        comparison,
-        reasons,
-        figures: sheet.figures(),
+        reasons: errors.collect(),
         results: Some(folder.display().to_string()),
+        ..empty(study)
     };
-    if verdict.comparison.is_some() {
-        let page = skipbeat_page::comparison(&verdict);
-        outputs::write(&folder.join(outputs::COMPARISON), &page)?;
+    if finished.outcome == Outcome::Interrupted {
+        verdict.reasons.push("interrupted".to_owned());
+    }
+    if verdict.conclusion != Conclusion::Failed {
+        let sheet = Sheet::read(&folder)?;
+        verdict.reasons.extend(sheet.doubts.iter().cloned());
+        verdict.figures = sheet.figures();
+        hold_against_baseline(&mut verdict, &sheet, study.base.mode, &folder, options)?;
+    }
+    let page = folder.join(outputs::COMPARISON);
+    match &verdict.comparison {
+        Some(_) => outputs::write(&page, &skipbeat_page::comparison(&verdict))?,
+        // One of an earlier check says nothing of this.
+        None if page.is_file() => fs::remove_file(&page)?,
+        None => {}
     }
     Ok(verdict)
+}
+
+/// Compares what came with the baseline, or makes it the baseline.
+fn hold_against_baseline(
+    verdict: &mut ScenarioVerdict,
+    sheet: &Sheet,
+    mode: Mode,
+    folder: &Path,
+    options: &CheckOptions,
+) -> anyhow::Result<()> {
+    let Some(baseline) = options.baseline.as_ref().map(|all| all.join(&verdict.scenario)) else {
+        return Ok(());
+    };
+    let mut note = |text: String| verdict.notes.push(text);
+    if mode == Mode::Net {
+        // What the clock has a part in is another on another machine, and at another time.
+        note("on real sockets: judged by its thresholds, not compared".to_owned());
+    } else if options.update {
+        if matches!(verdict.conclusion, Conclusion::Pass | Conclusion::Threshold) {
+            update(folder, &baseline)?;
+            note(format!("this is the baseline now: {}", baseline.display()));
+        } else {
+            note("the baseline stays: this run is no measure".to_owned());
+        }
+    } else if !baseline.join("run.json").exists() {
+        let reason = format!("there is no baseline in {}: --update", baseline.display());
+        verdict.reasons.push(reason);
+        verdict.conclusion = verdict.conclusion.max(Conclusion::Inconclusive);
+    } else {
+        let base = Sheet::read(&baseline)?;
+        let [base_name, new_name] = [&baseline, folder].map(|path| path.display().to_string());
+        let compared = compare_exactly((&base_name, &base), (&new_name, sheet), options.min_effect);
+        if compared.conclusion == Conclusion::Regression {
+            note("if that is what was meant, --update makes it the baseline".to_owned());
+        }
+        verdict.conclusion = verdict.conclusion.max(compared.conclusion);
+        verdict.comparison = Some(compared);
+    }
+    Ok(())
 }
 
 /// Every threshold of every run that has a say.

@@ -9,11 +9,11 @@ use skipbeat_compare::{
     noise,
 };
 use skipbeat_measure::METRICS;
-use skipbeat_scenario::{Changes, Study};
+use skipbeat_scenario::{Changes, Mode, Study};
 
 use crate::exit::{Exit, UsageError};
 use crate::interrupt::Interrupt;
-use crate::options::{CompareOptions, World};
+use crate::options::{CompareOptions, Format};
 use crate::outputs;
 use crate::pairs::{Bout, Fought, program};
 
@@ -42,6 +42,9 @@ pub(crate) fn compare(options: &CompareOptions) -> anyhow::Result<Exit> {
         ([base, new], None, ..) => compare_folders(base, new, options),
         ([scenario], Some(base), Some(new), false) => {
             compare_binaries(scenario, &program(base), &program(new), options)
+        }
+        ([_], Some(_), None, true) if options.outputs.any_file() => {
+            usage("--aa gives no verdict that could be written to a file")
         }
         ([scenario], Some(base), None, true) => {
             compare_binaries(scenario, &program(base), &program(base), options)
@@ -74,6 +77,7 @@ fn verdict(
         thresholds: Vec::new(),
         comparison: Some(comparison),
         reasons: Vec::new(),
+        notes: Vec::new(),
         figures,
         results: None,
     }
@@ -113,7 +117,7 @@ fn compare_binaries(
         scenario,
         base,
         new,
-        arguments: arguments(options),
+        arguments: arguments(&study, options),
         pairs: options.pairs,
         out: &out,
         quiet: options.quiet,
@@ -130,6 +134,7 @@ fn compare_binaries(
     let mut verdict = verdict(&study.base.name, mode, comparison, Vec::new());
     if fought.interrupted {
         verdict.conclusion = Conclusion::Interrupted;
+        verdict.reasons.push("interrupted".to_owned());
     }
     say(verdict, &out, options)
 }
@@ -153,15 +158,13 @@ fn check_metrics(metrics: &[String]) -> Result<(), UsageError> {
 }
 
 /// What of the command line goes on to the runs.
-fn arguments(options: &CompareOptions) -> Vec<String> {
-    let settings = options.set.iter().flat_map(|set| ["--set".to_owned(), set.to_string()]);
-    let mode = options.mode.map(|mode| match mode {
-        World::Sim => "sim",
-        World::Net => "net",
-    });
-    settings
-        .chain(mode.into_iter().flat_map(|mode| ["--mode".to_owned(), mode.to_owned()]))
-        .collect()
+fn arguments(study: &Study, options: &CompareOptions) -> Vec<String> {
+    let settings = options.set.iter().map(ToString::to_string);
+    // A run that ends early has figures of another window.
+    let whole = study.base.abort.map(|_| "thresholds.abort=false".to_owned());
+    let settings = settings.chain(whole).flat_map(|set| ["--set".to_owned(), set]);
+    let mode = options.mode.map(|world| Mode::from(world).name().to_owned());
+    settings.chain(mode.into_iter().flat_map(|mode| ["--mode".to_owned(), mode])).collect()
 }
 
 fn read_noise(path: &Path) -> anyhow::Result<Noise> {
@@ -173,18 +176,22 @@ fn read_noise(path: &Path) -> anyhow::Result<Noise> {
 
 /// What is judged: what was asked for, or else whatever of the usual is defined.
 fn rule(study: &Study, fought: &Fought, noise: Option<&Noise>, options: &CompareOptions) -> Rule {
-    let defined = |metric: &&&str| fought.pairs.iter().any(|pair| pair.new.contains_key(**metric));
+    let defined = |metric: &&&str| {
+        let mut sides = fought.pairs.iter().flat_map(|pair| [&pair.base, &pair.new]);
+        sides.any(|side| side.contains_key(**metric))
+    };
     let judged = match &options.metric[..] {
         [] => JUDGED.iter().filter(defined).map(|metric| (*metric).to_owned()).collect(),
         asked => asked.to_vec(),
     };
     let seen = noise.into_iter().flat_map(|noise| &noise.metrics);
-    // Of what is not seen at all no effect is small enough to matter.
-    let smallest = seen.map(|row| (row.metric.clone(), row.smallest_effect.unwrap_or(1.0)));
+    // Of what is not seen at all nothing can be called worse.
+    let visible =
+        seen.map(|row| (row.metric.clone(), row.smallest_effect.unwrap_or(f64::INFINITY)));
     Rule {
         judged,
         minimum_effect: options.min_effect.unwrap_or(MINIMUM_EFFECT),
-        of_metric: smallest.collect(),
+        visible: visible.collect(),
         seed: study.base.seed(),
     }
 }
@@ -242,8 +249,8 @@ fn say_noise(
         let _ = writeln!(text, "{} runs were inconclusive: {reason}", fought.dropped.len());
     }
     let _ = writeln!(text, "\nfor a comparison: --noise {}", path.display());
-    let text = if options.outputs.format == crate::options::Format::Json { json } else { text };
+    let text = if options.outputs.format == Format::Json { json } else { text };
     let _ = anstream::stdout().write_all(text.as_bytes());
-    let enough = fought.pairs.len() >= 6;
+    let enough = fought.pairs.len() >= 6 && !noise.metrics.is_empty();
     Ok(if enough { Exit::Pass } else { Exit::Inconclusive })
 }

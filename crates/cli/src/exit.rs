@@ -87,8 +87,9 @@ Exit codes:
     1  unexpected error: port in use, unreachable target, unwritable folder, …
     2  wrong use of the command line
    97  inconclusive: the generator was late, datagrams were lost on our side,
-       the ledger does not close, too few samples for `theory`
-   98  regression against the baseline
+       the ledger does not close, too few samples for `theory`, too much noise
+       for `compare`, no baseline for `check`
+   98  regression: worse than the base, or another behaviour
    99  threshold not met; a figure of `theory` is off its closed form
   104  bad scenario
   105  interrupted; the results so far are written";

@@ -61,6 +61,12 @@ pub(crate) struct Live<'a> {
 impl<'a> Live<'a> {
     pub(crate) fn begin(plan: &'a Plan) -> anyhow::Result<Self> {
         let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
+        // What a panic says is for the screen that stays.
+        let say = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            leave_screen();
+            say(panic);
+        }));
         execute!(stderr(), EnterAlternateScreen, Hide)?;
         ON_SCREEN.store(true, Ordering::Relaxed);
         Ok(Live {
@@ -135,7 +141,7 @@ fn progress(plan: &Plan, now: Time) -> Gauge<'static> {
         .block(boxed(title))
         .gauge_style(Style::new().fg(Color::Cyan).bg(Color::Black))
         .ratio(share)
-        .label(format!("{part}  {:.1} of {:.1} s", now.seconds(), end.seconds()))
+        .label(format!("{:.1} of {:.1} s: {part}", now.seconds(), end.seconds()))
 }
 
 /// Members from the beginning, as far as the width goes back.
@@ -196,7 +202,7 @@ fn thresholds(judged: &[Judged]) -> Paragraph<'static> {
         let got = show(metric.map_or(Unit::Number, |metric| metric.unit), judged.value);
         let (mark, color) = match judged.met {
             Some(true) => ("met", Color::Green),
-            Some(false) if judged.threshold.may_come() => ("not yet", Color::Yellow),
+            Some(false) if judged.threshold.may_come(judged.value) => ("not yet", Color::Yellow),
             Some(false) => ("not met", Color::Red),
             None => ("unknown", Color::DarkGray),
         };

@@ -10,7 +10,6 @@ use skipbeat_report::{Merged, ResultFolder, Shard, merge as merge_shares};
 
 use crate::exit::{Exit, UsageError};
 use crate::options::MergeOptions;
-use crate::page;
 use crate::run::BUILD;
 use crate::sweep::{outcome, write};
 
@@ -27,9 +26,7 @@ pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
     let outcome = outcome(&merged.study, &merged.cells);
     let last_line = format!("results in {}", options.out.display());
     let Merged { study, cells, .. } = merged;
-    let mut finished = write(options.format, &study, folder, cells, &host, outcome, &last_line);
-    finished.errors.extend(page::write(&options.out).err());
-    Ok(finished.show())
+    Ok(write(options.format, &study, folder, cells, &host, outcome, &last_line).show())
 }
 
 /// Which share is meant: `3/16`, or by the variables of an array job.

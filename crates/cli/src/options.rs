@@ -357,7 +357,7 @@ pub(crate) struct ReportOptions {
 /// Where a verdict goes beside standard output.
 #[derive(Args)]
 pub(crate) struct OutputOptions {
-    /// Write JUnit XML: a case for each threshold and each judged metric
+    /// Write JUnit XML: a case for each threshold and each judged metric that differs
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
 
@@ -393,6 +393,10 @@ pub(crate) struct CheckOptions {
     /// exactly as there; without it thresholds alone are judged
     #[arg(long, value_name = "DIR")]
     pub(crate) baseline: Option<PathBuf>,
+
+    /// Changes that are smaller don't matter: 0.02, or 2% [default: any change matters]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "baseline")]
+    pub(crate) min_effect: Option<f64>,
 
     /// Make what the scenarios come to now the baseline
     #[arg(long, requires = "baseline")]
@@ -443,7 +447,8 @@ pub(crate) struct CompareOptions {
     #[arg(long, requires = "base_bin")]
     pub(crate) aa: bool,
 
-    /// How many pairs of runs, 6 or more: fewer can show nothing at p < 0.05
+    /// How many pairs of runs, 6 or more. Of n pairs and m metrics the least p is m·2/2^n: 6 can show
+    /// something of one metric, 9 of ten
     #[arg(long, value_name = "N", default_value_t = 20, requires = "base_bin",
         value_parser = clap::value_parser!(u32).range(6..=1000))]
     pub(crate) pairs: u32,
@@ -480,6 +485,20 @@ pub(crate) struct CompareOptions {
 
     #[command(flatten)]
     pub(crate) outputs: OutputOptions,
+}
+
+impl OutputOptions {
+    /// Whether a file is asked for.
+    pub(crate) fn any_file(&self) -> bool {
+        let files = [
+            &self.junit,
+            &self.bmf,
+            &self.bigger_is_better,
+            &self.smaller_is_better,
+            &self.markdown,
+        ];
+        files.iter().any(|file| file.is_some())
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -83,10 +83,15 @@ fn text(verdict: &Verdict) -> String {
         if !scenario.thresholds.is_empty() {
             let _ = writeln!(text, "  {met} of {} thresholds met", scenario.thresholds.len());
         }
-        for case in scenario.thresholds.iter().filter(|case| case.met != Some(true)) {
-            let _ = writeln!(text, "    {BAD}not met{BAD:#}: {}", export::threshold(case));
+        for case in &scenario.thresholds {
+            let (style, said) = match case.met {
+                Some(true) => continue,
+                Some(false) => (BAD, "not met"),
+                None => (DOUBT, "cannot tell"),
+            };
+            let _ = writeln!(text, "    {style}{said}{style:#}: {}", export::threshold(case));
         }
-        for reason in &scenario.reasons {
+        for reason in scenario.reasons.iter().chain(&scenario.notes) {
             let _ = writeln!(text, "  {reason}");
         }
         if let Some(comparison) = &scenario.comparison {
@@ -118,14 +123,21 @@ fn compared(comparison: &Comparison) -> String {
         _ => row.finding != Finding::Same,
     };
     let differing: Vec<&Row> = comparison.rows.iter().filter(shown).collect();
-    let same = comparison.rows.iter().filter(|row| row.finding == Finding::Same).count();
+    let count = |finding| comparison.rows.iter().filter(|row| row.finding == finding).count();
     let mut text = format!(
-        "  against {}: {} {} of runs, {same} of {} figures the same\n",
+        "  against {}, {} {} of runs: {} worse, {} changed, {} cannot tell, {} better, {} the same\n",
         comparison.base,
         comparison.pairs,
         if comparison.pairs == 1 { "pair" } else { "pairs" },
-        comparison.rows.len()
+        count(Finding::Worse),
+        count(Finding::Changed),
+        count(Finding::CannotTell),
+        count(Finding::Better),
+        count(Finding::Same),
     );
+    for note in &comparison.notes {
+        let _ = writeln!(text, "    {note}");
+    }
     let more = differing.len().saturating_sub(MOST_ROWS);
     let differing = &differing[..differing.len() - more];
     let names: Vec<String> = differing.iter().map(|row| export::row(row)).collect();
@@ -149,10 +161,7 @@ fn compared(comparison: &Comparison) -> String {
         );
     }
     if more > 0 {
-        let _ = writeln!(text, "    and {more} more, in the page");
-    }
-    for note in &comparison.notes {
-        let _ = writeln!(text, "    {note}");
+        let _ = writeln!(text, "    and {more} more, in {COMPARISON}");
     }
     text
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, bail};
 use skipbeat_compare::{Pair, Sheet};
@@ -13,6 +13,9 @@ use skipbeat_scenario::{Mode, Study, Target};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+
+/// The figures of every run that counts.
+const RAW: &str = "pairs.csv";
 
 /// Two binaries and what they run.
 pub(crate) struct Bout<'a> {
@@ -31,7 +34,7 @@ pub(crate) struct Bout<'a> {
 /// What came of it.
 pub(crate) struct Fought {
     pub(crate) pairs: Vec<Pair>,
-    /// Pairs that don't count, and why: one of the two was inconclusive.
+    /// Why runs were inconclusive; their pairs don't count.
     pub(crate) dropped: Vec<String>,
     pub(crate) interrupted: bool,
 }
@@ -48,7 +51,7 @@ impl Bout<'_> {
     /// row of `pairs.csv` as soon as it is over.
     pub(crate) fn fight(&self, interrupt: &Interrupt) -> anyhow::Result<Fought> {
         fs::create_dir_all(self.out)?;
-        let path = self.out.join("pairs.csv");
+        let path = self.out.join(RAW);
         let mut raw = csv::Writer::from_path(&path)
             .with_context(|| format!("can't write {}", path.display()))?;
         raw.write_record(["pair", "place", "side", "seed", "metric", "value"])?;
@@ -114,53 +117,59 @@ impl Bout<'_> {
 
     /// Runs one of them.
     fn run(&self, binary: &Path, seed: u64) -> anyhow::Result<Ran> {
-        let folder = self.out.join("run");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        let (program, mut arguments) = match &self.study.base.server.target {
+        // A folder of its own, so that nothing of anybody's is in the way.
+        let folder = self.out.join(format!(".run-{}-{seed}", std::process::id()));
+        let (program, replaced) = match &self.study.base.server.target {
             Target::Command { command, .. } => {
                 let mut command = command.clone();
                 command[0] = binary.display().to_string();
                 let setting = format!("server.command={}", serde_json::to_string(&command)?);
-                (std::env::current_exe()?, vec!["--set".to_owned(), setting])
+                (std::env::current_exe()?, Some(setting))
             }
-            _ => (binary.to_owned(), Vec::new()),
+            _ => (binary.to_owned(), None),
         };
-        arguments.extend(self.arguments.iter().cloned());
         let output = Command::new(&program)
             .arg("run")
             .arg(self.scenario)
             .args(["--quiet", "--seed", &seed.to_string(), "--out"])
             .arg(&folder)
-            .args(arguments)
+            .args(&self.arguments)
+            // The last setting of a key is the one that holds.
+            .args(replaced.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .output()
             .with_context(|| format!("failed to start {}", program.display()))?;
-        let code = output.status.code();
-        let figures = || figures(&folder, self.study.base.mode);
-        let ran = match code {
-            // Whether thresholds are met is not asked here.
-            Some(code) if code == Exit::Pass as i32 || code == Exit::Threshold as i32 => {
-                Ran::Figures(figures()?)
-            }
-            Some(code) if code == Exit::Inconclusive as i32 => {
-                let doubts = Sheet::read(&folder)?.doubts;
-                // What is inconclusive for want of a figure that a threshold asks for has figures.
-                match doubts.first() {
-                    None => Ran::Figures(figures()?),
-                    Some(doubt) => Ran::Doubtful(doubt.clone()),
-                }
-            }
-            Some(code) if code == Exit::Interrupted as i32 => Ran::Interrupted,
-            _ => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                bail!("{} failed, {}: {}", binary.display(), output.status, said.trim())
-            }
-        };
-        fs::remove_dir_all(&folder)?;
-        Ok(ran)
+        let ran = self.ran(binary, &folder, &output);
+        // Nobody looks there again; what counts is in `pairs.csv`.
+        let _ = fs::remove_dir_all(&folder);
+        ran
+    }
+
+    /// What a run left, by its exit code.
+    fn ran(&self, binary: &Path, folder: &Path, output: &Output) -> anyhow::Result<Ran> {
+        let ended = |exit: Exit| output.status.code() == Some(exit as i32);
+        if ended(Exit::Interrupted) {
+            return Ok(Ran::Interrupted);
+        }
+        // Whether thresholds are met is not asked here, nor whether their figures are defined.
+        if !(ended(Exit::Pass) || ended(Exit::Threshold) || ended(Exit::Inconclusive)) {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "{} failed, {}: {}; the figures of the runs before are in {}",
+                binary.display(),
+                output.status,
+                said.trim(),
+                self.out.join(RAW).display()
+            )
+        }
+        let left = Sheet::read(folder).with_context(|| {
+            format!("{} ended and left no results: is it a build of skipbeat?", binary.display())
+        })?;
+        match left.doubts.into_iter().next() {
+            Some(doubt) => Ok(Ran::Doubtful(doubt)),
+            None => Ok(Ran::Figures(figures(folder, self.study.base.mode)?)),
+        }
     }
 }
 
@@ -189,7 +198,7 @@ fn figures(folder: &Path, mode: Mode) -> anyhow::Result<BTreeMap<String, f64>> {
 /// A binary by the path that works from anywhere: a bare name is looked for where programs are.
 pub(crate) fn program(path: &Path) -> PathBuf {
     match std::path::absolute(path) {
-        Ok(absolute) if path.components().count() > 1 || absolute.exists() => absolute,
+        Ok(absolute) if path.components().count() > 1 || absolute.is_file() => absolute,
         _ => path.to_owned(),
     }
 }

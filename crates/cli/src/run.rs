@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use skipbeat_measure::{HostReport, Look, Outcome, Results};
 use skipbeat_net::{Clock, Io};
-use skipbeat_report::{Build, Cell, Ending, ResultFolder, Shard, json_summary, text_summary};
-use skipbeat_scenario::{Changes, Mode, Plan, Run, Study};
+use skipbeat_report::{
+    Build, Cell, Ending, FileError, ResultFolder, Shard, json_summary, text_summary,
+};
+use skipbeat_scenario::{Changes, Mode, Plan, Study};
 use skipbeat_tunnel::Tap;
 
 use crate::capture::SharedCapture;
@@ -108,20 +110,26 @@ pub(crate) fn conduct(
     folder: &Path,
     interrupt: &Interrupt,
 ) -> anyhow::Result<Finished> {
-    let mut finished = if study.is_sweep {
-        sweep::run(study, shard, how, folder, interrupt)?
+    if study.is_sweep {
+        sweep::run(study, shard, how, folder, interrupt)
     } else {
-        run_once(&study.runs[0], how, folder, interrupt)?
-    };
-    if let Err(error) = page::write(folder) {
-        finished.errors.push(error);
+        run_once(study, how, folder, interrupt)
     }
-    Ok(finished)
 }
 
-fn run_once(run: &Run, how: &How, path: &Path, interrupt: &Interrupt) -> anyhow::Result<Finished> {
+/// What could not be written of a run; the page is drawn of what could.
+pub(crate) fn unwritten(files: Vec<FileError>, folder: &Path) -> Vec<anyhow::Error> {
+    files.into_iter().map(Into::into).chain(page::write(folder).err()).collect()
+}
+
+fn run_once(
+    study: &Study,
+    how: &How,
+    path: &Path,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Finished> {
     let folder = ResultFolder::create(path, false)?;
-    let plan = &run.plan;
+    let plan = &study.runs[0].plan;
     let mut progress = how.display.begin(plan)?;
     let mut watch = Watch::new(plan, interrupt);
     let mut go_on = |look: Look<'_>| {
@@ -136,8 +144,8 @@ fn run_once(run: &Run, how: &How, path: &Path, interrupt: &Interrupt) -> anyhow:
     }
     let results = &done.results;
     let certain = results.doubts.is_empty();
-    let mut ending = Ending::new(plan, &results.figures, &results.groups, certain)
-        .stopped_by(watch.stopped_by.take());
+    let stopped_by = watch.stopped_by.take();
+    let mut ending = Ending::new(plan, &results.figures, &results.groups, certain, stopped_by);
     if watch.interrupted {
         ending = ending.interrupted();
     }
@@ -145,8 +153,8 @@ fn run_once(run: &Run, how: &How, path: &Path, interrupt: &Interrupt) -> anyhow:
         ending = ending.failed(format!("{failure:#}"));
     }
     // Everything is written before anything is said to have failed.
-    let unwritten = folder.write(run, results, &done.host, BUILD, &ending);
-    let exit = if unwritten.is_empty() { ending.outcome.into() } else { Exit::Failed };
+    let errors = unwritten(folder.write(study, results, &done.host, BUILD, &ending), path);
+    let exit = if errors.is_empty() { ending.outcome.into() } else { Exit::Failed };
     let text = match how.format {
         Format::Json => format!("{:#}\n", json_summary(plan, results, &ending, exit as u8)),
         Format::Text => {
@@ -156,7 +164,6 @@ fn run_once(run: &Run, how: &How, path: &Path, interrupt: &Interrupt) -> anyhow:
     };
     let outcome = ending.outcome;
     let cell = Cell::new(0, done.results, Some(done.host.load()), ending.stopped_by);
-    let errors = unwritten.into_iter().map(Into::into).collect();
     Ok(Finished { cells: vec![cell], outcome, text, errors })
 }
 

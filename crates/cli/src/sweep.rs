@@ -23,7 +23,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::options::Format;
 use crate::progress::{Display, Progress};
-use crate::run::{BUILD, Finished, How, cost, play};
+use crate::run::{BUILD, Finished, How, cost, play, unwritten};
 use crate::watch::Watch;
 
 /// How often the progress is shown.
@@ -210,12 +210,13 @@ pub(crate) fn counts(study: &Study, cell: &Cell) -> bool {
     study.ramp.is_none_or(|steps| study.runs[cell.run].point.is_multiple_of(steps))
 }
 
-/// What a sweep that came to its end says.
+/// What a sweep that came to its end says: a promise that one run broke is broken, whatever can't be
+/// told of others.
 pub(crate) fn outcome(study: &Study, cells: &[Cell]) -> Outcome {
     let outcomes = cells.iter().filter(|cell| counts(study, cell));
     let outcomes: Vec<Outcome> =
         outcomes.map(|cell| cell.ending(&study.runs[cell.run].plan).outcome).collect();
-    let worst = [Outcome::Inconclusive, Outcome::Threshold].into_iter();
+    let worst = [Outcome::Threshold, Outcome::Inconclusive].into_iter();
     worst.into_iter().find(|outcome| outcomes.contains(outcome)).unwrap_or(Outcome::Pass)
 }
 
@@ -229,8 +230,9 @@ pub(crate) fn write(
     outcome: Outcome,
     last_line: &str,
 ) -> Finished {
-    let unwritten = folder.write_sweep(study, &cells, host, BUILD, outcome);
-    let exit = if unwritten.is_empty() { outcome.into() } else { Exit::Failed };
+    let path = folder.path().to_owned();
+    let errors = unwritten(folder.write_sweep(study, &cells, host, BUILD, outcome), &path);
+    let exit = if errors.is_empty() { outcome.into() } else { Exit::Failed };
     let text = match format {
         Format::Json => format!("{:#}\n", json_sweep(study, &cells, exit as u8)),
         Format::Text if study.ramp.is_some() => {
@@ -238,6 +240,5 @@ pub(crate) fn write(
         }
         Format::Text => format!("{}{last_line}\n", sweep_summary(study, &cells)),
     };
-    let errors = unwritten.into_iter().map(Into::into).collect();
     Finished { cells, outcome, text, errors }
 }

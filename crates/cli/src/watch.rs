@@ -42,7 +42,8 @@ impl<'a> Watch<'a> {
     fn broken(&self, look: &Look<'_>) -> Option<String> {
         let (whole, groups) = look.figures()?;
         let judged = self.plan.judge(&whole, &groups);
-        let broken = judged.into_iter().find(|j| j.met == Some(false) && !j.threshold.may_come());
+        let broken =
+            judged.into_iter().find(|j| j.met == Some(false) && !j.threshold.may_come(j.value));
         broken.map(|judged| judged.threshold.to_string())
     }
 }

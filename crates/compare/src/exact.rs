@@ -2,7 +2,7 @@
 //! was measured on sockets in two blocks can't be told from the machine's own moods, and nothing is
 //! claimed of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::folder::{Line, Sheet};
 use crate::statistics::median;
@@ -21,13 +21,12 @@ pub fn compare(
     let simulated = base.mode == "sim" && new.mode == "sim";
     let design = if simulated { Design::Exact } else { Design::Blocks };
     let pairs = pairs(base, new);
-    let mut rows = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (_, of_new) in &pairs {
-        if seen.insert((&of_new.point, &of_new.group)) {
-            rows.extend(rows_of(&pairs, of_new, design, minimum_effect));
-        }
+    let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for pair in &pairs {
+        places.entry((&pair.1.point, &pair.1.group)).or_default().push(pair);
     }
+    let mut rows: Vec<Row> =
+        places.values().flat_map(|own| rows_of(own, design, minimum_effect)).collect();
     rows.sort_by_key(|row| row.finding);
     let runs = pairs.iter().filter(|(_, new)| new.group.is_none()).count();
     let mut notes = notes(base, new, runs);
@@ -46,7 +45,10 @@ pub fn compare(
     } else {
         Conclusion::Pass
     };
+    // A figure with a better side that is gone, or new, is no matter of how much.
+    let appeared = |row: &Row| row.finding == Finding::Changed && row.better.is_some();
     let worse = found(Finding::Worse)
+        || rows.iter().any(appeared)
         || (minimum_effect.is_none() && (found(Finding::Changed) || behaviour > 0));
     let conclusion = if simulated && worse { Conclusion::Regression } else { conclusion };
     Comparison {
@@ -65,8 +67,7 @@ pub fn compare(
 fn pairs<'a>(base: &'a Sheet, new: &'a Sheet) -> Vec<(&'a Line, &'a Line)> {
     let key =
         |line: &Line| (line.point.clone(), line.replication, line.seed.clone(), line.group.clone());
-    let known: std::collections::BTreeMap<_, _> =
-        base.lines.iter().map(|line| (key(line), line)).collect();
+    let known: BTreeMap<_, _> = base.lines.iter().map(|line| (key(line), line)).collect();
     // Of one group there is nothing to say that the whole run does not.
     let groups: BTreeSet<_> = new.lines.iter().filter_map(|line| line.group.as_ref()).collect();
     let lines = new.lines.iter().filter(|line| line.group.is_none() || groups.len() > 1);
@@ -89,7 +90,9 @@ fn notes(base: &Sheet, new: &Sheet, pairs: usize) -> Vec<String> {
             ));
         }
     }
-    if base.mode == "net" || new.mode == "net" {
+    if base.mode != new.mode {
+        notes.push(format!("other worlds: {} against {}", base.mode, new.mode));
+    } else if new.mode == "net" {
         notes.push(
             "measured on sockets, one block after the other: a difference may be the machine's. \
              Compare two binaries in interleaved pairs (--base-bin, --new-bin)"
@@ -117,17 +120,11 @@ fn behaves_differently(base: &Line, new: &Line) -> bool {
 }
 
 /// The metrics of one point and group.
-fn rows_of(
-    pairs: &[(&Line, &Line)],
-    like: &Line,
-    design: Design,
-    minimum_effect: Option<f64>,
-) -> Vec<Row> {
-    let own = pairs.iter().filter(|(_, new)| new.point == like.point && new.group == like.group);
-    let own: Vec<_> = own.collect();
+fn rows_of(own: &[&(&Line, &Line)], design: Design, minimum_effect: Option<f64>) -> Vec<Row> {
+    let like = own[0].1;
     let known = |metric: &str| own.iter().all(|(base, _)| cell(base, metric).is_some());
     let metrics = like.cells.iter().map(|(name, _)| name).filter(|name| known(name));
-    metrics.map(|metric| row(&own, like, metric, design, minimum_effect)).collect()
+    metrics.map(|metric| row(own, like, metric, design, minimum_effect)).collect()
 }
 
 fn cell<'a>(line: &'a Line, metric: &str) -> Option<&'a str> {
@@ -170,8 +167,9 @@ fn row(
         }),
         p: None,
         finding: match better {
-            _ if same || small => Finding::Same,
+            _ if same => Finding::Same,
             _ if design == Design::Blocks => Finding::CannotTell,
+            _ if small => Finding::Same,
             None => Finding::Changed,
             // A figure that is there on one side only is another, which way nobody can say.
             Some(_) if both.len() < pairs.len() => Finding::Changed,

@@ -1,5 +1,6 @@
 //! Result files read back: what was run with which seed, and every figure of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,9 +70,11 @@ impl Sheet {
         };
         let run: Value = serde_json::from_str(&text("run.json")?)
             .map_err(|e| error(format!("run.json: {e}")))?;
+        let digests = digests(&run);
         let mut lines = Vec::new();
         for name in ["summary.csv", "groups.csv"] {
-            let read = read_lines(&text(name)?, &run).map_err(|e| error(format!("{name}: {e}")))?;
+            let read =
+                read_lines(&text(name)?, &digests).map_err(|e| error(format!("{name}: {e}")))?;
             lines.extend(read);
         }
         let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -83,7 +86,9 @@ impl Sheet {
         Ok(Sheet {
             scenario: string(&run["scenario"]["name"]),
             mode: string(&run["mode"]),
-            whole: run["interrupted"] != true && run["failure"].is_null(),
+            whole: run["interrupted"] != true
+                && run["verdict"] != "failed"
+                && run["failure"].is_null(),
             doubts: doubts(&run).into_iter().chain(of_runs).collect(),
             lines,
         })
@@ -123,7 +128,10 @@ impl Sheet {
     }
 }
 
-fn read_lines(text: &str, run: &Value) -> Result<Vec<Line>, String> {
+fn read_lines(
+    text: &str,
+    digests: &BTreeMap<(u64, u64), (String, String)>,
+) -> Result<Vec<Line>, String> {
     let mut csv = csv::Reader::from_reader(text.as_bytes());
     let head = csv.headers().map_err(|e| e.to_string())?.clone();
     let place = |name: &str| {
@@ -145,25 +153,29 @@ fn read_lines(text: &str, run: &Value) -> Result<Vec<Line>, String> {
             replication: replication.parse().map_err(|_| "a replication is no number")?,
             seed: row[seed].to_owned(),
             group: group.map(|group| row[group].to_owned()),
-            hash_and_digest: hash_and_digest(run, point_number, replication)
-                .filter(|_| group.is_none()),
+            hash_and_digest: (point_number.parse().ok().zip(replication.parse().ok()))
+                .and_then(|place| digests.get(&place))
+                .filter(|_| group.is_none())
+                .cloned(),
             cells: cells.collect(),
         });
     }
     Ok(lines)
 }
 
-/// Of a single run at the top, of a sweep with each run.
-fn hash_and_digest(run: &Value, point: &str, replication: &str) -> Option<(String, String)> {
-    let of = match run["runs"].as_array() {
-        None => run,
-        Some(runs) => {
-            let number = |text: &str| text.parse::<u64>().ok();
-            let of = [number(point)?, number(replication)?];
-            runs.iter()
-                .find(|one| [one["point"].as_u64(), one["replication"].as_u64()] == of.map(Some))?
-        }
+/// What stands for the scenario and for all events of each run, by point and replication: of a single
+/// run at the top, of a sweep with each.
+fn digests(run: &Value) -> BTreeMap<(u64, u64), (String, String)> {
+    let of = |one: &Value| {
+        let text = |name: &str| one[name].as_str().map(str::to_owned);
+        text("scenario_hash").zip(text("digest"))
     };
-    let text = |name: &str| of[name].as_str().map(str::to_owned);
-    text("scenario_hash").zip(text("digest"))
+    match run["runs"].as_array() {
+        None => of(run).map(|digests| ((0, 0), digests)).into_iter().collect(),
+        Some(runs) => {
+            let number = |one: &Value, name: &str| one[name].as_u64().unwrap_or(0);
+            let key = |one: &Value| (number(one, "point"), number(one, "replication"));
+            runs.iter().filter_map(|one| Some((key(one), of(one)?))).collect()
+        }
+    }
 }

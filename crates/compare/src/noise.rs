@@ -62,12 +62,12 @@ pub fn noise(pairs: &[Pair], rule: &Rule) -> Noise {
         let decisions = decide(&signed.collect::<Vec<_>>(), rule, RESAMPLES);
         decisions.iter().any(|decision| decision.finding == Finding::Worse)
     };
-    let row = |series: &Series| {
+    let row = |(at, series): (usize, &Series)| {
         let spreads: Vec<f64> = series.worse.iter().map(|d| d.abs().exp_m1()).collect();
         NoiseRow {
             metric: series.metric.clone(),
             spread: median(&spreads).filter(|spread| spread.is_finite()),
-            smallest_effect: EFFECTS.into_iter().find(|effect| is_seen(series, rule, *effect)),
+            smallest_effect: EFFECTS.into_iter().find(|effect| is_seen(&judged, at, rule, *effect)),
         }
     };
     Noise {
@@ -75,7 +75,7 @@ pub fn noise(pairs: &[Pair], rule: &Rule) -> Noise {
         trials: TRIALS,
         false_alarms: (0..TRIALS).filter(alarms).count() as u32,
         minimum_effect: rule.minimum_effect,
-        metrics: judged.iter().map(row).collect(),
+        metrics: judged.iter().enumerate().map(row).collect(),
     }
 }
 
@@ -88,11 +88,15 @@ fn signed(series: &Series, seed: Seed, trial: u32, effect: f64) -> Series {
     Series { worse: worse.collect(), ..series.clone() }
 }
 
-/// Whether enough trials call a planted effect a regression.
-fn is_seen(series: &Series, rule: &Rule, effect: f64) -> bool {
+/// Whether enough trials call an effect that is planted in one of all judged series a regression. They
+/// are decided together, since each takes its share of the level.
+fn is_seen(judged: &[Series], at: usize, rule: &Rule, effect: f64) -> bool {
     let seen = (0..PLANTED_TRIALS).filter(|trial| {
-        let planted = signed(series, rule.seed, *trial, effect);
-        decide(&[planted], rule, RESAMPLES)[0].finding == Finding::Worse
+        let planted = |n: usize| if n == at { effect } else { 0.0 };
+        let all = judged.iter().enumerate();
+        let all: Vec<Series> =
+            all.map(|(n, series)| signed(series, rule.seed, *trial, planted(n))).collect();
+        decide(&all, rule, RESAMPLES)[at].finding == Finding::Worse
     });
     seen.count() as f64 >= POWER * f64::from(PLANTED_TRIALS)
 }

@@ -3,8 +3,9 @@
 //! free of them (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time").
 //!
 //! A metric is *worse* if the bootstrap interval of the median log ratio lies on the bad side, the
-//! median is at least the smallest effect that matters, and Wilcoxon's p, by Holm's correction, is below
-//! 0.05. It is *the same* (or better) if the interval excludes that effect. Else it can't be told.
+//! median is at least the smallest effect that matters (and that this machine can see), and Wilcoxon's p,
+//! by Holm's correction, is below 0.05. It is *the same* (or better) if the interval excludes the
+//! smallest effect that matters. Else it can't be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,16 +35,17 @@ pub struct Rule {
     pub judged: Vec<String>,
     /// The smallest effect that matters, as a share.
     pub minimum_effect: f64,
-    /// The same of metrics for which a larger one is known to be the machine's.
-    pub of_metric: BTreeMap<String, f64>,
+    /// What this machine can see of metrics, where that is known: a smaller change is not called worse,
+    /// but not passed either.
+    pub visible: BTreeMap<String, f64>,
     /// The seed of bootstrap samples.
     pub seed: Seed,
 }
 
 impl Rule {
-    /// The smallest effect that matters of a metric, as a share.
-    pub(crate) fn minimum(&self, metric: &str) -> f64 {
-        self.of_metric.get(metric).copied().unwrap_or(0.0).max(self.minimum_effect)
+    /// The smallest effect of a metric that is called worse, as a share.
+    fn bar(&self, metric: &str) -> f64 {
+        self.visible.get(metric).copied().unwrap_or(0.0).max(self.minimum_effect)
     }
 }
 
@@ -53,6 +55,10 @@ pub(crate) struct Series {
     pub(crate) metric: String,
     pub(crate) way: Way,
     pub(crate) worse: Vec<f64>,
+    /// Pairs in which only one side has the figure.
+    pub(crate) lonely: usize,
+    /// Whether the base has it in every pair and the new in none.
+    pub(crate) gone: bool,
 }
 
 /// What is decided of a series.
@@ -66,9 +72,8 @@ pub(crate) struct Decision {
 
 /// Compares pairs by a rule; `names` are those of the base and the new.
 pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
-    let all = series(pairs);
     let (judged, others): (Vec<_>, Vec<_>) =
-        all.into_iter().partition(|series| rule.judged.contains(&series.metric));
+        series(pairs).into_iter().partition(|series| rule.judged.contains(&series.metric));
     let decisions = decide(&judged, rule, RESAMPLES);
     // What has no say does not weaken the test of what has.
     let beside = others.iter().map(|one| decide(std::slice::from_ref(one), rule, RESAMPLES));
@@ -80,16 +85,13 @@ pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
     let order = |row: &Row| rule.judged.iter().position(|metric| *metric == row.metric);
     rows.sort_by_key(|row| order(row).unwrap_or(usize::MAX));
     let found = |finding| rows.iter().any(|row| row.judged && row.finding == finding);
-    let conclusion = if found(Finding::Worse) {
+    let conclusion = if found(Finding::Worse) || found(Finding::Changed) {
         Conclusion::Regression
     } else if found(Finding::CannotTell) || judged.is_empty() {
         Conclusion::Inconclusive
     } else {
         Conclusion::Pass
     };
-    let here: BTreeSet<&String> = judged.iter().map(|series| &series.metric).collect();
-    let missing = rule.judged.iter().filter(|metric| !here.contains(metric));
-    let notes = missing.map(|metric| format!("{metric} is not defined in every run: not judged"));
     Comparison {
         design: Design::InterleavedPairs,
         base: names[0].to_owned(),
@@ -97,24 +99,58 @@ pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
         pairs: pairs.len(),
         minimum_effect: Some(rule.minimum_effect),
         conclusion,
+        notes: notes(pairs, &judged, rule),
         rows,
-        notes: notes.collect(),
     }
 }
 
-/// The series of every metric that has a better side and is defined in every run.
+/// What has to be known of what is judged.
+fn notes(pairs: &[Pair], judged: &[Series], rule: &Rule) -> Vec<String> {
+    let here: BTreeSet<&String> = judged.iter().map(|series| &series.metric).collect();
+    let missing = rule.judged.iter().filter(|metric| !here.contains(metric));
+    let mut notes: Vec<String> =
+        missing.map(|metric| format!("{metric} is not defined in any run: not judged")).collect();
+    for series in judged.iter().filter(|series| series.lonely > 0) {
+        notes.push(format!(
+            "{} is defined on one side only in {} of {} pairs",
+            series.metric,
+            series.lonely,
+            pairs.len()
+        ));
+    }
+    // The least p of n pairs is 2/2^n, and Holm multiplies it by the number of tests.
+    let tests = judged.iter().filter(|series| series.worse.iter().any(|d| *d != 0.0)).count();
+    let least = tests as f64 * 2.0 / 2f64.powi(pairs.len() as i32);
+    if least >= ALPHA && !pairs.is_empty() {
+        notes.push(format!(
+            "{} pairs are too few to show anything of {tests} metrics at p < {ALPHA}",
+            pairs.len()
+        ));
+    }
+    notes
+}
+
+/// The series of every metric that has a better side and is defined in any run.
 pub(crate) fn series(pairs: &[Pair]) -> Vec<Series> {
-    let Some(first) = pairs.first() else { return Vec::new() };
-    let of = |metric: &String| {
-        let way = way(metric)?;
-        let ratio = |pair: &Pair| {
-            let (base, new) = (*pair.base.get(metric)?, *pair.new.get(metric)?);
-            Some(log_ratio(base, new) * way.worse())
-        };
-        let worse = pairs.iter().map(ratio).collect::<Option<Vec<f64>>>()?;
-        Some(Series { metric: metric.clone(), way, worse })
-    };
-    first.base.keys().filter_map(of).collect()
+    let names = pairs.iter().flat_map(|pair| pair.base.keys().chain(pair.new.keys()));
+    let names: BTreeSet<&String> = names.collect();
+    names.into_iter().filter_map(|metric| series_of(metric, pairs)).collect()
+}
+
+fn series_of(metric: &str, pairs: &[Pair]) -> Option<Series> {
+    let way = way(metric)?;
+    let mut series =
+        Series { metric: metric.to_owned(), way, worse: Vec::new(), lonely: 0, gone: true };
+    for pair in pairs {
+        match (pair.base.get(metric), pair.new.get(metric)) {
+            (Some(base), Some(new)) => series.worse.push(log_ratio(*base, *new) * way.worse()),
+            // Neither has it: the pair says nothing.
+            (None, None) => {}
+            _ => series.lonely += 1,
+        }
+        series.gone &= pair.base.contains_key(metric) && !pair.new.contains_key(metric);
+    }
+    Some(series)
 }
 
 /// ln(new / base). Where one is zero it is infinite, and ranks and medians bear that.
@@ -133,21 +169,31 @@ pub(crate) fn decide(all: &[Series], rule: &Rule, resamples: u32) -> Vec<Decisio
         let median = median(&series.worse).unwrap_or(0.0);
         let interval = bootstrap_median(&series.worse, resamples, rule.seed);
         let interval = interval.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-        let minimum = rule.minimum(&series.metric).ln_1p();
-        let finding = finding(median, interval, p, minimum);
+        let finding = match series.lonely {
+            0 => finding(median, interval, p, rule, &series.metric),
+            _ if series.gone => Finding::Changed,
+            _ => Finding::CannotTell,
+        };
         decisions.push(Decision { median, interval, p, finding });
     }
     decisions
 }
 
 /// What a median log ratio with its interval and p means; the bad side is above zero.
-fn finding(median: f64, (low, high): (f64, f64), p: Option<f64>, minimum: f64) -> Finding {
+fn finding(
+    median: f64,
+    (low, high): (f64, f64),
+    p: Option<f64>,
+    rule: &Rule,
+    metric: &str,
+) -> Finding {
+    let (matters, bar) = (rule.minimum_effect.ln_1p(), rule.bar(metric).ln_1p());
     let certain = p.is_some_and(|p| p < ALPHA);
-    if low > 0.0 && median >= minimum && certain {
+    if low > 0.0 && median >= bar && certain {
         Finding::Worse
-    } else if high >= minimum {
+    } else if high >= matters {
         Finding::CannotTell
-    } else if high < 0.0 && median <= -minimum && certain {
+    } else if high < 0.0 && median <= -bar && certain {
         Finding::Better
     } else {
         Finding::Same
@@ -162,7 +208,8 @@ fn row(pairs: &[Pair], series: &Series, decision: &Decision, judged: bool) -> Ro
     // Back from logarithms, and from the bad side to the sign of the change.
     let effect = |log: f64| (log * series.way.worse()).exp() - 1.0;
     let (one, other) = (effect(decision.interval.0), effect(decision.interval.1));
-    let finite = |value: f64| value.is_finite().then_some(value);
+    let known = series.lonely == 0 && !series.worse.is_empty();
+    let finite = |value: f64| (known && value.is_finite()).then_some(value);
     Row {
         point: String::new(),
         group: None,

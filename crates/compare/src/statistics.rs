@@ -16,9 +16,19 @@ fn middle(sorted: &[f64]) -> Option<f64> {
     match n {
         0 => None,
         _ if n % 2 == 1 => Some(sorted[n / 2]),
-        // Two infinities of one sign have no mean but themselves.
-        _ if sorted[n / 2 - 1] == sorted[n / 2] => Some(sorted[n / 2]),
-        _ => Some((sorted[n / 2 - 1] + sorted[n / 2]) / 2.0),
+        _ => Some(between(sorted[n / 2 - 1], sorted[n / 2])),
+    }
+}
+
+/// The middle of two values. Infinities of one sign have none but themselves, and those of both signs
+/// are as far above as below.
+fn between(low: f64, high: f64) -> f64 {
+    if low == high {
+        low
+    } else if low == -high {
+        0.0
+    } else {
+        (low + high) / 2.0
     }
 }
 
@@ -63,7 +73,7 @@ fn median_of_counts(sorted: &[f64], counts: &[u32]) -> f64 {
         sorted[found.unwrap_or(sorted.len() - 1)]
     };
     let (low, high) = (at((n - 1) / 2), at(n / 2));
-    if low == high { low } else { (low + high) / 2.0 }
+    between(low, high)
 }
 
 /// The two-sided p-value of Wilcoxon's signed-rank test (Wilcoxon 1945): whether differences lie
@@ -178,6 +188,7 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
         assert_eq!(median(&[f64::INFINITY, f64::INFINITY]), Some(f64::INFINITY));
+        assert_eq!(median(&[f64::NEG_INFINITY, f64::INFINITY]), Some(0.0));
         assert_eq!(median(&[]), None);
     }
 }

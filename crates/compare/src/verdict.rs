@@ -101,6 +101,8 @@ pub struct ScenarioVerdict {
     pub comparison: Option<Comparison>,
     /// Why its figures can't be relied on, or why there are none.
     pub reasons: Vec<String>,
+    /// What has to be known beside that.
+    pub notes: Vec<String>,
     /// Its figures that have a good and a bad side, mean over replications.
     pub figures: Vec<Figure>,
     /// The folder with its result files.
@@ -295,6 +297,7 @@ pub(crate) fn way(metric: &str) -> Option<Way> {
 pub fn show(unit: &str, value: Option<f64>) -> String {
     let Some(value) = value else { return "–".to_owned() };
     match unit {
+        "ns" if value >= 1e5 => format!("{:.1} µs", value / 1e3),
         "ns" => format!("{value:.1} ns"),
         "bytes" => format!("{:.1} MB", value / 1e6),
         _ => {

@@ -65,6 +65,7 @@ fn verdict() -> Verdict {
         ],
         comparison: Some(comparison),
         reasons: Vec::new(),
+        notes: Vec::new(),
         figures: vec![
             figure("delivery_ratio", "ratio", Way::Higher, 0.9131, None),
             figure("latency_p99_s", "s", Way::Lower, 0.25, Some([0.24, 0.26])),

@@ -13,7 +13,7 @@ fn rule(trial: u64) -> Rule {
     Rule {
         judged: METRICS.map(str::to_owned).to_vec(),
         minimum_effect: 0.02,
-        of_metric: BTreeMap::new(),
+        visible: BTreeMap::new(),
         seed: Seed(trial),
     }
 }
@@ -93,11 +93,46 @@ fn what_appears_from_nothing_is_worse_without_a_number() {
 fn a_metric_that_is_not_always_there_is_said_to_be_missing() {
     let mut pairs = pairs(5, 10, 0.01, 1.0);
     pairs[4].new.remove("latency_p99_s");
+    let by_name = |comparison: &skipbeat_compare::Comparison| {
+        comparison.rows.iter().find(|row| row.metric == "latency_p99_s").unwrap().clone()
+    };
     let comparison = compare_pairs(["a", "b"], &pairs, &rule(5));
-    assert_eq!(comparison.rows.len(), 2);
-    assert!(comparison.notes[0].contains("latency_p99_s is not defined in every run"));
+    assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
+    assert_eq!(by_name(&comparison).finding, Finding::CannotTell);
+    assert!(comparison.notes[0].contains("one side only in 1 of 10 pairs"));
+    // A pair in which neither side has it says nothing.
+    pairs[4].base.remove("latency_p99_s");
+    assert!(compare_pairs(["a", "b"], &pairs, &rule(5)).notes.is_empty());
+    // What is never there any more is no pass.
+    for pair in &mut pairs {
+        pair.new.remove("latency_p99_s");
+    }
+    pairs[4].base.insert("latency_p99_s".to_owned(), 1.0);
+    let gone = compare_pairs(["a", "b"], &pairs, &rule(5));
+    assert_eq!(gone.conclusion, Conclusion::Regression);
+    assert_eq!((by_name(&gone).finding, by_name(&gone).effect), (Finding::Changed, None));
     let none = compare_pairs(["a", "b"], &[], &rule(5));
     assert_eq!(none.conclusion, Conclusion::Inconclusive);
+}
+
+#[test]
+fn a_change_that_this_machine_cannot_see_is_neither_worse_nor_passed() {
+    let visible = BTreeMap::from([("server_ns_per_datagram".to_owned(), 0.5)]);
+    let judged = vec!["server_ns_per_datagram".to_owned()];
+    let rule = Rule { visible, judged, ..rule(9) };
+    let slower = compare_pairs(["a", "b"], &pairs(9, 20, 0.01, 1.2), &rule);
+    assert_eq!(slower.conclusion, Conclusion::Inconclusive);
+    let much_slower = compare_pairs(["a", "b"], &pairs(9, 20, 0.01, 1.8), &rule);
+    assert_eq!(much_slower.conclusion, Conclusion::Regression);
+    let same = compare_pairs(["a", "b"], &pairs(9, 20, 0.01, 1.0), &rule);
+    assert_eq!(same.conclusion, Conclusion::Pass);
+}
+
+#[test]
+fn six_pairs_say_that_they_are_too_few_for_two_metrics() {
+    let six = compare_pairs(["a", "b"], &pairs(2, 6, 0.001, 1.5), &rule(2));
+    assert!(six.notes.iter().any(|note| note.contains("6 pairs are too few")), "{:?}", six.notes);
+    assert_eq!(six.conclusion, Conclusion::Inconclusive);
 }
 
 #[test]

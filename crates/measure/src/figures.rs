@@ -209,7 +209,7 @@ metrics! {
     server_detection_max_s(Seconds, Lower): "the same, longest", |b| b.detection.server_latency.max();
     server_mistakes(Count, Lower): "clients that took a live server for gone, in the window",
         |b| b.server_beats.then_some(b.detection.server_mistakes as f64);
-    live_time_s(Seconds, Neither): "client-seconds alive in the window", |b| Some(b.detection.live_time);
+    live_time_s(Number, Neither): "client-seconds alive in the window", |b| Some(b.detection.live_time);
     stale_members_mean(Number, Lower): "members that are dead, mean over the window",
         |b| per(b.seen()?.stale_time, b.window_s);
     rebinds(Count, Neither): "changes of address in the window", |b| Some(b.detection.rebinds as f64);

@@ -81,12 +81,17 @@ impl Threshold {
         Judged { threshold: self.clone(), value, met }
     }
 
-    /// Whether a run that does not meet it yet may still come to meet it without getting better: what
-    /// is counted only grows.
-    pub fn may_come(&self) -> bool {
+    /// Whether a run that does not meet it with this figure so far may still come to meet it without
+    /// getting better: what is counted only grows.
+    pub fn may_come(&self, so_far: Option<f64>) -> bool {
         let metric = METRICS.iter().find(|metric| metric.name == self.metric);
-        metric.is_some_and(|metric| metric.unit == Unit::Count)
-            && matches!(self.relation, Relation::AtLeast | Relation::Above | Relation::Equal)
+        let grows = metric.is_some_and(|metric| metric.unit == Unit::Count);
+        grows
+            && match self.relation {
+                Relation::AtLeast | Relation::Above => true,
+                Relation::Equal => so_far.is_none_or(|value| value < self.limit),
+                Relation::Below | Relation::AtMost => false,
+            }
     }
 }
 
@@ -231,8 +236,10 @@ mod tests {
 
     #[test]
     fn what_only_grows_may_still_reach_a_lower_bound() {
-        let may_come = |name, condition| Threshold::parse(name, condition).unwrap().may_come();
-        assert!(may_come("deliveries", ">= 100") && !may_come("deliveries", "<= 100"));
+        let may_come =
+            |name, condition| Threshold::parse(name, condition).unwrap().may_come(Some(5.0));
+        assert!(may_come("deliveries", ">= 100") && !may_come("deliveries", "<= 3"));
+        assert!(may_come("evictions", "== 8") && !may_come("false_evictions", "== 0"));
         assert!(!may_come("delivery_ratio", ">= 99 %"));
     }
 

@@ -24,9 +24,22 @@ pub fn comparison(verdict: &ScenarioVerdict) -> String {
             (badge(verdict.conclusion))
             p.about { "compared, " (verdict.mode) }
         }
+        (reasons(verdict))
         @if let Some(comparison) = &verdict.comparison { (compared(comparison)) }
     };
     shell(&title, body, &json!([]))
+}
+
+/// What makes the conclusion beside the comparison.
+fn reasons(verdict: &ScenarioVerdict) -> Markup {
+    let unmet = verdict.thresholds.iter().filter(|case| case.met != Some(true));
+    let said = unmet.map(export::threshold).chain(verdict.reasons.iter().cloned());
+    let said: Vec<String> = said.chain(verdict.notes.iter().cloned()).collect();
+    html! {
+        @if !said.is_empty() {
+            ul.notes { @for one in &said { li { (one) } } }
+        }
+    }
 }
 
 fn badge(conclusion: Conclusion) -> Markup {

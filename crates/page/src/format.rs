@@ -1,6 +1,7 @@
 //! Numbers as people read them. `page.js` writes those in tooltips by the same rules.
 
 use serde::Serialize;
+use skipbeat_measure::METRICS;
 pub use skipbeat_report::thousands;
 
 /// What stands where a figure is undefined. It is never 0.
@@ -21,16 +22,24 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The unit of a metric, which its name tells.
+    /// The unit of a metric. One that this version does not know is a plain number.
     pub fn of(metric: &str) -> Unit {
-        match metric {
-            // A sum over clients: client-seconds, and not a time that anyone waits.
-            "live_time_s" => Unit::Number,
-            "query_accuracy" => Unit::Ratio,
-            _ if metric.ends_with("_per_s") => Unit::PerSecond,
-            _ if metric.ends_with("_s") => Unit::Seconds,
-            _ if metric.ends_with("_ratio") => Unit::Ratio,
+        let known = METRICS.iter().find(|known| known.name == metric);
+        match known.map(|metric| metric.unit) {
+            Some(skipbeat_measure::Unit::Ratio) => Unit::Ratio,
+            Some(skipbeat_measure::Unit::Seconds) => Unit::Seconds,
+            Some(skipbeat_measure::Unit::PerSecond) => Unit::PerSecond,
             _ => Unit::Number,
+        }
+    }
+
+    /// The same for people who look at one figure: a rate that is small is per hour.
+    pub fn show_handy(self, value: Option<f64>) -> String {
+        match value {
+            Some(rate) if self == Unit::PerSecond && rate > 0.0 && rate < 0.1 => {
+                format!("{} /h", number(rate * 3600.0))
+            }
+            value => self.show(value),
         }
     }
 

@@ -100,6 +100,12 @@ fn together(folders: &[Folder], names: &[String], charts: &mut Charts) -> Markup
             (curves::curves(&runs, charts))
         }
         @if comparable(&sweeps) { (sweep::charts(&sweeps, charts)) }
+        @else if !sweeps.is_empty() {
+            p.note {
+                "A sweep is laid over another if both are over the same keys; these stand by themselves \
+                 below."
+            }
+        }
         @for (folder, name) in folders.iter().zip(names) {
             details.folder {
                 summary { (name) }

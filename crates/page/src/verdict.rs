@@ -1,5 +1,7 @@
 //! How a run came out, in a word.
 
+use std::collections::BTreeMap;
+
 use crate::read::{RunFile, SweptRun, Threshold};
 
 /// The outcome of a run or of a sweep, from the best to the worst.
@@ -7,10 +9,10 @@ use crate::read::{RunFile, SweptRun, Threshold};
 pub enum Verdict {
     /// Conclusive, and every threshold is met.
     Pass,
-    /// A threshold is not met.
-    Threshold,
     /// Its figures can't be relied on.
     Inconclusive,
+    /// A threshold is not met.
+    Threshold,
     /// A signal ended it.
     Interrupted,
     /// An error ended it.
@@ -37,15 +39,20 @@ impl Verdict {
         about.verdict.as_deref().and_then(Verdict::parse).unwrap_or_else(derived)
     }
 
-    /// The worst verdict of the runs of a point, if the file says more than nothing of any.
-    pub(crate) fn of_point(about: &RunFile, point: u64) -> Option<Verdict> {
-        let of_run = |run: &SweptRun| {
-            let said = run.verdict.as_deref().and_then(Verdict::parse);
+    /// The worst verdict of the runs of each point, where the file says more than nothing of any.
+    pub(crate) fn of_points(about: &RunFile) -> BTreeMap<u64, Verdict> {
+        let derived = |run: &SweptRun| {
             let doubted = (!run.inconclusive.is_empty()).then_some(Verdict::Inconclusive);
-            let broken = run.thresholds.iter().any(missed).then_some(Verdict::Threshold);
-            said.max(doubted).max(broken)
+            doubted.or_else(|| run.thresholds.iter().any(missed).then_some(Verdict::Threshold))
         };
-        about.runs.iter().filter(|run| run.point == point).filter_map(of_run).max()
+        let mut worst: BTreeMap<u64, Verdict> = BTreeMap::new();
+        for run in &about.runs {
+            let said = run.verdict.as_deref().and_then(Verdict::parse);
+            if let Some(verdict) = said.or_else(|| derived(run)) {
+                worst.entry(run.point).and_modify(|w| *w = verdict.max(*w)).or_insert(verdict);
+            }
+        }
+        worst
     }
 
     fn parse(word: &str) -> Option<Verdict> {
@@ -117,8 +124,7 @@ mod tests {
             {"point": 3}
         ]}"#;
         let about = serde_json::from_str(about).expect("it is a run.json");
-        assert_eq!(Verdict::of_point(&about, 1), Some(Verdict::Threshold));
-        assert_eq!(Verdict::of_point(&about, 2), Some(Verdict::Pass));
-        assert_eq!(Verdict::of_point(&about, 3), None);
+        let expected = [(1, Verdict::Threshold), (2, Verdict::Pass)];
+        assert_eq!(Verdict::of_points(&about), BTreeMap::from(expected));
     }
 }

@@ -1,14 +1,16 @@
 //! The report of a ramp: every step, the last that held, and what was at its limit at the first that
 //! did not.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anstyle::Style;
-use skipbeat_measure::{Judged, Load, Outcome};
+use serde_json::{Value, json};
+use skipbeat_measure::{Load, Outcome, Threshold};
 use skipbeat_scenario::{Plan, Run, Study};
 
 use crate::files::Cell;
-use crate::summary::{UNKNOWN, percent, seconds, server_name, table, thousands};
+use crate::summary::{UNKNOWN, got, percent, seconds, server_name, subject, table, thousands};
 
 const BOLD: Style = Style::new().bold();
 /// A thread that is busy for more of the time than this has no time left for a burst.
@@ -28,20 +30,37 @@ pub fn capacity_summary(study: &Study, cells: &[Cell]) -> String {
     let thresholds: Vec<String> = study.base.thresholds.iter().map(ToString::to_string).collect();
     let key = study.keys.last().map_or("", String::as_str);
     let _ = writeln!(text, "{key} rises until this does not hold: {}", thresholds.join(", "));
-    let mut knees = String::new();
-    let of = |cell: &&Cell| study.ramp_of(&study.runs[cell.run]);
-    let ramps = cells.iter().map(|cell| of(&cell)).max().map_or(0, |last| last + 1);
-    for ramp in 0..ramps {
-        let own: Vec<&Cell> = cells.iter().filter(|cell| of(cell) == ramp).collect();
-        let Some(first) = own.first() else { continue };
-        let name = ramp_name(study, &study.runs[first.run]);
+    let ramps = ramps(study, cells);
+    for (name, own) in &ramps {
         text.push('\n');
-        text.push_str(&table(&name, &rows(study, key, &own)));
-        knees.push_str(&knee(study, &name, key, &own));
+        text.push_str(&table(name, &rows(study, key, own)));
     }
     text.push('\n');
-    text.push_str(&knees);
+    for (name, own) in &ramps {
+        let _ = writeln!(text, "{BOLD}{name}{BOLD:#}");
+        for line in knee(study, key, own) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     text
+}
+
+/// What each ramp of a study came to, for `run.json`: its name, and what there is to say of it.
+pub(crate) fn knees(study: &Study, cells: &[Cell]) -> Value {
+    let key = study.keys.last().map_or("", String::as_str);
+    let of =
+        |(name, own): &(String, Vec<&Cell>)| json!({ "ramp": name, "says": knee(study, key, own) });
+    ramps(study, cells).iter().map(of).collect()
+}
+
+/// The steps of each ramp that were run, with its name.
+fn ramps<'a>(study: &Study, cells: &'a [Cell]) -> Vec<(String, Vec<&'a Cell>)> {
+    let mut ramps: BTreeMap<u32, Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        ramps.entry(study.ramp_of(&study.runs[cell.run])).or_default().push(cell);
+    }
+    let named = |own: Vec<&'a Cell>| (ramp_name(study, &study.runs[own[0].run]), own);
+    ramps.into_values().map(named).collect()
 }
 
 /// What tells a ramp from the others: the server, and the values of the other keys but the last.
@@ -109,49 +128,48 @@ fn rows(study: &Study, key: &str, cells: &[&Cell]) -> Vec<Vec<String>> {
     rows
 }
 
-/// The last step that held, and what broke at the one behind it.
-fn knee(study: &Study, name: &str, key: &str, cells: &[&Cell]) -> String {
+/// The last step that held, and what broke at the one behind it, in lines.
+fn knee(study: &Study, key: &str, cells: &[&Cell]) -> Vec<String> {
     let held = cells.iter().take_while(|cell| holds(&study.runs[cell.run].plan, cell)).last();
     let broke = cells.iter().find(|cell| !holds(&study.runs[cell.run].plan, cell));
     let value = |cell: &Cell| study.runs[cell.run].values.last().cloned().unwrap_or_default();
     let figure =
         |cell: &Cell, name: &str| cell.figures.get(name).map_or(UNKNOWN.to_owned(), thousands);
-    let mut text = format!("{BOLD}{name}{BOLD:#}\n");
-    match held {
+    let mut lines = Vec::new();
+    lines.push(match held {
         Some(cell) => {
-            let _ = writeln!(
-                text,
-                "  holds {} clients, {} deliveries a second, {} ns of the server's processor each \
-                 ({key} {})",
+            // In virtual time a server has no processor.
+            let cost = ns_per_delivery(cell).map_or(String::new(), |ns| {
+                format!(", {} ns of the server's processor each", thousands(ns))
+            });
+            format!(
+                "holds {} clients, {} deliveries a second{cost} ({key} {})",
                 figure(cell, "clients"),
                 figure(cell, "deliveries_per_s"),
-                ns_per_delivery(cell).map_or(UNKNOWN.to_owned(), thousands),
                 value(cell)
-            );
+            )
         }
-        None => text.push_str("  holds not even the first step\n"),
-    }
+        None => "holds not even the first step".to_owned(),
+    });
     match broke {
         None if cells.len() < study.ramp.unwrap_or(1) as usize => {
-            text.push_str("  nothing broke so far: the ramp did not come to its end\n");
+            lines.push("nothing broke so far: the ramp did not come to its end".to_owned());
         }
-        None => text.push_str("  nothing broke: the ramp ends before the limit\n"),
+        None => lines.push("nothing broke: the ramp ends before the limit".to_owned()),
         Some(cell) => {
             let plan = &study.runs[cell.run].plan;
             let judged = cell.ending(plan).judged;
             let unmet = judged.iter().filter(|judged| judged.met != Some(true));
-            let unmet = unmet.map(|Judged { threshold, value, .. }| {
-                let got = value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.4}"));
-                let group = threshold.group.as_ref();
-                let group = group.map_or(String::new(), |(_, name)| format!("{name} "));
-                format!("{group}{} is {got}, asked {}", threshold.metric, threshold.condition)
+            let unmet = unmet.map(|judged| {
+                let Threshold { condition, .. } = &judged.threshold;
+                format!("{} is {}, asked {condition}", subject(&judged.threshold), got(judged))
             });
             let reasons: Vec<String> = unmet.chain(cell.doubts.iter().cloned()).collect();
-            let _ = writeln!(text, "  breaks at {key} {}: {}", value(cell), reasons.join("; "));
-            let _ = writeln!(text, "  first at its limit: {}", limit(plan, cell));
+            lines.push(format!("breaks at {key} {}: {}", value(cell), reasons.join("; ")));
+            lines.push(format!("first at its limit: {}", limit(plan, cell)));
         }
     }
-    text
+    lines
 }
 
 /// What was at its limit in a step that did not hold: the generator first, since nothing can be said

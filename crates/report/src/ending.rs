@@ -18,31 +18,38 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// The end of a run with these figures, which can be relied on if `certain`.
-    pub fn new(plan: &Plan, whole: &Figures, groups: &[Figures], certain: bool) -> Self {
+    /// The end of a run with these figures, which can be relied on if `certain`, and which a threshold
+    /// may have ended early. What was under way then may count again when the books are closed; the
+    /// threshold was not met all the same.
+    pub fn new(
+        plan: &Plan,
+        whole: &Figures,
+        groups: &[Figures],
+        certain: bool,
+        stopped_by: Option<String>,
+    ) -> Self {
         let judged = plan.judge(whole, groups);
-        let outcome = Outcome::of(&judged, certain);
-        Ending { judged, outcome, stopped_by: None, failure: None }
-    }
-
-    /// The same of a run that a threshold ended. What was under way then may count again when the
-    /// books are closed; the threshold was not met all the same.
-    pub fn stopped_by(self, threshold: Option<String>) -> Self {
-        let outcome = match (self.outcome, &threshold) {
-            (Outcome::Pass, Some(_)) => Outcome::Threshold,
-            (outcome, _) => outcome,
+        let outcome = match &stopped_by {
+            Some(_) if certain => Outcome::Threshold,
+            _ => Outcome::of(&judged, certain),
         };
-        Ending { outcome, stopped_by: threshold, ..self }
+        Ending { judged, outcome, stopped_by, failure: None }
     }
 
     /// The same of a run that somebody ended.
     pub fn interrupted(self) -> Self {
-        Ending { outcome: Outcome::Interrupted, ..self }
+        Ending { outcome: Outcome::Interrupted, ..self.unjudged() }
     }
 
     /// The same of a run that failed.
     pub fn failed(self, failure: String) -> Self {
-        Ending { outcome: Outcome::Failed, failure: Some(failure), ..self }
+        Ending { outcome: Outcome::Failed, failure: Some(failure), ..self.unjudged() }
+    }
+
+    /// A run that was to go on says nothing of what it has to come to: most of it is still under way.
+    fn unjudged(mut self) -> Self {
+        self.judged.iter_mut().for_each(|judged| judged.met = None);
+        self
     }
 
     /// What ended it before its time, in words.

@@ -14,6 +14,7 @@ use serde_json::json;
 use skipbeat_measure::{Distribution, Figures, Load, Outcome, Results};
 use skipbeat_scenario::{Plan, Run, Study};
 
+use crate::capacity::knees;
 use crate::ending::Ending;
 use crate::spread;
 use crate::summary::json_thresholds;
@@ -90,18 +91,19 @@ impl ResultFolder {
         &self.path
     }
 
-    /// Writes all of a single run; `host` is what no seed fixes.
+    /// Writes all of a study that is a single run; `host` is what no seed fixes.
     ///
     /// # Errors
     /// One for each file that could not be written; the others were.
     pub fn write(
         self,
-        run: &Run,
+        study: &Study,
         results: &Results,
         host: &impl Serialize,
         build: Build,
         ending: &Ending,
     ) -> Vec<FileError> {
+        let run = &study.runs[0];
         let Run { plan, .. } = run;
         let rows = [(run, &results.figures, &results.groups[..])];
         self.write_each(|name, out| match name {
@@ -112,7 +114,7 @@ impl ResultFolder {
             "ledger.csv" => tables::ledger(plan, results, out),
             "links.csv" => tables::links(plan, results, out),
             "latency.hlog" => histograms(results, out),
-            "run.json" => pretty(&of_run(plan, results, build, ending), out),
+            "run.json" => pretty(&of_run(study, results, build, ending), out),
             "host.json" => pretty(host, out),
             _ => unreachable!("every file has its writer"),
         })
@@ -199,8 +201,8 @@ impl Cell {
 
     /// How the run ended.
     pub fn ending(&self, plan: &Plan) -> Ending {
-        Ending::new(plan, &self.figures, &self.groups, self.doubts.is_empty())
-            .stopped_by(self.stopped_by.clone())
+        let certain = self.doubts.is_empty();
+        Ending::new(plan, &self.figures, &self.groups, certain, self.stopped_by.clone())
     }
 }
 
@@ -210,13 +212,15 @@ fn pretty(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Everything needed to run it again, and to see whether it came out the same.
-fn of_run(plan: &Plan, results: &Results, build: Build, ending: &Ending) -> serde_json::Value {
+fn of_run(study: &Study, results: &Results, build: Build, ending: &Ending) -> serde_json::Value {
+    let plan = &study.runs[0].plan;
     let clipped: u64 = results.paths.iter().flatten().map(|path| path.extents_clipped).sum();
     json!({
         "version": RUN_JSON_VERSION,
         "skipbeat": { "version": build.version, "commit": build.commit },
         "scenario": plan.to_json(),
         "scenario_hash": plan.hash(),
+        "settings": study.source.changes.settings,
         "mode": plan.mode.name(),
         "seed": plan.seed,
         "digest": format!("{:016x}", results.digest),
@@ -261,7 +265,9 @@ fn of_sweep(study: &Study, cells: &[Cell], build: Build, outcome: Outcome) -> se
         "scenario_hash": study.base.hash(),
         "mode": study.base.mode.name(),
         "seed": study.base.seed,
+        "settings": study.source.changes.settings,
         "swept": study.keys,
+        "capacity": study.ramp.map(|_| knees(study, cells)),
         "runs_planned": study.runs.len(),
         "verdict": outcome.name(),
         "interrupted": outcome == Outcome::Interrupted,

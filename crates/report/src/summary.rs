@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
-use skipbeat_measure::{Figures, HostReport, Judged, Results};
+use skipbeat_measure::{Figures, HostReport, Judged, METRICS, Results, Threshold};
 use skipbeat_scenario::{Mode, Plan, Target};
 use skipbeat_swarm::Acks;
 
@@ -45,18 +45,29 @@ fn thresholds(judged: &[Judged]) -> String {
         return String::new();
     }
     let mut rows = vec![["", "asked", "got", ""].map(str::to_owned)];
-    for Judged { threshold, value, met } in judged {
-        let group = threshold.group.as_ref().map_or(String::new(), |(_, name)| format!("{name} "));
-        let met = match met {
-            Some(true) => format!("{GOOD}met{GOOD:#}"),
-            Some(false) => format!("{BAD}not met{BAD:#}"),
-            None => "cannot tell: there is no such figure".to_owned(),
+    for judged in judged {
+        let met = match (judged.met, judged.value) {
+            (Some(true), _) => format!("{GOOD}met{GOOD:#}"),
+            (Some(false), _) => format!("{BAD}not met{BAD:#}"),
+            (None, None) => "cannot tell: there is no such figure".to_owned(),
+            (None, Some(_)) => "cannot tell: the run ended early".to_owned(),
         };
-        let got = value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.6}"));
-        let name = format!("{group}{}", threshold.metric);
-        rows.push([name, threshold.condition.clone(), got, met]);
+        let threshold = &judged.threshold;
+        rows.push([subject(threshold), threshold.condition.clone(), got(judged), met]);
     }
     table("thresholds", &rows) + "\n"
+}
+
+/// What a threshold is about.
+pub(crate) fn subject(threshold: &Threshold) -> String {
+    let group = threshold.group.as_ref().map_or(String::new(), |(_, name)| format!("{name} "));
+    format!("{group}{}", threshold.metric)
+}
+
+/// What came, in the unit of the metric.
+pub(crate) fn got(judged: &Judged) -> String {
+    let known = METRICS.iter().find(|metric| metric.name == judged.threshold.metric);
+    show(known.map_or(skipbeat_measure::Unit::Number, |metric| metric.unit), judged.value)
 }
 
 fn head(plan: &Plan, end: Time) -> String {
@@ -252,15 +263,15 @@ fn verdict(plan: &Plan, results: &Results, ending: &Ending) -> String {
     if let Some(failure) = &ending.failure {
         return format!("{BAD}failed{BAD:#}: the run ended early: {failure}\n");
     }
+    let early = ending.early(results.end).unwrap_or_default();
     if results.doubts.is_empty() && results.end < plan.end() {
-        let early = ending.early(results.end).unwrap_or_default();
         return format!("{early}ended early: every datagram until then is accounted for\n");
     }
     if results.doubts.is_empty() {
         return format!("{GOOD}conclusive{GOOD:#}: every datagram is accounted for\n");
     }
     let reasons: String = results.doubts.iter().map(|doubt| format!("  {doubt}\n")).collect();
-    format!("{BAD}inconclusive{BAD:#}\n{reasons}")
+    format!("{early}{BAD}inconclusive{BAD:#}\n{reasons}")
 }
 
 /// The summary for programs: every metric, of the run and of each group.

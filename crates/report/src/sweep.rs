@@ -3,11 +3,11 @@
 use anstyle::Style;
 use serde_json::{Value, json};
 use skipbeat_link::compact;
-use skipbeat_measure::{Figures, Judged};
+use skipbeat_measure::Figures;
 use skipbeat_scenario::Study;
 
 use crate::files::Cell;
-use crate::summary::{UNKNOWN, json_metrics, json_thresholds, percent, seconds, table};
+use crate::summary::{UNKNOWN, got, json_metrics, json_thresholds, percent, seconds, table};
 use crate::tables::plain;
 
 /// More thresholds that are not met are counted, not shown.
@@ -153,11 +153,11 @@ fn thresholds(study: &Study, cells: &[Cell]) -> String {
     let mut unmet = Vec::new();
     for cell in cells {
         let run = &study.runs[cell.run];
-        for Judged { threshold, value, met } in cell.ending(&run.plan).judged {
+        for one in cell.ending(&run.plan).judged {
             judged += 1;
-            if met != Some(true) {
-                let got = value.map_or(UNKNOWN.to_owned(), |value| format!("{value:.6}"));
+            if one.met != Some(true) {
                 let (point, replication) = (run.point, run.replication);
+                let (threshold, got) = (&one.threshold, got(&one));
                 unmet.push(format!("  point {point} run {replication}: {threshold}, got {got}\n"));
             }
         }

@@ -31,7 +31,10 @@ impl ThresholdTable {
         report: &Reporter<'_>,
     ) -> Result<(Vec<Threshold>, Option<Span>), ScenarioError> {
         let mut thresholds = Vec::new();
-        for (key, value) in &self.0 {
+        // The whole run goes before its groups.
+        let (groups_of, metrics): (Vec<_>, Vec<_>) =
+            self.0.iter().partition(|(key, _)| *key == GROUP);
+        for (key, value) in metrics.into_iter().chain(groups_of) {
             let wrong = |message: String| report.at(value, message);
             match key.as_str() {
                 ABORT | ABORT_AFTER => {}

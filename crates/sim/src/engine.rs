@@ -26,6 +26,9 @@ use crate::carrier::{Carrier, FromServer};
 /// How often the caller is asked whether to go on, in things that happened.
 const STEPS_BETWEEN_LOOKS: u64 = 1 << 12;
 
+/// And at the least, in the time of the run, where so much happens.
+const LOOK_EVERY: Span = Span::from_secs(1);
+
 const INSTANT: Span = Span::from_nanos(1);
 
 pub(crate) struct Engine<'a> {
@@ -65,6 +68,7 @@ impl<'a> Engine<'a> {
         // The end itself is out.
         let mut last = self.plan.end() - INSTANT;
         let (mut steps, mut looked, mut going) = (0u64, 0, true);
+        let mut next_look = Time::ZERO;
         loop {
             let start = self.next();
             if start > last {
@@ -78,7 +82,8 @@ impl<'a> Engine<'a> {
                 }
             }
             steps += 1;
-            if going && steps - looked >= STEPS_BETWEEN_LOOKS {
+            if going && (steps - looked >= STEPS_BETWEEN_LOOKS || until >= next_look) {
+                next_look = until + LOOK_EVERY;
                 let look = Look::new(&self.carrier.tunnel.recorder, world(until, self.plan));
                 (looked, going) = (steps, go_on(look));
                 if !going {

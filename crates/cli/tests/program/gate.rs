@@ -218,7 +218,7 @@ fn schemas_completions_and_manual_are_generated() {
     let bash = said(&skipbeat(&bench, &["completions", "bash"]));
     assert!(bash.contains("--baseline") && bash.contains("complete -F"));
     let man = said(&skipbeat(&bench, &["man"]));
-    assert!(man.contains("regression against the baseline"), "{man}");
+    assert!(man.contains("regression: worse than the base"), "{man}");
     assert_eq!(skipbeat(&bench, &["man", "--out", "pages"]).status.code(), Some(0));
     assert!(bench.path().join("pages/skipbeat-check.1").exists());
 }

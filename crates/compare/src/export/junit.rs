@@ -4,7 +4,7 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::export::{row as row_name, row_message, threshold_message, threshold_name};
-use crate::verdict::{Conclusion, Finding, Row, ScenarioVerdict, Verdict};
+use crate::verdict::{Comparison, Conclusion, Finding, Row, ScenarioVerdict, Verdict};
 
 /// The verdict as JUnit XML. What can't be told is an *error*, what is bad a *failure*.
 pub fn junit(verdict: &Verdict) -> String {
@@ -48,11 +48,26 @@ fn suite(scenario: &ScenarioVerdict) -> TestSuite {
     }
     let status = match comparison.conclusion {
         Conclusion::Pass => TestCaseStatus::success(),
-        Conclusion::Inconclusive => bad(NonSuccessKind::Error, &comparison.notes.join("; ")),
-        _ => bad(NonSuccessKind::Failure, &comparison.notes.join("; ")),
+        Conclusion::Inconclusive => bad(NonSuccessKind::Error, &said(comparison)),
+        _ => bad(NonSuccessKind::Failure, &said(comparison)),
     };
     add("comparison", &format!("nothing is worse than {}", comparison.base), status);
     suite
+}
+
+/// How a comparison came out, in a line.
+fn said(comparison: &Comparison) -> String {
+    let count = |finding| {
+        let rows = comparison.rows.iter().filter(|row| row.judged);
+        rows.filter(|row| row.finding == finding).count()
+    };
+    let counts = format!(
+        "{} worse, {} changed, {} cannot tell",
+        count(Finding::Worse),
+        count(Finding::Changed),
+        count(Finding::CannotTell)
+    );
+    std::iter::once(counts).chain(comparison.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 fn bad(kind: NonSuccessKind, message: &str) -> TestCaseStatus {

@@ -29,12 +29,15 @@ pub fn markdown(verdict: &Verdict) -> String {
         });
         let _ = writeln!(
             text,
-            "| {} | {} | {} {} | {met} of {} | {compared} |",
+            "| {} | {} | {} {} | {} | {compared} |",
             escape(&scenario.scenario),
             scenario.mode,
             mark(scenario.conclusion),
             scenario.conclusion.name(),
-            scenario.thresholds.len()
+            match scenario.thresholds.len() {
+                0 => "–".to_owned(),
+                all => format!("{met} of {all}"),
+            }
         );
     }
     for scenario in &verdict.scenarios {
@@ -58,12 +61,14 @@ fn details(scenario: &ScenarioVerdict, text: &mut String) {
     let differing = |row: &&Row| row.judged && row.finding != Finding::Same;
     let rows: Vec<&Row> =
         comparison.map_or_else(Vec::new, |c| c.rows.iter().filter(differing).collect());
-    let notes = comparison.map_or(&[][..], |comparison| &comparison.notes);
-    if unmet.is_empty() && rows.is_empty() && notes.is_empty() && scenario.reasons.is_empty() {
+    let notes = scenario.reasons.iter().chain(&scenario.notes);
+    let notes: Vec<&String> =
+        notes.chain(comparison.into_iter().flat_map(|comparison| &comparison.notes)).collect();
+    if unmet.is_empty() && rows.is_empty() && notes.is_empty() {
         return;
     }
     let _ = writeln!(text, "\n### {}\n", escape(&scenario.scenario));
-    for note in scenario.reasons.iter().chain(notes) {
+    for note in notes {
         let _ = writeln!(text, "- {}", escape(note));
     }
     if !unmet.is_empty() {

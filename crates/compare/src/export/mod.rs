@@ -46,9 +46,12 @@ pub fn row(row: &Row) -> String {
 
 /// An effect with its interval, in per cent or, where that is a large number, as a factor; empty where it is not known.
 pub fn effect(row: &Row) -> String {
+    // Where the change is by a large factor it is one throughout.
+    let factor = row.effect.is_some_and(|effect| effect >= 9.0);
     let percent = |share: f64| match share {
-        much if much >= 9.0 => format!("×{:.1}", much + 1.0),
-        share => format!("{:+.2} %", share * 100.0),
+        share if factor => format!("×{:.1}", share + 1.0),
+        // Adding zero takes the sign from what is none.
+        share => format!("{:+.2} %", (share * 1e4).round() / 1e2 + 0.0),
     };
     match (row.effect, row.interval) {
         (None, _) => String::new(),

@@ -44,12 +44,26 @@ pub struct RunFile {
     pub verdict: Option<String>,
     /// What was demanded.
     pub thresholds: Vec<Threshold>,
+    /// What the command line changed of the scenario.
+    pub settings: Vec<String>,
+    /// What each ramp came to, of a scenario that has one.
+    pub capacity: Option<Vec<Knee>>,
     /// The keys of a sweep.
     pub swept: Vec<String>,
     /// How many runs a sweep was to have.
     pub runs_planned: Option<u64>,
     /// The runs of a sweep that were over.
     pub runs: Vec<SweptRun>,
+}
+
+/// Where a ramp broke.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Knee {
+    /// Which ramp.
+    pub ramp: String,
+    /// What there is to say of it.
+    pub says: Vec<String>,
 }
 
 /// A version of the program.

@@ -51,6 +51,7 @@ impl Sweep {
         let metrics: Vec<String> = metrics.map(str::to_owned).collect();
         let names: Vec<(String, String)> =
             metrics.iter().map(|name| (format!("{name}_mean"), format!("{name}_ci95"))).collect();
+        let verdicts = Verdict::of_points(about);
         let points = table.rows().map(|row| {
             let number = row.text("point").parse().unwrap_or_default();
             let estimate = |(mean, ci95): &(String, String)| Estimate {
@@ -62,7 +63,7 @@ impl Sweep {
                 values: keys.iter().map(|key| row.text(key).to_owned()).collect(),
                 runs: row.number("runs"),
                 figures: names.iter().map(estimate).collect(),
-                verdict: Verdict::of_point(about, number),
+                verdict: verdicts.get(&number).copied(),
             }
         });
         Sweep { points: points.collect(), keys, metrics }

@@ -44,6 +44,9 @@ fn command(about: &RunFile) -> String {
     if !seed(about).is_empty() {
         command.push_str(&format!(" --seed {}", seed(about)));
     }
+    for setting in &about.settings {
+        command.push_str(&format!(" --set '{setting}'"));
+    }
     command
 }
 

@@ -8,7 +8,7 @@ use crate::read::{Figures, Run};
 use crate::sections::{section, table};
 
 fn show(metric: &str, figures: &Figures) -> String {
-    Unit::of(metric).show(figures.get(metric))
+    Unit::of(metric).show_handy(figures.get(metric))
 }
 
 /// The key figures as tiles.

@@ -24,6 +24,7 @@ pub(crate) fn head(folder: &Folder, name: &str) -> Markup {
 fn kind(folder: &Folder) -> &'static str {
     match &folder.kind {
         Kind::Run(_) => "skipbeat run",
+        Kind::Sweep(_) if folder.about.capacity.is_some() => "skipbeat ramp",
         Kind::Sweep(_) => "skipbeat sweep",
     }
 }
@@ -58,7 +59,11 @@ fn which(folder: &Folder) -> Vec<(&'static str, String)> {
         let over = about.runs.len();
         let planned = about.runs_planned.map(|planned| thousands(planned as f64));
         let runs = planned.map(|planned| format!("{} of {planned}", thousands(over as f64)));
-        which.push(("Runs", runs.unwrap_or_default()));
+        // Of a ramp it is no matter how many steps there would have been.
+        if about.capacity.is_none() {
+            which.push(("Runs", runs.unwrap_or_default()));
+        }
+        which.push(("Demanded", demanded(about)));
     }
     which
 }
@@ -84,6 +89,7 @@ fn outcome(folder: &Folder) -> Markup {
             }
             @if let Some(failure) = &about.failure { p.failure { (failure) } }
             (doubts(folder))
+            (knees(about))
             @if !about.thresholds.is_empty() { (thresholds(&about.thresholds)) }
         }
     }
@@ -93,18 +99,26 @@ fn outcome(folder: &Folder) -> Markup {
 fn reason(folder: &Folder, verdict: Verdict) -> String {
     let about = &folder.about;
     let missed = about.thresholds.iter().filter(|one| one.met == Some(false)).count();
-    let demanded = about.thresholds.len();
+    let asked = about.thresholds.len();
     let marked =
         about.runs.iter().filter(|run| run.verdict.as_deref() == Some("threshold")).count();
     match verdict {
-        Verdict::Pass if demanded > 0 => "Every threshold is met.".to_owned(),
+        Verdict::Pass if asked > 0 => "Every threshold is met.".to_owned(),
+        Verdict::Pass if about.capacity.is_some() => {
+            "The first step of each ramp holds, and no run is in doubt.".to_owned()
+        }
+        Verdict::Pass if !demanded(about).is_empty() && marked == 0 => {
+            "Every threshold is met by every run.".to_owned()
+        }
         Verdict::Pass if marked > 0 => {
             "No run is in doubt. Points that do not meet what was demanded are marked.".to_owned()
         }
-        Verdict::Pass if matches!(folder.kind, Kind::Sweep(_)) => "No run is in doubt.".to_owned(),
+        Verdict::Pass if matches!(folder.kind, Kind::Sweep(_)) => {
+            "No run is in doubt. No threshold was set.".to_owned()
+        }
         Verdict::Pass => "Every datagram is accounted for. No threshold was set.".to_owned(),
-        Verdict::Threshold if demanded > 0 => {
-            format!("{missed} of {demanded} thresholds {} not met.", plural(missed))
+        Verdict::Threshold if asked > 0 => {
+            format!("{missed} of {asked} thresholds {} not met.", plural(missed))
         }
         Verdict::Threshold => "Some points do not meet what was demanded.".to_owned(),
         Verdict::Inconclusive if about.thresholds.iter().any(|one| one.met.is_none()) => {
@@ -118,6 +132,26 @@ fn reason(folder: &Folder, verdict: Verdict) -> String {
 
 fn plural(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
+}
+
+/// How far each ramp came, and what broke.
+fn knees(about: &RunFile) -> Markup {
+    html! {
+        @for knee in about.capacity.iter().flatten() {
+            p { strong { (knee.ramp) } }
+            ul { @for line in &knee.says { li { (line) } } }
+        }
+    }
+}
+
+/// What is demanded of each run of a sweep, by the first of them.
+fn demanded(about: &RunFile) -> String {
+    let first = about.runs.first().map_or(&[][..], |run| &run.thresholds);
+    let each = first.iter().map(|one| {
+        let group = one.group.as_ref().map_or(String::new(), |group| format!("{group} "));
+        format!("{group}{} {}", one.metric, one.condition)
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// The reasons to doubt it; of a sweep, each once, with the number of its runs.
@@ -153,6 +187,7 @@ pub(crate) fn thresholds(thresholds: &[Threshold]) -> Markup {
                 code { (threshold.metric) " " (threshold.condition) }
                 @if let Some(group) = &threshold.group { " of " (group) }
             },
+            // In the unit of the condition.
             html! { (Unit::of(&threshold.metric).show(threshold.value)) },
         ]
     });

@@ -62,7 +62,7 @@ fn cell(sweep: &Sweep, point: &Point, metric: &str) -> Markup {
     let unit = Unit::of(metric);
     let Estimate { mean, ci95 } = sweep.figure(point, metric);
     html! {
-        (unit.show(mean))
-        @if ci95.is_some() { span.interval { " ± " (unit.show(ci95)) } }
+        (unit.show_handy(mean))
+        @if ci95.is_some() { span.interval { " ± " (unit.show_handy(ci95)) } }
     }
 }

@@ -173,7 +173,8 @@ fn chart(panel: &Panel, runs: &[Named<'_>], bin: usize) -> Chart {
     for one in runs {
         let kept = panel.lines.iter().take(if single { usize::MAX } else { 1 });
         for (name, columns) in kept {
-            let points = points(&one.run.timeline, columns, panel.fold, bin);
+            let ended = one.about.ended_at_s.unwrap_or(f64::INFINITY);
+            let points = points(&one.run.timeline, columns, panel.fold, bin, ended);
             let name = if single { name } else { one.name };
             lines.push(Line { name: name.to_owned(), points, marked: false });
         }
@@ -183,14 +184,20 @@ fn chart(panel: &Panel, runs: &[Named<'_>], bin: usize) -> Chart {
     Chart::Lines(Lines { x, y: Axis::linear(panel.unit, Unit::Number), lines, areas })
 }
 
-/// The sum of some columns over time, with the rows of so many seconds as one point.
-fn points(table: &Table, columns: &[String], fold: Fold, bin: usize) -> Vec<Spot> {
+/// The sum of some columns over time, with the rows of so many seconds as one point. A last second that
+/// is not whole would look like a fall.
+fn points(table: &Table, columns: &[String], fold: Fold, bin: usize, ended: f64) -> Vec<Spot> {
     let sum = |row: Row<'_>| {
         let known: Vec<f64> = columns.iter().filter_map(|column| row.number(column)).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>())
     };
     let values: Vec<(Option<f64>, Option<f64>)> =
         table.rows().map(|row| (row.number("second"), sum(row))).collect();
+    let whole = |(second, _): &&(Option<f64>, _)| second.is_none_or(|second| second + 1.0 <= ended);
+    let values: Vec<_> = match values.iter().filter(whole).count() {
+        0 => values,
+        _ => values.iter().filter(whole).copied().collect(),
+    };
     let mut total = 0.0;
     let spots = values.chunks(bin.max(1)).filter_map(|rows| {
         let known: Vec<f64> = rows.iter().filter_map(|(_, value)| *value).collect();
