@@ -98,6 +98,14 @@ fn a_threshold_that_is_not_met_can_end_the_run() {
     assert!((8.0..20.0).contains(&ended), "{ended}");
     assert_eq!(ends(), (ended, digest), "it ends at the same moment each time");
     assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
+    // Even of few things that happen the thresholds are judged once a second.
+    let none = "[thresholds]\nabort = true\nfalse_evictions = \"== 0\"\n";
+    let scenario = bench.scenario(&format!("{SCENARIO}{none}"));
+    let sparse = ["--quiet", "--out", "out", "--set", "group.far.up.loss=0.9"];
+    assert_eq!(bench.run(&scenario, &sparse).status.code(), Some(99));
+    let ended = json(&bench, "out/run.json")["ended_at_s"].as_f64().unwrap();
+    let first = bench.column("out/evictions.csv", "time_s")[0].parse::<f64>().unwrap();
+    assert!(ended <= first.max(3.0) + 1.1, "{first} {ended}");
     // What only grows may still come.
     let growing = "[thresholds]\nabort = true\ndeliveries = \">= 100\"\n";
     let scenario = bench.scenario(&format!("{SCENARIO}{growing}"));
@@ -134,8 +142,28 @@ fn a_check_passes_against_its_baseline_and_finds_what_differs() {
     // A promise that is broken is worse than a difference.
     let broken = check(&["--set", "thresholds.delivery_ratio=>= 0.999"]);
     assert_eq!(broken.status.code(), Some(99), "{}", said(&broken));
+    // A run is not compared with itself, nor does it overwrite itself.
+    let itself = skipbeat(&bench, &["check", "test.toml", "--out", "base", "--baseline", "base"]);
+    assert_eq!(itself.status.code(), Some(2), "{}", stderr(&itself));
     let twice = skipbeat(&bench, &["check", "test.toml", "test.toml", "--quiet"]);
     assert_eq!(twice.status.code(), Some(2), "{}", stderr(&twice));
+}
+
+#[test]
+fn a_check_says_all_it_knows_where_one_scenario_fails() {
+    let bench = Bench::new();
+    bench.scenario(SCENARIO);
+    let broken = SCENARIO
+        .replace("\"gate\"", "\"broken\"")
+        .replace("seed = 3", "seed = 3\nmode = \"net\"")
+        .replace("[server]", "[server]\ntarget = \"127.0.0.1:9\"\ncommand = [\"/nowhere/server\"]");
+    fs::write(bench.path().join("broken.toml"), broken).unwrap();
+    let arguments = ["check", "broken.toml", "test.toml", "--quiet", "--junit", "j.xml"];
+    let output = skipbeat(&bench, &arguments);
+    assert_eq!(output.status.code(), Some(1), "{}{}", said(&output), stderr(&output));
+    assert!(said(&output).contains("gate  sim  pass"), "{}", said(&output));
+    let xml = fs::read_to_string(bench.path().join("j.xml")).unwrap();
+    assert!(xml.contains("/nowhere/server") && xml.contains("testsuite name=\"gate\""), "{xml}");
 }
 
 #[test]

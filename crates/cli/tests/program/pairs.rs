@@ -130,6 +130,21 @@ fn a_planted_change_of_behaviour_is_found_by_figures_and_by_digest() {
 }
 
 #[test]
+fn a_build_that_evicts_nobody_does_not_pass_for_want_of_figures() {
+    let bench = Bench::new();
+    bench.scenario(ROOM);
+    let program = planted();
+    let base = wrapper(&bench, "base", &program.display().to_string());
+    let never = wrapper(&bench, "never", &format!("{} --later 1h", program.display()));
+    let [base, never] = [&base, &never].map(|path| path.to_str().unwrap());
+    let pairs = ["--base-bin", base, "--new-bin", never, "--pairs", "8"];
+    let metric = ["--metric", "eviction_latency_mean_s"];
+    let output = compare(&bench, &[&pairs[..], &metric].concat());
+    assert_eq!(output.status.code(), Some(98), "{}", said(&output));
+    assert!(said(&output).contains("on one side only in 8 of 8 pairs"), "{}", said(&output));
+}
+
+#[test]
 fn servers_of_others_take_the_place_of_the_command() {
     let bench = Bench::new();
     let port = free_address().port();
