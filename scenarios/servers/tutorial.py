@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The tutorial's design: one socket, one loop, members looked over only while broadcasting.
 
 usage: tutorial.py PORT TIMEOUT_SECONDS

@@ -1,9 +1,15 @@
 //! Gates: thresholds of groups, runs that end early by them, checks against a baseline, and what is
 //! generated for other programs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
 
 use crate::support::{Bench, stderr};
@@ -206,6 +212,28 @@ fn reports_are_made_again_and_overlaid() {
     let none = skipbeat(&bench, &["report", "nowhere"]);
     assert_eq!(none.status.code(), Some(1));
     assert!(stderr(&none).contains("nowhere"), "{}", stderr(&none));
+}
+
+/// The library's own reader is the witness.
+#[test]
+fn hdrhistograms_reader_takes_the_log() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SCENARIO);
+    assert_eq!(bench.run(&scenario, &["--quiet", "--out", "out"]).status.code(), Some(0));
+    let log = fs::read(bench.path().join("out/latency.hlog")).unwrap();
+    assert!(log.starts_with(b"#[Histogram log format version 1.3]\n"));
+    let mut counts = BTreeMap::new();
+    for entry in IntervalLogIterator::new(&log) {
+        let LogEntry::Interval(interval) = entry.expect("the log is well-formed") else { continue };
+        let encoded = interval.encoded_histogram();
+        let bytes = BASE64_STANDARD.decode(encoded).expect("it is base64");
+        let histogram: Histogram<u64> =
+            Deserializer::new().deserialize(&mut &bytes[..]).expect("it is a histogram");
+        counts.insert(interval.tag().expect("it has a tag").as_str().to_owned(), histogram.len());
+    }
+    let cell = |column: &str| bench.cell("out/summary.csv", column).parse::<u64>().unwrap();
+    assert_eq!(counts["latency"], cell("deliveries"));
+    assert!(counts.contains_key("mistake_duration"), "{counts:?}");
 }
 
 #[test]
