@@ -1,11 +1,12 @@
 //! `skipbeat chat`: a client for people. Lines go out, messages come in while you type.
 
 use std::io::{self, ErrorKind, IsTerminal, Write, stderr};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use skipbeat_core::{Span, Time};
 use skipbeat_net::Clock;
 use skipbeat_protocol::{Down, Join, Packet, Up};
@@ -13,8 +14,37 @@ use skipbeat_reliable::{Outbox, Overdue, Window};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::ChatOptions;
+use crate::options::above_zero;
 use crate::serve::lines_of_input;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct ChatOptions {
+    /// The server
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) server: SocketAddr,
+
+    /// How often to beat
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
+    pub(crate) heartbeat: Span,
+
+    /// Join explicitly: for servers that demand proof of the address, or whose rejoin is sticky
+    #[arg(long)]
+    pub(crate) join: bool,
+
+    /// Ask for acks in both directions: texts are sent again until they arrive
+    #[arg(long)]
+    pub(crate) reliable: bool,
+
+    /// Ask for a session: membership that outlives a NAT that forgets us, and that nobody else can
+    /// end
+    #[arg(long)]
+    pub(crate) session: bool,
+
+    /// A server that beats and is silent for longer is taken for gone
+    #[arg(long, value_name = "SPAN", default_value = "10s")]
+    pub(crate) timeout: Span,
+}
 
 /// How often input, network and clock are looked at.
 const LOOK: Duration = Duration::from_millis(20);

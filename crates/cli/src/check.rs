@@ -2,21 +2,68 @@
 //! verdict.
 
 use std::fs;
-use std::path::Path;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
 use skipbeat_compare::{Conclusion, ScenarioVerdict, Sheet, ThresholdCase, compare_exactly};
 use skipbeat_measure::Outcome;
 use skipbeat_report::Shard;
-use skipbeat_scenario::{Changes, Mode, Study};
+use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
 use crate::exit::{Exit, UsageError, code_of};
 use crate::interrupt::Interrupt;
-use crate::options::{CheckOptions, Format, io};
+use crate::options::{Format, World, io, share};
 use crate::outputs;
+use crate::outputs::OutputOptions;
 use crate::progress::Display;
 use crate::run::{Finished, How, conduct};
 use crate::sweep::counts;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct CheckOptions {
+    /// The scenario files
+    #[arg(value_name = "SCENARIO.toml", required = true)]
+    pub(crate) scenarios: Vec<PathBuf>,
+
+    /// The folder of the baselines, one folder for each scenario in it. What is simulated has to be
+    /// exactly as there; without it thresholds alone are judged
+    #[arg(long, value_name = "DIR")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Changes that are smaller don't matter: 0.02, or 2% [default: any change matters]
+    #[arg(long, value_name = "SHARE", value_parser = share, requires = "baseline")]
+    pub(crate) min_effect: Option<f64>,
+
+    /// Make what the scenarios come to now the baseline
+    #[arg(long, requires = "baseline")]
+    pub(crate) update: bool,
+
+    /// Change a key of every scenario, groups by name: group.phones.up.loss=0.1
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub(crate) set: Vec<Setting>,
+
+    /// The world: virtual time or real sockets [default: what each scenario says]
+    #[arg(long, value_name = "WORLD")]
+    pub(crate) mode: Option<World>,
+
+    /// How many runs of a sweep are simulated at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+
+    /// The folder of the results, one folder for each scenario in it
+    #[arg(long, value_name = "DIR", default_value = "results/check")]
+    pub(crate) out: PathBuf,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) outputs: OutputOptions,
+}
 
 /// What of the result files makes a baseline.
 const BASELINE: [&str; 3] = ["summary.csv", "groups.csv", "run.json"];

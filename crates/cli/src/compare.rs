@@ -4,18 +4,81 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
 use skipbeat_compare::{
     Comparison, Conclusion, Noise, Rule, ScenarioVerdict, Sheet, compare_exactly, compare_pairs,
     noise,
 };
 use skipbeat_measure::METRICS;
-use skipbeat_scenario::{Changes, Mode, Study};
+use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
 use crate::exit::{Exit, UsageError};
 use crate::interrupt::Interrupt;
-use crate::options::{CompareOptions, Format};
+use crate::options::{Format, World, share};
 use crate::outputs;
+use crate::outputs::OutputOptions;
 use crate::pairs::{Bout, Fought, program};
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct CompareOptions {
+    /// BASE and NEW, two folders of results; or, with --base-bin, the scenario
+    #[arg(value_name = "BASE NEW | SCENARIO.toml", required = true, num_args = 1..=2)]
+    pub(crate) what: Vec<PathBuf>,
+
+    /// The binary that is compared with: a build of skipbeat, or, where the scenario has a `command`,
+    /// a server that takes the place of its program
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) base_bin: Option<PathBuf>,
+
+    /// The binary that is judged
+    #[arg(long, value_name = "PROGRAM", requires = "base_bin", conflicts_with = "aa")]
+    pub(crate) new_bin: Option<PathBuf>,
+
+    /// Compare the base with itself: how often that is a false alarm, and the smallest effect that can
+    /// be seen on this machine
+    #[arg(long, requires = "base_bin")]
+    pub(crate) aa: bool,
+
+    /// How many pairs of runs, 6 or more. Of n pairs and m metrics the least p is m·2/2^n: 6 can show
+    /// something of one metric, 9 of ten
+    #[arg(long, value_name = "N", default_value_t = 20, requires = "base_bin",
+        value_parser = clap::value_parser!(u32).range(6..=1000))]
+    pub(crate) pairs: u32,
+
+    /// The smallest change that matters: 0.02, or 2% [default: with binaries 2%, of folders any]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) min_effect: Option<f64>,
+
+    /// What an earlier --aa wrote: what this machine can't see does not matter either
+    #[arg(long, value_name = "FILE", requires = "base_bin")]
+    pub(crate) noise: Option<PathBuf>,
+
+    /// A metric that is judged, a column of summary.csv or server_ns_per_datagram, ns_per_datagram,
+    /// peak_memory_bytes; may be given many times [default: delivery, latency, evictions, throughput,
+    /// processor]
+    #[arg(long, value_name = "NAME", requires = "base_bin")]
+    pub(crate) metric: Vec<String>,
+
+    /// Change a key of the scenario, groups by name: group.phones.up.loss=0.1
+    #[arg(long, value_name = "KEY.PATH=VALUE", requires = "base_bin")]
+    pub(crate) set: Vec<Setting>,
+
+    /// The world: virtual time or real sockets [default: what the scenario says]
+    #[arg(long, value_name = "WORLD", requires = "base_bin")]
+    pub(crate) mode: Option<World>,
+
+    /// The folder of what comes of it [default: NEW, with binaries results/compare/NAME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) outputs: OutputOptions,
+}
 
 /// What is judged where nothing is asked for: what a user of the server feels, and what it costs.
 const JUDGED: [&str; 11] = [

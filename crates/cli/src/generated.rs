@@ -5,11 +5,20 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use clap::CommandFactory;
+use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
-use crate::options::{Form, Options};
+use crate::options::Options;
+
+/// What has a schema.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Form {
+    /// Scenario files
+    Scenario,
+    /// What `check` and `compare` print with --format json
+    Verdict,
+}
 
 pub(crate) fn schema(form: Form) -> anyhow::Result<Exit> {
     let schema = match form {

@@ -3,17 +3,63 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use clap::{Args, ValueEnum};
 use skipbeat_capture::{Frame, read_frames};
-use skipbeat_core::Direction;
+use skipbeat_core::{Direction, Span};
 use skipbeat_link::read_compact;
 use skipbeat_report::{Crossing, crossings, describe, draw, fit, read_trace, write_trace};
 
 use crate::exit::{Exit, UsageError};
-use crate::options::{LinkOptions, Way};
+use crate::options::above_zero;
 use crate::proxy::read_files;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct LinkOptions {
+    /// The link: 'loss=ge(p=.01,r=.1),delay=exp(min=10ms,mean=30ms)' or @wifi,loss=2%
+    #[arg(value_name = "LINK", required_unless_present = "fit", conflicts_with = "fit")]
+    pub(crate) link: Option<String>,
+
+    /// How many datagrams go over it
+    #[arg(short, long, value_name = "N", default_value_t = 1_000_000,
+        value_parser = clap::value_parser!(u32).range(1..=50_000_000))]
+    pub(crate) number: u32,
+
+    /// One datagram every so often
+    #[arg(long, value_name = "SPAN", default_value = "20ms", value_parser = above_zero)]
+    pub(crate) every: Span,
+
+    /// Bytes of each datagram
+    #[arg(long, value_name = "BYTES", default_value_t = 100)]
+    pub(crate) size: u16,
+
+    /// The direction, for links that differ and for the random numbers
+    #[arg(long, value_name = "WAY", default_value = "up")]
+    pub(crate) direction: Way,
+
+    /// The seed of all verdicts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Write what was drawn as a trace: seq, sent_s, received_s
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "fit")]
+    pub(crate) csv: Option<PathBuf>,
+
+    /// Fit a link to a trace: a CSV file with seq, sent_s and received_s, or a capture of both ends
+    #[arg(long, value_name = "FILE.csv|FILE.pcapng")]
+    pub(crate) fit: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Way {
+    /// From the client to the server
+    Up,
+    /// From the server to the client
+    Down,
+}
 
 pub(crate) fn link(options: &LinkOptions) -> anyhow::Result<Exit> {
     let direction = match options.direction {

@@ -1,17 +1,33 @@
 //! `skipbeat merge`: shares of a sweep become the results of the whole; and which share an array job
 //! runs.
 
-use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
+use clap::Args;
 use serde_json::json;
 use skipbeat_report::{Merged, ResultFolder, Shard, merge as merge_shares};
 
 use crate::exit::{Exit, UsageError};
-use crate::options::MergeOptions;
+use crate::options::Format;
 use crate::run::BUILD;
 use crate::sweep::{outcome, write};
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct MergeOptions {
+    /// The folders of the shares, all of them
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) shares: Vec<PathBuf>,
+
+    /// The folder of the result files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+
+    /// How the summary on standard output looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
 
 pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
     let place = |folder: &Path| fs::canonicalize(folder).ok();

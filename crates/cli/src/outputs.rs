@@ -3,17 +3,60 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::Context;
+use clap::Args;
 use skipbeat_compare::{
     Comparison, Conclusion, Design, Finding, Row, ScenarioVerdict, Verdict, Way, export, show,
 };
 
 use crate::exit::Exit;
-use crate::options::{Format, OutputOptions};
+use crate::options::Format;
 use crate::run::BUILD;
+
+/// Where a verdict goes beside standard output.
+#[derive(Args)]
+pub(crate) struct OutputOptions {
+    /// Write JUnit XML: a case for each threshold and each judged metric that differs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+
+    /// Write the figures as Bencher Metric Format
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bmf: Option<PathBuf>,
+
+    /// Write the figures of which more is better, for github-action-benchmark (customBiggerIsBetter)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bigger_is_better: Option<PathBuf>,
+
+    /// Write the figures of which less is better, for github-action-benchmark (customSmallerIsBetter)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) smaller_is_better: Option<PathBuf>,
+
+    /// Write a Markdown summary, as for a pull request; `-` appends it to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+
+    /// How the verdict on standard output looks; schemas/verdict.schema.json describes the JSON
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+impl OutputOptions {
+    /// Whether a file is asked for.
+    pub(crate) fn any_file(&self) -> bool {
+        let files = [
+            &self.junit,
+            &self.bmf,
+            &self.bigger_is_better,
+            &self.smaller_is_better,
+            &self.markdown,
+        ];
+        files.iter().any(|file| file.is_some())
+    }
+}
 
 const BOLD: Style = Style::new().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -5,9 +5,21 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
 
 use crate::exit::Exit;
-use crate::options::ReportOptions;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct ReportOptions {
+    /// Folders of results
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
+
+    /// The page [default: DIR/report.html, of several ./report.html]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
 
 /// The page in a folder of results.
 pub(crate) const NAME: &str = "report.html";

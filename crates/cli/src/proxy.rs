@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{BufWriter, Write, stderr};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use anyhow::Context;
+use clap::Args;
 use skipbeat_core::{Direction, Seed, Span, Time};
 use skipbeat_link::{Course, LinkOptions, OutageKind, read_compact};
 use skipbeat_net::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyTotals};
@@ -16,9 +17,66 @@ use skipbeat_scenario::{Changes, Study};
 use crate::capture::SharedCapture;
 use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
-use crate::options::{ProxyOptions, io};
+use crate::options::{above_zero, io};
 use crate::progress::Status;
 use crate::serve::lines_of_input;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct ProxyOptions {
+    /// Where clients send to
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+
+    /// The server
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) target: SocketAddr,
+
+    /// The links from clients to the server: loss=5%,delay=30ms or @wifi,loss=2%
+    #[arg(long, value_name = "LINK")]
+    pub(crate) up: Option<String>,
+
+    /// The links from the server to clients
+    #[arg(long, value_name = "LINK")]
+    pub(crate) down: Option<String>,
+
+    /// Take the links from a scenario, before --up and --down
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+
+    /// The group of the scenario whose links are taken [default: the first]
+    #[arg(long, value_name = "NAME", requires = "scenario")]
+    pub(crate) group: Option<String>,
+
+    /// The seed of all verdicts [default: the scenario's, or 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// A session without datagrams for longer is closed
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = above_zero)]
+    pub(crate) idle: Span,
+
+    /// The most sessions at a time
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) max_sessions: u32,
+
+    /// Write every verdict to a CSV file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+
+    /// Write what enters and leaves the links to a file that Wireshark reads
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+
+    /// Use no system calls but those that every system has: tokio's plain send and receive, and a
+    /// socket for each client
+    #[arg(long)]
+    pub(crate) portable: bool,
+
+    /// No progress and no notices on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
 
 /// What the console understands.
 const COMMANDS: &str = "up LINK, down LINK, both LINK, partition [up|down] SPAN, \

@@ -4,21 +4,85 @@ use std::io::Write;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use skipbeat_measure::{HostReport, Look, Outcome, Results};
 use skipbeat_net::{Clock, Io};
 use skipbeat_report::{
     Build, Cell, Ending, FileError, ResultFolder, Shard, json_summary, text_summary,
 };
-use skipbeat_scenario::{Changes, Mode, Plan, Study};
+use skipbeat_scenario::{Changes, Mode, Plan, Setting, Study};
 use skipbeat_tunnel::Tap;
 
 use crate::capture::SharedCapture;
 use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
-use crate::options::{Format, RunOptions, io};
+use crate::options::{Format, World, io};
 use crate::progress::Display;
 use crate::watch::Watch;
 use crate::{merge, page, sweep};
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct RunOptions {
+    /// The scenario file
+    #[arg(value_name = "SCENARIO.toml")]
+    pub(crate) scenario: PathBuf,
+
+    /// The world: virtual time or real sockets [default: what the scenario says]
+    #[arg(long, value_name = "WORLD")]
+    pub(crate) mode: Option<World>,
+
+    /// The seed of all random numbers [default: what the scenario says]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Change a key of the scenario, groups by name: group.phones.up.loss=0.1
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub(crate) set: Vec<Setting>,
+
+    /// How often each point of the scenario is run, with other seeds [default: what it says, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) replications: Option<u32>,
+
+    /// How many runs of a sweep are simulated at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+
+    /// Go on with a sweep that was killed or interrupted, in the same folder
+    #[arg(long)]
+    pub(crate) resume: bool,
+
+    /// Run a share of a sweep, 3/16 being the third of sixteen; `auto` takes both numbers from the
+    /// array job of Slurm or AWS Batch, `auto/16` the first, as Kubernetes needs it
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<String>,
+
+    /// The folder of the result files [default: results/NAME, of a share results/NAME-K-of-N]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Write what enters and leaves the links to a file that Wireshark reads; addresses are those
+    /// of virtual time
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+
+    /// Use no system calls but those that every system has: tokio's plain send and receive, and a
+    /// socket for each client
+    #[arg(long)]
+    pub(crate) portable: bool,
+
+    /// Show the run while it goes on: members, rates, losses, latency, thresholds so far
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) live: bool,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+
+    /// How the summary on standard output looks
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
 
 pub(crate) const BUILD: Build =
     Build { version: env!("CARGO_PKG_VERSION"), commit: env!("SKIPBEAT_COMMIT") };

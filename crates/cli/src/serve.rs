@@ -7,15 +7,108 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use clap::Args;
 use skipbeat_core::{Seed, Span, Time};
 use skipbeat_net::{LiveServer, Stats};
-use skipbeat_scenario::ServerRuntime;
-use skipbeat_server::{Limits, Note, Options, Rate};
+use skipbeat_scenario::{ServerRuntime, read_value};
+use skipbeat_server::{
+    Admission, DetectorOptions, Heartbeat, Limits, Note, Options, Rate, Rejoin, Sweep,
+};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::{ServeOptions, io};
+use crate::options::{above_zero, io};
 use crate::prometheus;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct ServeOptions {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9999")]
+    pub(crate) listen: SocketAddr,
+
+    /// A member that is silent for longer is evicted
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = above_zero)]
+    pub(crate) timeout: Span,
+
+    /// When to look for silent members: deadline (at once), lazy (while broadcasting), or a period
+    #[arg(long, value_name = "WHEN", default_value = "deadline", value_parser = read_value::<Sweep>)]
+    pub(crate) sweep: Sweep,
+
+    /// Who beats: client, server or both
+    #[arg(long, value_name = "WHO", default_value = "client", value_parser = read_value::<Heartbeat>)]
+    pub(crate) heartbeat: Heartbeat,
+
+    /// How often the server beats to each member, where it does
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
+    pub(crate) heartbeat_every: Span,
+
+    /// How silence is judged: timeout, missed, phi, chen, bertier, or a table as in a scenario
+    #[arg(
+        long,
+        value_name = "DETECTOR",
+        default_value = "timeout",
+        value_parser = read_value::<DetectorOptions>
+    )]
+    pub(crate) detector: DetectorOptions,
+
+    /// What makes an evicted client a member again: auto (any sign of life) or sticky (^join^)
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = read_value::<Rejoin>)]
+    pub(crate) rejoin: Rejoin,
+
+    /// Longer datagrams are refused, in bytes
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 1024,
+        value_parser = clap::value_parser!(u32).range(64..=65_507)
+    )]
+    pub(crate) max_datagram: u32,
+
+    /// Who may become a member: open (anybody) or cookie (who proves its address)
+    #[arg(long, value_name = "WHO", default_value = "open", value_parser = read_value::<Admission>)]
+    pub(crate) admission: Admission,
+
+    /// The most members at a time [default: no limit]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_members: Option<u32>,
+
+    /// The most texts per second of each member [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub(crate) max_rate: Option<f64>,
+
+    /// The most texts per second of all members together [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = positive)]
+    pub(crate) max_total_rate: Option<f64>,
+
+    /// How long a text may wait for others, so that a member gets them with one message of the kernel
+    /// [default: only while the socket has more to read]
+    #[arg(long, value_name = "SPAN", default_value = "0s", hide_default_value = true)]
+    pub(crate) linger: Span,
+
+    /// The most datagrams of one such message; 1 switches it off
+    #[arg(long, value_name = "N", default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) coalesce: u32,
+
+    /// Serve Prometheus text over HTTP at this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
+
+    /// Use no system calls but those that every system has: tokio's plain send and receive, and a
+    /// socket for each client
+    #[arg(long)]
+    pub(crate) portable: bool,
+
+    /// No log lines
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate: &f64| *rate > 0.0 && *rate <= 1e9);
+    rate.ok_or_else(|| "expected a number above 0 and up to 1e9".to_owned())
+}
 
 /// How often the log is brought up to date.
 const LOG_EVERY: Duration = Duration::from_millis(50);

@@ -1,19 +1,50 @@
 //! `skipbeat theory`: the simulator held against closed forms, table by table.
 
 use std::io::Write;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use clap::Args;
 use skipbeat_net::Clock;
 use skipbeat_theory::{EXPERIMENTS, Row, Size, Verdict};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::TheoryOptions;
 use crate::progress::Status;
+
+#[derive(Args)]
+#[command(after_help = crate::exit::HELP)]
+pub(crate) struct TheoryOptions {
+    /// How many clients, where they are many and alike: 10 to 1000000 [default: 1,000 to 10,000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    pub(crate) clients: Option<u32>,
+
+    /// How long each run lasts, in virtual time: 0.01 to 1361 [default: 5 minutes to 8 days]
+    #[arg(long, value_name = "HOURS", value_parser = hours, allow_negative_numbers = true)]
+    pub(crate) hours: Option<f64>,
+
+    /// How many times as long, up to 10000; where a run is one sample, as many runs
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) times: u32,
+
+    /// How many experiments are simulated at a time [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroU16>,
+
+    /// No progress on standard error
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse().ok().filter(|hours: &f64| (0.01..=1361.0).contains(hours));
+    hours.ok_or_else(|| "expected a number of hours from 0.01 to 1361".to_owned())
+}
 
 const BOLD: Style = Style::new().bold();
 const GREEN: Style = AnsiColor::Green.on_default();
