@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use skipbeat_compare::{Conclusion, ScenarioVerdict, Sheet, ThresholdCase, compare_exactly};
 use skipbeat_measure::Outcome;
-use skipbeat_report::Shard;
+use skipbeat_report::{Ending, Shard};
 use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
 use crate::exit::{Exit, UsageError, code_of};
@@ -18,8 +18,7 @@ use crate::options::{Format, World, io, share};
 use crate::outputs;
 use crate::outputs::OutputOptions;
 use crate::progress::Display;
-use crate::run::{Finished, How, conduct};
-use crate::sweep::counts;
+use crate::run::{How, conduct};
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -84,16 +83,16 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
         }
         studies.push(study);
     }
+    // A run would be compared with itself, or overwritten by itself.
+    fs::create_dir_all(&options.out)
+        .with_context(|| format!("can't make the folder {}", options.out.display()))?;
+    if options.baseline.as_ref().is_some_and(|baseline| same(baseline, &options.out)) {
+        let message = "--out and --baseline are the same folder".to_owned();
+        return Err(UsageError(message).into());
+    }
     let interrupt = Interrupt::listen()?;
     let mut verdicts = Vec::new();
     for study in &studies {
-        if let (Some(base), Ok(out)) = (&options.baseline, fs::canonicalize(&options.out)) {
-            // A run would be compared with itself, or overwritten by itself.
-            if fs::canonicalize(base).is_ok_and(|base| base == out) {
-                let message = "--out and --baseline are the same folder".to_owned();
-                return Err(UsageError(message).into());
-            }
-        }
         // What went wrong with one scenario is no reason to say nothing of the others.
         let verdict =
             check_one(study, options, &interrupt).unwrap_or_else(|error| failed(study, &error));
@@ -104,6 +103,12 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
         }
     }
     outputs::say(verdicts, &options.outputs)
+}
+
+/// Whether two paths lead to one folder.
+fn same(one: &Path, other: &Path) -> bool {
+    let at = |path: &Path| fs::canonicalize(path).ok();
+    at(one).is_some() && at(one) == at(other)
 }
 
 fn failed(study: &Study, error: &anyhow::Error) -> ScenarioVerdict {
@@ -148,13 +153,19 @@ fn check_one(
     };
     let finished = conduct(study, Shard::WHOLE, &how, &folder, interrupt)?;
     let errors = finished.errors.iter().map(|error| format!("{error:#}"));
+    let endings = finished.endings(study);
+    let early = endings.iter().filter_map(|(_, ending)| ending.stopped_by.as_ref());
+    let early =
+        early.map(|threshold| format!("stopped early, since this was not met: {threshold}"));
+    let failure = endings.iter().filter_map(|(_, ending)| ending.failure.clone());
     let mut verdict = ScenarioVerdict {
         conclusion: match finished.exit() {
             Exit::Failed => Conclusion::Failed,
             _ => finished.outcome.into(),
         },
-        thresholds: thresholds(study, &finished),
-        reasons: errors.collect(),
+        thresholds: thresholds(study, &endings),
+        reasons: errors.chain(failure).collect(),
+        notes: early.collect(),
         results: Some(folder.display().to_string()),
         ..empty(study)
     };
@@ -188,6 +199,9 @@ fn hold_against_baseline(
     let Some(baseline) = options.baseline.as_ref().map(|all| all.join(&verdict.scenario)) else {
         return Ok(());
     };
+    if same(&baseline, folder) {
+        anyhow::bail!("{} is the baseline itself", folder.display());
+    }
     let mut note = |text: String| verdict.notes.push(text);
     if mode == Mode::Net {
         // What the clock has a part in is another on another machine, and at another time.
@@ -217,14 +231,14 @@ fn hold_against_baseline(
 }
 
 /// Every threshold of every run that has a say.
-fn thresholds(study: &Study, finished: &Finished) -> Vec<ThresholdCase> {
+fn thresholds(study: &Study, endings: &[(usize, Ending)]) -> Vec<ThresholdCase> {
     let mut cases = Vec::new();
-    for cell in finished.cells.iter().filter(|cell| counts(study, cell)) {
-        let run = &study.runs[cell.run];
+    for (run, ending) in endings {
+        let run = &study.runs[*run];
         let values = study.keys.iter().zip(&run.values);
         let point: Vec<_> =
             values.map(|(key, value)| format!("{key}={}", value.trim_matches('"'))).collect();
-        for judged in cell.ending(&run.plan).judged {
+        for judged in &ending.judged {
             cases.push(ThresholdCase {
                 point: point.join(" "),
                 replication: run.replication,

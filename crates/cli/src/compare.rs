@@ -9,7 +9,7 @@ use skipbeat_compare::{
     Comparison, Conclusion, Noise, Rule, ScenarioVerdict, Sheet, compare_exactly, compare_pairs,
     noise,
 };
-use skipbeat_measure::METRICS;
+use skipbeat_measure::Better;
 use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
 use crate::exit::{Exit, UsageError};
@@ -50,8 +50,8 @@ pub(crate) struct CompareOptions {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) min_effect: Option<f64>,
 
-    /// What an earlier --aa wrote: what this machine can't see does not matter either
-    #[arg(long, value_name = "FILE", requires = "base_bin")]
+    /// What an earlier --aa wrote: what this machine can't see is not called worse, nor passed
+    #[arg(long, value_name = "FILE", requires = "new_bin")]
     pub(crate) noise: Option<PathBuf>,
 
     /// A metric that is judged, a column of summary.csv or server_ns_per_datagram, ns_per_datagram,
@@ -205,9 +205,9 @@ fn compare_binaries(
 /// A name that is no metric would silently judge nothing.
 fn check_metrics(metrics: &[String]) -> Result<(), UsageError> {
     for name in metrics {
-        let known = METRICS.iter().find(|metric| metric.name == name);
+        let known = skipbeat_measure::metric(name);
         let message = match known {
-            Some(metric) if metric.better == skipbeat_measure::Better::Neither => {
+            Some(metric) if metric.better == Better::Neither => {
                 format!("--metric {name}: neither more nor less of it is better")
             }
             None if !COSTS.contains(&name.as_str()) => {

@@ -15,7 +15,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table};
 use skipbeat_core::{Span, Time};
 use skipbeat_link::Cause;
-use skipbeat_measure::{Figures, Judged, Look, METRICS, Second, Unit};
+use skipbeat_measure::{Figures, Judged, Look, Second, Unit, metric};
 use skipbeat_net::Clock;
 use skipbeat_report::{show, thousands};
 use skipbeat_scenario::Plan;
@@ -186,7 +186,7 @@ fn last_second(second: Option<Second>) -> Table<'static> {
 
 /// The figures of the window so far.
 fn figures_table(figures: &Figures) -> Table<'static> {
-    let shown = SHOWN.iter().filter_map(|name| METRICS.iter().find(|metric| metric.name == *name));
+    let shown = SHOWN.iter().filter_map(|name| metric(name));
     let rows = shown.map(|metric| {
         let value = show(metric.unit, figures.get(metric.name));
         Row::new([Line::from(format!(" {}", metric.name)), Line::from(value).right_aligned()])
@@ -198,8 +198,8 @@ fn figures_table(figures: &Figures) -> Table<'static> {
 /// The thresholds, by the figures so far.
 fn thresholds(judged: &[Judged]) -> Paragraph<'static> {
     let line = |judged: &Judged| {
-        let metric = METRICS.iter().find(|metric| metric.name == judged.threshold.metric);
-        let got = show(metric.map_or(Unit::Number, |metric| metric.unit), judged.value);
+        let unit = metric(judged.threshold.metric).map_or(Unit::Number, |metric| metric.unit);
+        let got = show(unit, judged.value);
         let (mark, color) = match judged.met {
             Some(true) => ("met", Color::Green),
             Some(false) if judged.threshold.may_come(judged.value) => ("not yet", Color::Yellow),

@@ -79,8 +79,6 @@ pub(crate) fn say(
         Format::Text => text(&verdict),
         Format::Json => format!("{:#}\n", serde_json::to_value(&verdict)?),
     };
-    // Whoever closed our output has seen enough; the files are written.
-    let _ = anstream::stdout().write_all(text.as_bytes());
     let pretty = |value: &serde_json::Value| format!("{value:#}\n");
     let better = |way| pretty(&export::benchmark_action(&verdict, way));
     let files = [
@@ -90,15 +88,16 @@ pub(crate) fn say(
         (&options.smaller_is_better, better(Way::Lower)),
         (&options.markdown, export::markdown(&verdict)),
     ];
+    let mut said = text;
     for (path, content) in files {
         match path {
-            Some(path) if path == Path::new("-") => {
-                let _ = std::io::stdout().write_all(content.as_bytes());
-            }
+            Some(path) if path == Path::new("-") => said.push_str(&content),
             Some(path) => write(path, &content)?,
             None => {}
         }
     }
+    // Whoever closed our output has seen enough; the files are written.
+    let _ = anstream::stdout().write_all(said.as_bytes());
     Ok(verdict.conclusion.into())
 }
 

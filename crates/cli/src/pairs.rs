@@ -166,16 +166,15 @@ impl Bout<'_> {
         let left = Sheet::read(folder).with_context(|| {
             format!("{} ended and left no results: is it a build of skipbeat?", binary.display())
         })?;
-        match left.doubts.into_iter().next() {
-            Some(doubt) => Ok(Ran::Doubtful(doubt)),
-            None => Ok(Ran::Figures(figures(folder, self.study.base.mode)?)),
+        match left.doubts.first() {
+            Some(doubt) => Ok(Ran::Doubtful(doubt.clone())),
+            None => Ok(Ran::Figures(figures(&left, folder, self.study.base.mode)?)),
         }
     }
 }
 
 /// Every figure of a run that is defined, and what it cost.
-fn figures(folder: &Path, mode: Mode) -> anyhow::Result<BTreeMap<String, f64>> {
-    let sheet = Sheet::read(folder)?;
+fn figures(sheet: &Sheet, folder: &Path, mode: Mode) -> anyhow::Result<BTreeMap<String, f64>> {
     let run = sheet.runs().next().context("the binary left no figures")?;
     let cells = run.cells.iter();
     let mut figures: BTreeMap<String, f64> =

@@ -102,6 +102,8 @@ pub(crate) struct How {
 /// What a study came to.
 pub(crate) struct Finished {
     pub(crate) cells: Vec<Cell>,
+    /// How a study that is a single run ended.
+    pub(crate) ending: Option<Ending>,
     /// How it ended; a file that could not be written is in `errors`.
     pub(crate) outcome: Outcome,
     /// The summary for standard output.
@@ -111,6 +113,15 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// How each run ended that has a say in what a study comes to, by its number.
+    pub(crate) fn endings(&self, study: &Study) -> Vec<(usize, Ending)> {
+        if let Some(ending) = &self.ending {
+            return vec![(0, ending.clone())];
+        }
+        let cells = self.cells.iter().filter(|cell| sweep::counts(study, cell));
+        cells.map(|cell| (cell.run, cell.ending(&study.runs[cell.run].plan))).collect()
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         if self.errors.is_empty() { self.outcome.into() } else { Exit::Failed }
     }
@@ -227,8 +238,9 @@ fn run_once(
         }
     };
     let outcome = ending.outcome;
-    let cell = Cell::new(0, done.results, Some(done.host.load()), ending.stopped_by);
-    Ok(Finished { cells: vec![cell], outcome, text, errors })
+    let stopped_by = ending.stopped_by.clone();
+    let cell = Cell::new(0, done.results, Some(done.host.load()), stopped_by);
+    Ok(Finished { cells: vec![cell], ending: Some(ending), outcome, text, errors })
 }
 
 /// Runs a plan in its world.

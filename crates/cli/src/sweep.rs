@@ -240,5 +240,5 @@ pub(crate) fn write(
         }
         Format::Text => format!("{}{last_line}\n", sweep_summary(study, &cells)),
     };
-    Finished { cells, outcome, text, errors }
+    Finished { cells, ending: None, outcome, text, errors }
 }

@@ -50,7 +50,9 @@ pub fn compare(
     let worse = found(Finding::Worse)
         || rows.iter().any(appeared)
         || (minimum_effect.is_none() && (found(Finding::Changed) || behaviour > 0));
-    let conclusion = if simulated && worse { Conclusion::Regression } else { conclusion };
+    // Half a run differs from a whole one for that reason alone.
+    let whole = base.whole && new.whole;
+    let conclusion = if simulated && whole && worse { Conclusion::Regression } else { conclusion };
     Comparison {
         design,
         base: base_name.to_owned(),

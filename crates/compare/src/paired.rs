@@ -87,7 +87,8 @@ pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
     let found = |finding| rows.iter().any(|row| row.judged && row.finding == finding);
     let conclusion = if found(Finding::Worse) || found(Finding::Changed) {
         Conclusion::Regression
-    } else if found(Finding::CannotTell) || judged.is_empty() {
+    } else if found(Finding::CannotTell) || judged.len() < rule.judged.len() || judged.is_empty() {
+        // What was to be judged and is nowhere defined can't be told either.
         Conclusion::Inconclusive
     } else {
         Conclusion::Pass
@@ -109,7 +110,7 @@ fn notes(pairs: &[Pair], judged: &[Series], rule: &Rule) -> Vec<String> {
     let here: BTreeSet<&String> = judged.iter().map(|series| &series.metric).collect();
     let missing = rule.judged.iter().filter(|metric| !here.contains(metric));
     let mut notes: Vec<String> =
-        missing.map(|metric| format!("{metric} is not defined in any run: not judged")).collect();
+        missing.map(|metric| format!("{metric} is not defined in any run")).collect();
     for series in judged.iter().filter(|series| series.lonely > 0) {
         notes.push(format!(
             "{} is defined on one side only in {} of {} pairs",

@@ -3,7 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use skipbeat_measure::{Better, METRICS, Outcome, Unit};
+use skipbeat_measure::{Better, Outcome, Unit};
 
 /// The version of the JSON: raised when a name in it changes its meaning.
 const VERSION: u32 = 1;
@@ -124,7 +124,7 @@ pub struct ThresholdCase {
     pub condition: String,
     /// What it is; nothing where it is undefined.
     pub actual: Option<f64>,
-    /// Whether it is met; nothing where it is undefined.
+    /// Whether it is met; nothing where it is undefined, or the run did not come to its end.
     pub met: Option<bool>,
 }
 
@@ -273,8 +273,7 @@ pub fn schema() -> serde_json::Value {
 
 /// The unit of a metric, for programs.
 pub(crate) fn unit(metric: &str) -> &'static str {
-    let known = METRICS.iter().find(|known| known.name == metric);
-    match known.map(|metric| metric.unit) {
+    match skipbeat_measure::metric(metric).map(|metric| metric.unit) {
         Some(Unit::Seconds) => "s",
         Some(Unit::Ratio) => "ratio",
         Some(Unit::PerSecond) => "per s",
@@ -287,7 +286,7 @@ pub(crate) fn unit(metric: &str) -> &'static str {
 
 /// Which way a metric should go; a cost should go down.
 pub(crate) fn way(metric: &str) -> Option<Way> {
-    match METRICS.iter().find(|known| known.name == metric) {
+    match skipbeat_measure::metric(metric) {
         Some(known) => Way::of(known.better),
         None => Some(Way::Lower),
     }

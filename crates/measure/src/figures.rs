@@ -237,6 +237,11 @@ metrics! {
     answer_latency_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.answers.quantile(0.99);
 }
 
+/// The metric of a name, if there is one.
+pub fn metric(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
 /// The figures of a run or a group, in the order of [`METRICS`]; what is undefined is `None`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures(Vec<Option<f64>>);

@@ -28,7 +28,7 @@ pub use detection::{Eviction, EvictionCause};
 pub use digest::Trace;
 pub use distribution::Distribution;
 pub use event::Event;
-pub use figures::{Better, Figures, METRICS, Metric, Unit};
+pub use figures::{Better, Figures, METRICS, Metric, Unit, metric};
 pub use host::{HostReport, Load, Traffic};
 pub use ledger::{Carriage, DatagramTally, LedgerRow, Level};
 pub use look::Look;

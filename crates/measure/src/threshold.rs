@@ -84,7 +84,7 @@ impl Threshold {
     /// Whether a run that does not meet it with this figure so far may still come to meet it without
     /// getting better: what is counted only grows.
     pub fn may_come(&self, so_far: Option<f64>) -> bool {
-        let metric = METRICS.iter().find(|metric| metric.name == self.metric);
+        let metric = crate::metric(self.metric);
         let grows = metric.is_some_and(|metric| metric.unit == Unit::Count);
         grows
             && match self.relation {
@@ -165,7 +165,7 @@ impl Serialize for Threshold {
 
 /// The column of a metric or of a statistic of it.
 fn column(name: &str, statistic: &str) -> Result<&'static str, String> {
-    let known = |column: String| METRICS.iter().find(|metric| metric.name == column);
+    let known = |column: String| crate::metric(&column);
     let candidates = match (name, statistic) {
         (_, "") => vec![name.to_owned(), format!("{name}_s"), format!("{name}_mean_s")],
         ("false_evictions", "rate") => vec!["mistake_rate_per_s".to_owned()],

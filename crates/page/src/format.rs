@@ -1,7 +1,6 @@
 //! Numbers as people read them. `page.js` writes those in tooltips by the same rules.
 
 use serde::Serialize;
-use skipbeat_measure::METRICS;
 pub use skipbeat_report::thousands;
 
 /// What stands where a figure is undefined. It is never 0.
@@ -24,8 +23,7 @@ pub enum Unit {
 impl Unit {
     /// The unit of a metric. One that this version does not know is a plain number.
     pub fn of(metric: &str) -> Unit {
-        let known = METRICS.iter().find(|known| known.name == metric);
-        match known.map(|metric| metric.unit) {
+        match skipbeat_measure::metric(metric).map(|metric| metric.unit) {
             Some(skipbeat_measure::Unit::Ratio) => Unit::Ratio,
             Some(skipbeat_measure::Unit::Seconds) => Unit::Seconds,
             Some(skipbeat_measure::Unit::PerSecond) => Unit::PerSecond,
@@ -33,14 +31,16 @@ impl Unit {
         }
     }
 
-    /// The same for people who look at one figure: a rate that is small is per hour.
-    pub fn show_handy(self, value: Option<f64>) -> String {
-        match value {
-            Some(rate) if self == Unit::PerSecond && rate > 0.0 && rate < 0.1 => {
+    /// The same for people who look at one figure and half its interval: a rate that is small is per
+    /// hour.
+    pub fn show_handy(self, value: Option<f64>, half: Option<f64>) -> [String; 2] {
+        let small = value.is_some_and(|rate| rate > 0.0 && rate < 0.1);
+        [value, half].map(|value| match value {
+            Some(rate) if small && self == Unit::PerSecond => {
                 format!("{} /h", number(rate * 3600.0))
             }
             value => self.show(value),
-        }
+        })
     }
 
     /// A value with its unit, or a dash.

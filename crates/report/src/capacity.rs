@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use skipbeat_measure::{Load, Outcome, Threshold};
 use skipbeat_scenario::{Plan, Run, Study};
 
+use crate::ending::Ending;
 use crate::files::Cell;
 use crate::summary::{UNKNOWN, got, percent, seconds, server_name, subject, table, thousands};
 
@@ -158,13 +159,15 @@ fn knee(study: &Study, key: &str, cells: &[&Cell]) -> Vec<String> {
         None => lines.push("nothing broke: the ramp ends before the limit".to_owned()),
         Some(cell) => {
             let plan = &study.runs[cell.run].plan;
-            let judged = cell.ending(plan).judged;
+            let Ending { judged, stopped_by, .. } = cell.ending(plan);
+            let stopped = stopped_by.map(|threshold| format!("stopped early by {threshold}"));
             let unmet = judged.iter().filter(|judged| judged.met != Some(true));
             let unmet = unmet.map(|judged| {
                 let Threshold { condition, .. } = &judged.threshold;
                 format!("{} is {}, asked {condition}", subject(&judged.threshold), got(judged))
             });
-            let reasons: Vec<String> = unmet.chain(cell.doubts.iter().cloned()).collect();
+            let reasons: Vec<String> =
+                unmet.chain(stopped).chain(cell.doubts.iter().cloned()).collect();
             lines.push(format!("breaks at {key} {}: {}", value(cell), reasons.join("; ")));
             lines.push(format!("first at its limit: {}", limit(plan, cell)));
         }

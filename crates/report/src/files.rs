@@ -266,6 +266,7 @@ fn of_sweep(study: &Study, cells: &[Cell], build: Build, outcome: Outcome) -> se
         "mode": study.base.mode.name(),
         "seed": study.base.seed,
         "settings": study.source.changes.settings,
+        "replications": study.source.changes.replications,
         "swept": study.keys,
         "capacity": study.ramp.map(|_| knees(study, cells)),
         "runs_planned": study.runs.len(),

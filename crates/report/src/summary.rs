@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
-use skipbeat_measure::{Figures, HostReport, Judged, METRICS, Results, Threshold};
+use skipbeat_measure::{Figures, HostReport, Judged, Results, Threshold, metric};
 use skipbeat_scenario::{Mode, Plan, Target};
 use skipbeat_swarm::Acks;
 
@@ -64,10 +64,15 @@ pub(crate) fn subject(threshold: &Threshold) -> String {
     format!("{group}{}", threshold.metric)
 }
 
-/// What came, in the unit of the metric.
+/// What came, in the unit of the metric; to the last digit where that may be what decides.
 pub(crate) fn got(judged: &Judged) -> String {
-    let known = METRICS.iter().find(|metric| metric.name == judged.threshold.metric);
-    show(known.map_or(skipbeat_measure::Unit::Number, |metric| metric.unit), judged.value)
+    let known = metric(judged.threshold.metric);
+    let shown =
+        show(known.map_or(skipbeat_measure::Unit::Number, |metric| metric.unit), judged.value);
+    match (judged.met, judged.value) {
+        (Some(false), Some(value)) if value.fract() != 0.0 => format!("{shown} ({value:.6})"),
+        _ => shown,
+    }
 }
 
 fn head(plan: &Plan, end: Time) -> String {

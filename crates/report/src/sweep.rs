@@ -150,12 +150,20 @@ pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
 /// How many thresholds are met, over all runs, and which are not.
 fn thresholds(study: &Study, cells: &[Cell]) -> String {
     let mut judged = 0;
-    let mut unmet = Vec::new();
+    let (mut met, mut unmet) = (0, Vec::new());
     for cell in cells {
         let run = &study.runs[cell.run];
-        for one in cell.ending(&run.plan).judged {
+        let ending = cell.ending(&run.plan);
+        if let Some(threshold) = &ending.stopped_by {
+            let (point, replication) = (run.point, run.replication);
+            unmet
+                .push(format!("  point {point} run {replication}: stopped early by {threshold}\n"));
+        }
+        for one in ending.judged {
             judged += 1;
-            if one.met != Some(true) {
+            if one.met == Some(true) {
+                met += 1;
+            } else {
                 let (point, replication) = (run.point, run.replication);
                 let (threshold, got) = (&one.threshold, got(&one));
                 unmet.push(format!("  point {point} run {replication}: {threshold}, got {got}\n"));
@@ -165,7 +173,7 @@ fn thresholds(study: &Study, cells: &[Cell]) -> String {
     if judged == 0 {
         return String::new();
     }
-    let mut text = format!("thresholds: {} of {judged} met\n", judged - unmet.len());
+    let mut text = format!("thresholds: {met} of {judged} met\n");
     text.extend(unmet.iter().take(MOST_UNMET).map(String::as_str));
     if unmet.len() > MOST_UNMET {
         text.push_str(&format!("  and {} more\n", unmet.len() - MOST_UNMET));

@@ -26,7 +26,7 @@ use crate::carrier::{Carrier, FromServer};
 /// How often the caller is asked whether to go on, in things that happened.
 const STEPS_BETWEEN_LOOKS: u64 = 1 << 12;
 
-/// And at the least, in the time of the run, where so much happens.
+/// And once in so much of the run's time, where little happens.
 const LOOK_EVERY: Span = Span::from_secs(1);
 
 const INSTANT: Span = Span::from_nanos(1);

@@ -151,6 +151,8 @@ fn a_check_passes_against_its_baseline_and_finds_what_differs() {
     // A run is not compared with itself, nor does it overwrite itself.
     let itself = skipbeat(&bench, &["check", "test.toml", "--out", "base", "--baseline", "base"]);
     assert_eq!(itself.status.code(), Some(2), "{}", stderr(&itself));
+    let new = ["check", "test.toml", "--out", "new", "--baseline", "new", "--update"];
+    assert_eq!(skipbeat(&bench, &new).status.code(), Some(2));
     let twice = skipbeat(&bench, &["check", "test.toml", "test.toml", "--quiet"]);
     assert_eq!(twice.status.code(), Some(2), "{}", stderr(&twice));
 }

@@ -46,6 +46,8 @@ pub struct RunFile {
     pub thresholds: Vec<Threshold>,
     /// What the command line changed of the scenario.
     pub settings: Vec<String>,
+    /// How many replications the command line asked for.
+    pub replications: Option<u64>,
     /// What each ramp came to, of a scenario that has one.
     pub capacity: Option<Vec<Knee>>,
     /// The keys of a sweep.
@@ -56,7 +58,7 @@ pub struct RunFile {
     pub runs: Vec<SweptRun>,
 }
 
-/// Where a ramp broke.
+/// What a ramp came to.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Knee {

@@ -45,7 +45,11 @@ fn command(about: &RunFile) -> String {
         command.push_str(&format!(" --seed {}", seed(about)));
     }
     for setting in &about.settings {
-        command.push_str(&format!(" --set '{setting}'"));
+        // In a shell no quote stands inside quotes.
+        command.push_str(&format!(" --set '{}'", setting.replace('\'', r"'\''")));
+    }
+    if let Some(replications) = about.replications {
+        command.push_str(&format!(" --replications {replications}"));
     }
     command
 }

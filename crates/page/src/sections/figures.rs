@@ -8,7 +8,8 @@ use crate::read::{Figures, Run};
 use crate::sections::{section, table};
 
 fn show(metric: &str, figures: &Figures) -> String {
-    Unit::of(metric).show_handy(figures.get(metric))
+    let [shown, _] = Unit::of(metric).show_handy(figures.get(metric), None);
+    shown
 }
 
 /// The key figures as tiles.

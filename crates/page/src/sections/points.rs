@@ -61,8 +61,9 @@ fn says(sweep: &Sweep, metric: &str) -> bool {
 fn cell(sweep: &Sweep, point: &Point, metric: &str) -> Markup {
     let unit = Unit::of(metric);
     let Estimate { mean, ci95 } = sweep.figure(point, metric);
+    let [mean, half] = unit.show_handy(mean, ci95);
     html! {
-        (unit.show_handy(mean))
-        @if ci95.is_some() { span.interval { " ± " (unit.show_handy(ci95)) } }
+        (mean)
+        @if ci95.is_some() { span.interval { " ± " (half) } }
     }
 }

@@ -196,6 +196,8 @@ fn points(table: &Table, columns: &[String], fold: Fold, bin: usize, ended: f64)
     let whole = |(second, _): &&(Option<f64>, _)| second.is_none_or(|second| second + 1.0 <= ended);
     let values: Vec<_> = match values.iter().filter(whole).count() {
         0 => values,
+        // What has come together until the end has come.
+        _ if matches!(fold, Fold::Total) => values,
         _ => values.iter().filter(whole).copied().collect(),
     };
     let mut total = 0.0;
