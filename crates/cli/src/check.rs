@@ -118,22 +118,7 @@ fn failed(study: &Study, error: &anyhow::Error) -> ScenarioVerdict {
             _ => Conclusion::Failed,
         },
         reasons: vec![format!("{error:#}")],
-        ..empty(study)
-    }
-}
-
-/// The verdict on a scenario of which nothing is known.
-fn empty(study: &Study) -> ScenarioVerdict {
-    ScenarioVerdict {
-        scenario: study.base.name.clone(),
-        mode: study.base.mode.name().to_owned(),
-        conclusion: Conclusion::Pass,
-        thresholds: Vec::new(),
-        comparison: None,
-        reasons: Vec::new(),
-        notes: Vec::new(),
-        figures: Vec::new(),
-        results: None,
+        ..ScenarioVerdict::new(&study.base.name, study.base.mode.name())
     }
 }
 
@@ -167,7 +152,7 @@ fn check_one(
         reasons: errors.chain(failure).collect(),
         notes: early.collect(),
         results: Some(folder.display().to_string()),
-        ..empty(study)
+        ..ScenarioVerdict::new(&study.base.name, study.base.mode.name())
     };
     if finished.outcome == Outcome::Interrupted {
         verdict.reasons.push("interrupted".to_owned());

@@ -134,15 +134,10 @@ fn verdict(
     figures: Vec<skipbeat_compare::Figure>,
 ) -> ScenarioVerdict {
     ScenarioVerdict {
-        scenario: scenario.to_owned(),
-        mode: mode.to_owned(),
         conclusion: comparison.conclusion,
-        thresholds: Vec::new(),
         comparison: Some(comparison),
-        reasons: Vec::new(),
-        notes: Vec::new(),
         figures,
-        results: None,
+        ..ScenarioVerdict::new(scenario, mode)
     }
 }
 
@@ -223,8 +218,8 @@ fn check_metrics(metrics: &[String]) -> Result<(), UsageError> {
 /// What of the command line goes on to the runs.
 fn arguments(study: &Study, options: &CompareOptions) -> Vec<String> {
     let settings = options.set.iter().map(ToString::to_string);
-    // A run that ends early has figures of another window.
-    let whole = study.base.abort.map(|_| "thresholds.abort=false".to_owned());
+    // A run that ends early has figures of another window: none does within the longest run there is.
+    let whole = study.base.abort.map(|_| "thresholds.abort_after=5000000s".to_owned());
     let settings = settings.chain(whole).flat_map(|set| ["--set".to_owned(), set]);
     let mode = options.mode.map(|world| Mode::from(world).name().to_owned());
     settings.chain(mode.into_iter().flat_map(|mode| ["--mode".to_owned(), mode])).collect()

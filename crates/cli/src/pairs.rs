@@ -47,8 +47,8 @@ enum Ran {
 }
 
 impl Bout<'_> {
-    /// Runs all pairs, after one that warms the machine up and is dropped. Each run that counts is a
-    /// row of `pairs.csv` as soon as it is over.
+    /// Runs all pairs, after one that warms the machine up and is dropped. Every figure of a run that
+    /// counts is a row of `pairs.csv` as soon as the run is over.
     pub(crate) fn fight(&self, interrupt: &Interrupt) -> anyhow::Result<Fought> {
         fs::create_dir_all(self.out)?;
         let path = self.out.join(RAW);

@@ -109,6 +109,23 @@ pub struct ScenarioVerdict {
     pub results: Option<String>,
 }
 
+impl ScenarioVerdict {
+    /// A pass on a scenario of which nothing is known that speaks against it.
+    pub fn new(scenario: &str, mode: &str) -> Self {
+        ScenarioVerdict {
+            scenario: scenario.to_owned(),
+            mode: mode.to_owned(),
+            conclusion: Conclusion::Pass,
+            thresholds: Vec::new(),
+            comparison: None,
+            reasons: Vec::new(),
+            notes: Vec::new(),
+            figures: Vec::new(),
+            results: None,
+        }
+    }
+}
+
 /// A threshold and what came.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ThresholdCase {

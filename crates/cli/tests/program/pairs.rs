@@ -145,6 +145,22 @@ fn a_build_that_evicts_nobody_does_not_pass_for_want_of_figures() {
 }
 
 #[test]
+fn a_scenario_that_would_end_early_is_compared_whole() {
+    let bench = Bench::new();
+    let early = "[thresholds]\nabort = true\nabort_after = \"1s\"\ndelivery_ratio = \">= 0.999\"\n";
+    bench.scenario(&format!("{ROOM}{early}"));
+    let program = env!("CARGO_BIN_EXE_skipbeat");
+    let pairs = ["--base-bin", program, "--new-bin", program, "--pairs", "6"];
+    let output = compare(&bench, &[&pairs[..], &["--metric", "delivery_ratio"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let metrics = bench.column("out/pairs.csv", "metric");
+    let live = bench.column("out/pairs.csv", "value");
+    let live = metrics.iter().zip(live).filter(|(metric, _)| *metric == "live_time_s");
+    // 400 clients for 20 s, less those that are down.
+    assert!(live.into_iter().all(|(_, value)| value.parse::<f64>().unwrap() > 4_000.0));
+}
+
+#[test]
 fn servers_of_others_take_the_place_of_the_command() {
     let bench = Bench::new();
     let port = free_address().port();
