@@ -243,7 +243,7 @@ impl Client {
                             show(rest)?;
                         }
                     }
-                    Down::Chat { .. } | Down::Foreign(_) => {
+                    Down::Chat { .. } | Down::Value { .. } | Down::Foreign(_) => {
                         self.find();
                         show(&datagram)?;
                     }

@@ -21,6 +21,8 @@ pub(crate) fn figures(stats: &Stats) -> Vec<(String, u64, &'static str)> {
         ("broadcasts_total".to_owned(), stats.broadcasts, "counter"),
         ("moved_total".to_owned(), stats.moved, "counter"),
         ("texts_repeated_total".to_owned(), stats.repeated, "counter"),
+        ("samples_total".to_owned(), stats.taken, "counter"),
+        ("queries_total".to_owned(), stats.served, "counter"),
         ("texts_acked_total".to_owned(), stats.acked, "counter"),
         ("texts_given_up_total".to_owned(), stats.given_up, "counter"),
         ("datagrams_received_total".to_owned(), stats.received, "counter"),

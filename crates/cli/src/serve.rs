@@ -65,6 +65,15 @@ pub(crate) struct ServeOptions {
     )]
     pub(crate) max_datagram: u32,
 
+    /// The answer to a query has at least so many bytes
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(0..=65_000)
+    )]
+    pub(crate) value_size: u32,
+
     /// Who may become a member: open (anybody) or cookie (who proves its address)
     #[arg(long, value_name = "WHO", default_value = "open", value_parser = read_value::<Admission>)]
     pub(crate) admission: Admission,
@@ -124,6 +133,7 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
         sweep: options.sweep,
         rejoin: options.rejoin,
         max_datagram: options.max_datagram as usize,
+        value_size: options.value_size as usize,
         admission: options.admission,
         limits: Limits {
             members: options.max_members,
@@ -259,6 +269,8 @@ fn line(at: Time, address: SocketAddr, note: Note) -> String {
         Note::Evicted { silence } => format!("evicted after {} of silence", short(silence)),
         Note::Moved => "is here now: it showed the token of its session".to_owned(),
         Note::Repeated => "said something again that was told already".to_owned(),
+        Note::Taken => "sent a sample".to_owned(),
+        Note::Served => "asked something".to_owned(),
         Note::Refused(cause) => format!("refused: {}", cause.name()),
     };
     format!("{:>10.3} {address} {what}", at.seconds())

@@ -101,7 +101,7 @@ impl Sheet {
         let mut figures = Vec::new();
         for point in points {
             let runs: Vec<&Line> = self.runs().filter(|run| run.point == point).collect();
-            for metric in METRICS {
+            for metric in METRICS.iter() {
                 let Some(better) = Way::of(metric.better) else { continue };
                 let values: Vec<f64> = runs.iter().filter_map(|r| r.figure(metric.name)).collect();
                 if values.is_empty() {

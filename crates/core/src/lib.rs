@@ -1,10 +1,12 @@
 //! What every part of skipbeat shares: [`Time`] and [`Span`], identities, named random streams,
-//! the calendar queue and client sets. Nothing here reads a clock or opens a socket.
+//! the calendar queue, client sets and distributions of spans. Nothing here reads a clock or opens a socket.
 #![forbid(unsafe_code)]
 
 mod address;
 mod calendar;
 mod clients;
+mod distribution;
+mod figure;
 mod forms;
 mod identity;
 mod normal;
@@ -18,6 +20,8 @@ mod time;
 pub use address::AddressPlan;
 pub use calendar::Calendar;
 pub use clients::ClientSet;
+pub use distribution::Distribution;
+pub use figure::{Better, Unit};
 pub use forms::ScalarOrTable;
 pub use identity::{ClientId, Direction, Life, MessageId, Place};
 pub use normal::{normal_cdf, normal_density, normal_quantile};

@@ -40,6 +40,11 @@ impl Course {
         copies(&self.options) || self.changes.iter().any(|(_, options)| copies(options))
     }
 
+    /// Whether its links do nothing at all, ever.
+    pub fn is_nothing(&self) -> bool {
+        *self == Course::default()
+    }
+
     /// Whether its links do nothing, ever, but lose each datagram by itself and delay it by a draw of
     /// its own.
     pub fn is_plain(&self) -> bool {

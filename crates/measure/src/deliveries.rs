@@ -1,8 +1,10 @@
-//! Every chat message × every client that is up when it is sent: what became of it.
+//! Every message × everybody for whom it is: what became of it. A text is for every client that is
+//! up when it is due; a sample is for the server, and a query for its sender, who is to get the
+//! answer: these are for one.
 //!
-//! A message is four bitmaps while it is under way: who should get it, who was a member when it
-//! was broadcast, who got it, for whom a link lost it. When nothing of it is under way any more
-//! the bitmaps are counted and their place is used again.
+//! A message for many is four bitmaps while it is under way: who should get it, who was a member
+//! when it was broadcast, who got it, for whom a link lost it. One for one is a bit of each. When
+//! nothing of it is under way any more the bits are counted and their place is used again.
 
 use std::collections::HashMap;
 
@@ -17,17 +19,19 @@ pub struct MessageSlot(pub u32);
 /// kernel_down + target + unexplained`. Duplicates and surplus stand apart.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct DeliveryTally {
-    /// Message × client that was up when it was due.
+    /// Text × client that was up when it was due, and samples and queries.
     pub expected: u64,
-    /// Got it at least once.
+    /// Got it at least once; the server a sample, the sender the answer to a query.
     pub delivered: u64,
-    /// The link towards the server lost it, for all, or changed it so that it can't be told.
+    /// The link towards the server lost it, for all, or changed it so that it can't be told, or the
+    /// sender's connection was over before it came.
     pub lost_up: u64,
     /// The server refused it, for all.
     pub refused: u64,
     /// The server had it, but the client was no member then.
     pub not_member: u64,
-    /// The link towards the client lost it, or it went to an address that the client had left.
+    /// The link towards the client lost it, or it went to an address that the client had left, or the
+    /// client's connection was over before it came.
     pub lost_down: u64,
     /// Under way when the run ended.
     pub in_flight: u64,
@@ -123,6 +127,10 @@ struct Message {
     id: MessageId,
     planned: Time,
     actual: Time,
+    to: To,
+    /// Whether it is due in the measured time. Of what was due before it matters only what the server
+    /// knows by it when the measured time begins.
+    counts: bool,
     /// Copies that a link still carries up, or the kernel, to the server.
     up_pending: u32,
     /// The server sent them to members, no link towards a client has seen them.
@@ -130,7 +138,7 @@ struct Message {
     /// Links carry them to clients.
     down_flying: u64,
     /// Senders that will send it again until it is settled: its client, and the server for each
-    /// member that acks.
+    /// member that acks; and streams that it is in.
     held: u32,
     broadcast: bool,
     refused: bool,
@@ -142,8 +150,26 @@ struct Message {
 pub(crate) enum Delivery {
     /// The first copy for a client that should get it; planned and real time of sending.
     First { planned: Time, actual: Time },
+    /// The first copy of one that was due before the measured time.
+    Early { planned: Time },
     /// Another copy, or for a client that was not up.
     Other,
+}
+
+/// For whom a message is.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    /// For many: the number of its bitmaps.
+    Many(u32),
+    /// For its sender, or for the server on its behalf: a bit for each [`Bits`].
+    One(u8),
+}
+
+/// What became of a message for one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Over {
+    pub(crate) id: MessageId,
+    pub(crate) reached: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -163,6 +189,10 @@ pub(crate) struct Deliveries {
     free: Vec<u32>,
     slots: HashMap<MessageId, u32>,
     bits: Vec<u64>,
+    /// Numbers of bitmaps that nobody uses.
+    free_bits: Vec<u32>,
+    /// Messages for one of which nothing is under way any more and that no reader has heard of.
+    pub(crate) over: Vec<Over>,
     /// Words of one bitmap.
     width: usize,
     pub(crate) tallies: Vec<DeliveryTally>,
@@ -180,6 +210,8 @@ impl Deliveries {
             free: Vec::new(),
             slots: HashMap::new(),
             bits: Vec::new(),
+            free_bits: Vec::new(),
+            over: Vec::new(),
             width: ClientSet::words_for(roster.clients()),
             tallies: vec![DeliveryTally::default(); roster.groups()],
             shares: Shares::default(),
@@ -192,12 +224,31 @@ impl Deliveries {
         self.slots.get(&id).copied().map(MessageSlot)
     }
 
-    /// A message is due.
+    /// A message is due, for these.
     pub(crate) fn open(&mut self, id: MessageId, planned: Time, up: &ClientSet) {
+        let size = KINDS * self.width;
+        let number = self.free_bits.pop().unwrap_or((self.bits.len() / size.max(1)) as u32);
+        let from = number as usize * size;
+        if from == self.bits.len() {
+            self.bits.resize(from + size, 0);
+        }
+        self.bits[from..from + size].fill(0);
+        self.bits[from..from + up.words().len()].copy_from_slice(up.words());
+        self.put(id, planned, To::Many(number), true);
+    }
+
+    /// A message is due that is for one, in the measured time or before.
+    pub(crate) fn open_for_one(&mut self, id: MessageId, planned: Time, counts: bool) {
+        self.put(id, planned, To::One(1 << Bits::Expected as u8), counts);
+    }
+
+    fn put(&mut self, id: MessageId, planned: Time, to: To, counts: bool) {
         let message = Message {
             id,
             planned,
             actual: planned,
+            to,
+            counts,
             up_pending: 0,
             down_pending: 0,
             down_flying: 0,
@@ -208,17 +259,38 @@ impl Deliveries {
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.messages.push(None);
-            self.bits.resize(self.messages.len() * KINDS * self.width, 0);
             self.messages.len() as u32 - 1
         });
         self.messages[slot as usize] = Some(message);
         self.slots.insert(id, slot);
-        let expected = self.bitmap(slot, Bits::Expected);
-        expected.fill(0);
-        expected[..up.words().len()].copy_from_slice(up.words());
-        for kind in [Bits::Members, Bits::Delivered, Bits::Lost] {
-            self.bitmap(slot, kind).fill(0);
-        }
+    }
+
+    /// Whose message it is, and when it was due, if that was in the measured time.
+    pub(crate) fn of(&self, slot: MessageSlot) -> Option<(MessageId, Time)> {
+        let message = self.messages[slot.0 as usize].as_ref().filter(|message| message.counts);
+        message.map(|message| (message.id, message.planned))
+    }
+
+    /// The server has a message for one: takes it, or answers it in so many datagrams.
+    pub(crate) fn served(
+        &mut self,
+        slot: MessageSlot,
+        answers: Option<u32>,
+        roster: &Roster,
+    ) -> Option<(MessageId, Delivery)> {
+        let message = self.messages[slot.0 as usize].as_mut()?;
+        let id = message.id;
+        message.up_pending = message.up_pending.saturating_sub(1);
+        message.down_pending += u64::from(answers.unwrap_or(0));
+        message.broadcast = true;
+        let sender = message.id.sender;
+        self.set(slot.0, Bits::Members, sender);
+        let delivery = match answers {
+            None => self.arrives_ahead(slot, sender, roster.group_of(sender)),
+            Some(_) => Delivery::Other,
+        };
+        self.close_if_done(slot, roster);
+        Some((id, delivery))
     }
 
     /// A link towards the server decided: it carries this many copies.
@@ -277,9 +349,12 @@ impl Deliveries {
                 message.down_pending += u64::from(datagrams);
             }
         }
-        let bitmap = self.bitmap(slot.0, Bits::Members);
-        for (mine, theirs) in bitmap.iter_mut().zip(members.words()) {
-            *mine |= theirs;
+        if let To::Many(number) = message.to {
+            let at = self.place(number, Bits::Members);
+            let bitmap = &mut self.bits[at..at + self.width];
+            for (mine, theirs) in bitmap.iter_mut().zip(members.words()) {
+                *mine |= theirs;
+            }
         }
         self.close_if_done(slot, roster);
     }
@@ -320,11 +395,14 @@ impl Deliveries {
         client: ClientId,
         group: usize,
     ) -> Delivery {
-        let Some(Message { planned, actual, .. }) = self.messages[slot.0 as usize] else {
+        let Some(Message { planned, actual, counts, .. }) = self.messages[slot.0 as usize] else {
             return Delivery::Other;
         };
         let expected = self.get(slot.0, Bits::Expected, client);
         let again = self.set(slot.0, Bits::Delivered, client);
+        if !counts {
+            return if again { Delivery::Other } else { Delivery::Early { planned } };
+        }
         let tally = &mut self.tallies[group];
         tally.duplicates += u64::from(again);
         tally.surplus += u64::from(!expected && !again);
@@ -349,6 +427,24 @@ impl Deliveries {
         let Some(message) = &mut self.messages[slot.0 as usize] else { return };
         message.down_pending = message.down_pending.saturating_sub(datagrams);
         self.close_if_done(slot, roster);
+    }
+
+    /// A client got it out of a stream.
+    pub(crate) fn read(
+        &mut self,
+        slot: MessageSlot,
+        client: ClientId,
+        roster: &Roster,
+    ) -> Delivery {
+        let delivery = self.arrives_ahead(slot, client, roster.group_of(client));
+        self.settled(slot, roster);
+        delivery
+    }
+
+    /// The stream of a client is over, and it never came out of it there.
+    pub(crate) fn severed_down(&mut self, slot: MessageSlot, client: ClientId, roster: &Roster) {
+        self.set(slot.0, Bits::Lost, client);
+        self.settled(slot, roster);
     }
 
     /// A client got it.
@@ -404,68 +500,111 @@ impl Deliveries {
         let Some(message) = self.messages[slot as usize].take() else { return };
         self.slots.remove(&message.id);
         self.free.push(slot);
+        if !message.counts {
+            return;
+        }
         let settled = !message.up_in_flight && flying.is_empty() && message.held == 0;
         // Copies that no link lost and no server had.
         let missing_up = message.up_pending > 0 && !message.broadcast && !message.refused;
         self.missing_up += u64::from(missing_up);
-        let mut whole = DeliveryTally::default();
-        for group in 0..roster.groups() {
-            let range = roster.range(group);
-            let at = slot as usize * KINDS * self.width;
-            let tally = count(&self.bits[at..at + KINDS * self.width], self.width, range, |sets| {
-                // Bits of one word → the term each expected bit belongs to, first match wins.
-                let Sets { expected, members, delivered, lost, word } = sets;
-                let flying = flying.words().get(word).copied().unwrap_or(0);
-                let mut rest = expected & !delivered;
-                let mut take = |mask: u64| {
-                    let taken = rest & mask;
-                    rest &= !mask;
-                    u64::from(taken.count_ones())
-                };
-                let all = |condition: bool| if condition { u64::MAX } else { 0 };
-                let had = message.broadcast;
-                DeliveryTally {
-                    expected: u64::from(expected.count_ones()),
-                    delivered: u64::from((expected & delivered).count_ones()),
-                    in_flight: take(
-                        flying | all(!had && (message.up_in_flight || message.held > 0)),
-                    ),
-                    refused: take(all(!had && message.refused)),
-                    kernel_up: take(all(missing_up)),
-                    lost_up: take(all(!had)),
-                    not_member: take(!members),
-                    lost_down: take(lost),
-                    kernel_down: take(u64::MAX),
-                    ..DeliveryTally::default()
+        let term = |sets: Sets| {
+            // Bits of one word → the term each expected bit belongs to, first match wins.
+            let Sets { expected, members, delivered, lost, word } = sets;
+            let flying = flying.words().get(word).copied().unwrap_or(0);
+            let mut rest = expected & !delivered;
+            let mut take = |mask: u64| {
+                let taken = rest & mask;
+                rest &= !mask;
+                u64::from(taken.count_ones())
+            };
+            let all = |condition: bool| if condition { u64::MAX } else { 0 };
+            let had = message.broadcast;
+            DeliveryTally {
+                expected: u64::from(expected.count_ones()),
+                delivered: u64::from((expected & delivered).count_ones()),
+                in_flight: take(flying | all(!had && (message.up_in_flight || message.held > 0))),
+                refused: take(all(!had && message.refused)),
+                kernel_up: take(all(missing_up)),
+                lost_up: take(all(!had)),
+                not_member: take(!members),
+                lost_down: take(lost),
+                kernel_down: take(u64::MAX),
+                ..DeliveryTally::default()
+            }
+        };
+        match message.to {
+            To::Many(number) => {
+                self.free_bits.push(number);
+                let mut whole = DeliveryTally::default();
+                let at = self.place(number, Bits::Expected);
+                let bits = &self.bits[at..at + KINDS * self.width];
+                for group in 0..roster.groups() {
+                    let tally = count(bits, self.width, roster.range(group), term);
+                    whole.add(&tally);
+                    self.tallies[group].add(&tally);
                 }
-            });
-            whole.add(&tally);
-            self.tallies[group].add(&tally);
-        }
-        if settled {
-            self.shares.record(whole.delivered, whole.expected);
+                if settled {
+                    self.shares.record(whole.delivered, whole.expected);
+                }
+            }
+            To::One(bits) => {
+                let MessageId { sender, .. } = message.id;
+                let of = |kind: Bits| u64::from(bits >> kind as u8 & 1) << (sender % 64);
+                let tally = term(Sets {
+                    expected: of(Bits::Expected),
+                    members: of(Bits::Members),
+                    delivered: of(Bits::Delivered),
+                    lost: of(Bits::Lost),
+                    word: sender as usize / 64,
+                });
+                self.tallies[roster.group_of(sender)].add(&tally);
+                if settled {
+                    self.over.push(Over { id: message.id, reached: tally.delivered > 0 });
+                }
+            }
         }
     }
 
-    fn bitmap(&mut self, slot: u32, kind: Bits) -> &mut [u64] {
-        let at = (slot as usize * KINDS + kind as usize) * self.width;
-        &mut self.bits[at..at + self.width]
+    /// Where the bitmap of a kind begins.
+    #[inline]
+    fn place(&self, number: u32, kind: Bits) -> usize {
+        (number as usize * KINDS + kind as usize) * self.width
     }
 
     #[inline]
     fn get(&self, slot: u32, kind: Bits, client: ClientId) -> bool {
-        let at = (slot as usize * KINDS + kind as usize) * self.width + client as usize / 64;
-        self.bits[at] >> (client % 64) & 1 == 1
+        match self.messages[slot as usize] {
+            Some(Message { to: To::Many(number), .. }) => {
+                let at = self.place(number, kind) + client as usize / 64;
+                self.bits[at] >> (client % 64) & 1 == 1
+            }
+            Some(Message { to: To::One(bits), id, .. }) => {
+                id.sender == client && bits >> kind as u8 & 1 == 1
+            }
+            None => false,
+        }
     }
 
     /// Sets a bit; says whether it was set.
     #[inline]
     fn set(&mut self, slot: u32, kind: Bits, client: ClientId) -> bool {
-        let at = (slot as usize * KINDS + kind as usize) * self.width + client as usize / 64;
-        let (word, bit) = (&mut self.bits[at], 1 << (client % 64));
-        let was = *word & bit != 0;
-        *word |= bit;
-        was
+        match &mut self.messages[slot as usize] {
+            Some(Message { to: To::Many(number), .. }) => {
+                let number = *number;
+                let at = self.place(number, kind) + client as usize / 64;
+                let (word, bit) = (&mut self.bits[at], 1 << (client % 64));
+                let was = *word & bit != 0;
+                *word |= bit;
+                was
+            }
+            // It may reach somebody else, by a datagram that went astray.
+            Some(Message { to: To::One(bits), id, .. }) if id.sender == client => {
+                let was = *bits >> kind as u8 & 1 == 1;
+                *bits |= 1 << kind as u8;
+                was
+            }
+            _ => false,
+        }
     }
 }
 

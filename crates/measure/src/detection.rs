@@ -224,6 +224,13 @@ impl Detection {
         self.count(at, group, was_up, member, life == Life::Up, member);
     }
 
+    /// The life of a client changes that is never to be a member.
+    pub(crate) fn life_of_outsider(&mut self, at: Time, group: usize, life: Life) {
+        let within = self.window.contains(at);
+        self.tallies[group].crashes += u64::from(within && life == Life::Crashed);
+        self.tallies[group].leaves += u64::from(within && life == Life::Left);
+    }
+
     pub(crate) fn joined(&mut self, at: Time, id: ClientId, group: usize) {
         if !self.members.insert(id) {
             return;

@@ -22,6 +22,12 @@ pub enum Event<'a> {
         /// Who is up, and should get it.
         up: &'a ClientSet,
     },
+    /// A client says something to the server alone, a sample or a query; the time of the event is the
+    /// planned one.
+    Request {
+        /// Which message.
+        message: MessageId,
+    },
     /// A datagram enters a link, which decides what becomes of it.
     Offered {
         /// Which way.
@@ -136,6 +142,63 @@ pub enum Event<'a> {
         cause: &'static str,
         /// The message in it, where it has one that is accounted for.
         message: Option<MessageSlot>,
+    },
+    /// The server took a sample.
+    Taken {
+        /// Whose.
+        client: ClientId,
+        /// Which message, where it is accounted for.
+        message: Option<MessageSlot>,
+    },
+    /// The server answers a query.
+    Served {
+        /// Whose.
+        client: ClientId,
+        /// Which message, where it is accounted for.
+        message: Option<MessageSlot>,
+        /// In how many datagrams: none where the answer goes into a stream.
+        datagrams: u32,
+    },
+    /// A message is written into a stream, which brings it to the other end sooner or later.
+    Written {
+        /// Which way.
+        direction: Direction,
+        /// Whose stream.
+        client: ClientId,
+        /// Which message.
+        message: MessageSlot,
+    },
+    /// A message comes out of a stream. Upwards this is told behind what the server makes of it.
+    Read {
+        /// Which way.
+        direction: Direction,
+        /// Whose stream.
+        client: ClientId,
+        /// Which message.
+        message: MessageSlot,
+    },
+    /// A stream is over before a message came out of it.
+    Severed {
+        /// Which way.
+        direction: Direction,
+        /// Whose stream.
+        client: ClientId,
+        /// Which message.
+        message: MessageSlot,
+    },
+    /// The connection of a client that lives is over, without its doing.
+    Disconnected {
+        /// Whose.
+        client: ClientId,
+    },
+    /// The run ends while a message is in a stream.
+    InStream {
+        /// Which way.
+        direction: Direction,
+        /// Whose stream.
+        client: ClientId,
+        /// Which message.
+        message: MessageSlot,
     },
     /// A message will be sent again until it is settled: upwards to the server, downwards to one
     /// member.

@@ -1,5 +1,10 @@
 //! Every figure, its unit and its definition, in the order of the columns of `summary.csv`. This
-//! list is the only place where a metric is added.
+//! list is the only place where a common metric is added; those of a workload stand with it.
+
+use std::sync::LazyLock;
+
+use skipbeat_core::{Better, Unit};
+use skipbeat_workload::{WORKLOAD_METRICS, WorkloadMetric};
 
 use crate::deliveries::{DeliveryTally, Shares};
 use crate::detection::DetectionTally;
@@ -41,6 +46,12 @@ pub(crate) struct Basis<'a> {
     pub(crate) up_received: Option<u64>,
     pub(crate) down_sent: u64,
     pub(crate) unexplained: Option<i64>,
+    /// Whether datagrams are seen: not where all is said over the streams of a kernel.
+    pub(crate) datagrams_seen: bool,
+    /// Where there are streams.
+    pub(crate) connections_broken: Option<u64>,
+    /// What workloads count beside, in the order of their metrics.
+    pub(crate) workloads: Vec<Option<f64>>,
     /// The length of the whole run and of its window, in seconds.
     pub(crate) run_s: f64,
     pub(crate) window_s: f64,
@@ -58,43 +69,29 @@ impl Basis<'_> {
     }
 }
 
-/// What a figure counts in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unit {
-    /// Whole things; it only grows while a run goes on.
-    Count,
-    /// A share of a whole, or a ratio of two counts.
-    Ratio,
-    /// Seconds.
-    Seconds,
-    /// Things per second.
-    PerSecond,
-    /// A number of another kind, like a mean of counts.
-    Number,
-}
-
-/// Which way a figure should go, all else being the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Better {
-    /// The more, the better.
-    Higher,
-    /// The less, the better.
-    Lower,
-    /// It says what was asked, or what is good for one and bad for another.
-    Neither,
-}
-
 /// A metric.
+#[derive(Clone, Copy)]
 pub struct Metric {
     /// Its name, the column.
     pub name: &'static str,
+    /// The name in words of one of a workload that a reader looks for first.
+    pub label: Option<&'static str>,
     /// What it is.
     pub meaning: &'static str,
     /// What its figure counts in.
     pub unit: Unit,
     /// Which way it should go, if either.
     pub better: Better,
-    value: fn(&Basis<'_>) -> Option<f64>,
+    value: Value,
+}
+
+/// Where a figure comes from.
+#[derive(Clone, Copy)]
+enum Value {
+    /// A formula of the common figures.
+    Common(fn(&Basis<'_>) -> Option<f64>),
+    /// The place among the metrics of workloads.
+    Workload(usize),
 }
 
 impl std::fmt::Debug for Metric {
@@ -113,14 +110,15 @@ fn per(sum: f64, time: f64) -> Option<f64> {
 
 macro_rules! metrics {
     ($($name:ident($unit:ident, $better:ident): $meaning:literal, $value:expr;)*) => {
-        /// Every metric in the order of the columns.
-        pub const METRICS: &[Metric] = &[
+        /// The metrics that do not depend on the workload.
+        const COMMON: &[Metric] = &[
             $(Metric {
                 name: stringify!($name),
+                label: None,
                 meaning: $meaning,
                 unit: Unit::$unit,
                 better: Better::$better,
-                value: $value,
+                value: Value::Common($value),
             },)*
         ];
     };
@@ -235,7 +233,37 @@ metrics! {
     answer_latency_p50_s(Seconds, Lower): "heartbeat due at the socket → its answer read from it, median",
         |b| b.answers.quantile(0.5);
     answer_latency_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.answers.quantile(0.99);
+    bytes_per_delivery(Number, Lower): "bytes of the datagrams of both directions in the window, of any kind, per delivery",
+        |b| ratio(b.up.bytes_in_window + b.down.bytes_in_window, b.deliveries.delivered);
+    connections_broken(Count, Lower): "connections in the window that ended by themselves while their client lived",
+        |b| b.connections_broken.map(|n| n as f64);
 }
+
+/// Every metric in the order of the columns: the common ones, then those of the workloads.
+pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
+    let of_workloads = WORKLOAD_METRICS.iter().enumerate().map(|(place, metric)| {
+        let WorkloadMetric { name, label, meaning, unit, better } = *metric;
+        Metric { name, label, meaning, unit, better, value: Value::Workload(place) }
+    });
+    COMMON.iter().copied().chain(of_workloads).collect()
+});
+
+/// What is not known where no datagram is seen.
+const OF_DATAGRAMS: &[&str] = &[
+    "up_sent",
+    "up_received",
+    "down_sent",
+    "down_received",
+    "server_rx_per_s",
+    "server_tx_per_s",
+    "server_rx_peak_per_s",
+    "up_retransmitted",
+    "down_retransmitted",
+    "given_up",
+    "datagrams_per_delivery",
+    "bytes_per_delivery",
+    "misaddressed",
+];
 
 /// The metric of a name, if there is one.
 pub fn metric(name: &str) -> Option<&'static Metric> {
@@ -248,7 +276,12 @@ pub struct Figures(Vec<Option<f64>>);
 
 impl Figures {
     pub(crate) fn compute(basis: &Basis<'_>) -> Self {
-        Figures(METRICS.iter().map(|metric| (metric.value)(basis)).collect())
+        let value = |metric: &Metric| match metric.value {
+            _ if !basis.datagrams_seen && OF_DATAGRAMS.contains(&metric.name) => None,
+            Value::Common(formula) => formula(basis),
+            Value::Workload(place) => basis.workloads[place],
+        };
+        Figures(METRICS.iter().map(value).collect())
     }
 
     /// The figure of a metric; `None` where it is undefined.

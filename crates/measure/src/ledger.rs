@@ -15,6 +15,8 @@ pub struct DatagramTally {
     pub offered_in_window: u64,
     /// Bytes of those that were offered.
     pub bytes: u64,
+    /// Bytes of those that entered in the measured time.
+    pub bytes_in_window: u64,
     /// Copies that the links made.
     pub duplicated: u64,
     /// Datagrams of those offered that entered no link: no client has the address that they went
@@ -55,6 +57,7 @@ impl DatagramTally {
         self.offered += 1;
         self.bytes += bytes as u64;
         self.offered_in_window += u64::from(within);
+        self.bytes_in_window += if within { bytes as u64 } else { 0 };
         match verdict.arrival {
             Ok(arrival) => {
                 let travelled = arrival.since(now + verdict.waited());
@@ -86,6 +89,7 @@ impl DatagramTally {
         self.offered += other.offered;
         self.offered_in_window += other.offered_in_window;
         self.bytes += other.bytes;
+        self.bytes_in_window += other.bytes_in_window;
         self.duplicated += other.duplicated;
         self.misaddressed += other.misaddressed;
         for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {

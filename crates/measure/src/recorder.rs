@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time};
 use skipbeat_link::Verdict;
+use skipbeat_workload::GroupBooks;
 
 use crate::deliveries::{Deliveries, Delivery};
 use crate::detection::Detection;
@@ -39,6 +40,19 @@ impl Window {
     }
 }
 
+/// What a group is, to those who count.
+#[derive(Clone, Debug)]
+pub struct GroupKind {
+    /// Whether its clients are hostile.
+    pub hostile: bool,
+    /// Whether they are to be members.
+    pub member: bool,
+    /// Whether they talk over streams.
+    pub stream: bool,
+    /// The books of what they do.
+    pub books: Option<GroupBooks>,
+}
+
 /// The links of one direction, by group.
 pub(crate) struct Way {
     pub(crate) datagrams: Vec<DatagramTally>,
@@ -62,12 +76,16 @@ pub struct Recorder {
     pub(crate) window: Window,
     pub(crate) ways: [Way; 2],
     pub(crate) deliveries: Deliveries,
+    /// What the workload of each group counts beside that.
+    pub(crate) workloads: Vec<Option<GroupBooks>>,
     detection: Detection,
+    /// Connections of living clients that ended by themselves, by group.
+    pub(crate) disconnected: Vec<u64>,
     pub(crate) latency: Vec<Distribution>,
     /// Heartbeat → its answer, by group.
     answers: Vec<Distribution>,
     /// Nothing as long as every message left at its planned time: then it is `latency`.
-    latency_real: Option<Vec<Distribution>>,
+    pub(crate) latency_real: Option<Vec<Distribution>>,
     pub(crate) jitters: Jitters,
     pub(crate) timeline: Timeline,
     /// Members of any kind, now and at the most.
@@ -75,22 +93,31 @@ pub struct Recorder {
     members_max: u64,
     /// Which groups are hostile.
     hostile: Vec<bool>,
+    /// Which groups are of clients that are to be members.
+    member: Vec<bool>,
+    /// Which groups talk over streams.
+    stream: Vec<bool>,
     refusals: BTreeMap<&'static str, u64>,
     /// Until when something was told ahead of time.
     pub(crate) told_until: Time,
-    flying_down: Vec<(MessageSlot, ClientId)>,
+    pub(crate) flying_down: Vec<(MessageSlot, ClientId)>,
     pub(crate) digest: Digest,
 }
 
 impl Recorder {
-    /// A recorder that has seen nothing; `hostile` says of each group whether its clients are.
-    pub fn new(roster: Roster, window: Window, hostile: Vec<bool>) -> Self {
+    /// A recorder that has seen nothing of these groups.
+    pub fn new(roster: Roster, window: Window, kinds: Vec<GroupKind>) -> Self {
         let groups = roster.groups();
         let clients = roster.clients();
         Recorder {
             ways: [Way::new(&roster), Way::new(&roster)],
             deliveries: Deliveries::new(&roster),
+            hostile: kinds.iter().map(|kind| kind.hostile).collect(),
+            stream: kinds.iter().map(|kind| kind.stream).collect(),
+            member: kinds.iter().map(|kind| kind.member).collect(),
+            workloads: kinds.into_iter().map(|kind| kind.books).collect(),
             detection: Detection::new(&roster, window),
+            disconnected: vec![0; groups],
             latency: vec![Distribution::default(); groups],
             answers: vec![Distribution::default(); groups],
             latency_real: None,
@@ -98,7 +125,6 @@ impl Recorder {
             timeline: Timeline::default(),
             members: 0,
             members_max: 0,
-            hostile,
             refusals: BTreeMap::new(),
             told_until: Time::ZERO,
             flying_down: Vec::new(),
@@ -158,20 +184,25 @@ impl Recorder {
     fn record_other(&mut self, at: Time, event: Event<'_>) {
         self.digest.add(at, &event);
         match event {
-            Event::Chat { message, up } => {
-                if self.window.contains(at) {
-                    self.deliveries.sent[self.roster.group_of(message.sender)] += 1;
-                    self.deliveries.open(message, at, up);
-                }
+            Event::Chat { message, up } => self.due(at, message, Some(up)),
+            Event::Request { message } => self.due(at, message, None),
+            Event::Taken { message: Some(slot), .. } => self.served(at, slot, None),
+            Event::Served { message: Some(slot), datagrams, .. } => {
+                self.served(at, slot, Some(datagrams));
             }
+            Event::Taken { message: None, .. } | Event::Served { message: None, .. } => {}
+            Event::Written { .. }
+            | Event::Read { .. }
+            | Event::Severed { .. }
+            | Event::Disconnected { .. }
+            | Event::InStream { .. } => self.record_stream(at, event),
             Event::Broadcast { message: Some(slot), members, datagrams, complete } => {
                 let pending = if complete { None } else { Some(datagrams) };
                 self.deliveries.broadcast(slot, members, pending, &self.roster);
             }
             Event::Broadcast { message: None, .. } => {}
             Event::InFlight { direction, client, message } => {
-                self.ways[direction as usize].datagrams[self.roster.group_of(client)].in_flight +=
-                    1;
+                self.links_of(direction, client).in_flight += 1;
                 match (direction, message) {
                     (Direction::Up, Some(slot)) => self.deliveries.in_flight_up(slot),
                     (Direction::Down, Some(slot)) => self.flying_down.push((slot, client)),
@@ -190,7 +221,7 @@ impl Recorder {
             Event::Held { .. }
             | Event::Retransmitted { .. }
             | Event::Settled { .. }
-            | Event::Repeated { .. } => self.record_ack(event),
+            | Event::Repeated { .. } => self.record_ack(at, event),
             Event::Life { .. }
             | Event::Joined { .. }
             | Event::Quit { .. }
@@ -210,6 +241,7 @@ impl Recorder {
                 unreachable!("dealt with where they happen")
             }
         }
+        self.tell_what_is_over();
     }
 
     #[inline(always)]
@@ -235,7 +267,7 @@ impl Recorder {
                 second.up_sent += 1;
                 second.up_bytes += bytes as u64;
                 if let Some((slot, copies)) = message {
-                    self.deliveries.offered_up(slot, copies, &self.roster);
+                    self.offered_up(slot, copies);
                 }
             }
             Direction::Down => {
@@ -290,6 +322,7 @@ impl Recorder {
         links.offered += 1;
         links.offered_in_window += u64::from(within);
         links.bytes += bytes as u64;
+        links.bytes_in_window += if within { bytes as u64 } else { 0 };
         links.misaddressed += 1;
         let second = self.timeline.at(at);
         second.down_sent += 1;
@@ -299,7 +332,7 @@ impl Recorder {
         }
     }
 
-    fn record_ack(&mut self, event: Event<'_>) {
+    fn record_ack(&mut self, at: Time, event: Event<'_>) {
         match event {
             Event::Held { message: Some(slot) } => self.deliveries.held(slot),
             Event::Retransmitted { direction, client } => {
@@ -309,6 +342,12 @@ impl Recorder {
                 let links = self.links_of(direction, client);
                 *(if acked { &mut links.acked } else { &mut links.given_up }) += 1;
                 if let Some(slot) = message {
+                    if let (Direction::Up, Some((id, planned))) =
+                        (direction, self.deliveries.of(slot))
+                        && let Some(books) = self.books_of(id.sender)
+                    {
+                        books.settled(at, planned, id, acked);
+                    }
                     self.deliveries.settled(slot, &self.roster);
                 }
             }
@@ -326,7 +365,13 @@ impl Recorder {
     fn record_membership(&mut self, at: Time, event: Event<'_>) {
         match event {
             Event::Life { client, life } => {
-                self.detection.life(at, client, self.roster.group_of(client), life);
+                self.workloads.iter_mut().flatten().for_each(|books| books.life(at, client, life));
+                let group = self.roster.group_of(client);
+                if self.member[group] {
+                    self.detection.life(at, client, group, life);
+                } else {
+                    self.detection.life_of_outsider(at, group, life);
+                }
             }
             Event::Joined { client } => {
                 self.detection.joined(at, client, self.roster.group_of(client));
@@ -382,16 +427,13 @@ impl Recorder {
 
     #[inline]
     fn deliver(&mut self, at: Time, slot: MessageSlot, client: ClientId, group: usize) {
-        if let Delivery::First { planned, actual } =
-            self.deliveries.arrived(slot, client, &self.roster)
-        {
-            self.latency[group].record(at.since(planned));
-            if let Some(real) = &mut self.latency_real {
-                real[group].record(at.since(actual));
-            }
+        let id = self.deliveries.of(slot).map(|(id, _)| id);
+        let delivery = self.deliveries.arrived(slot, client, &self.roster);
+        if let Delivery::First { planned, .. } = delivery {
             self.jitters.arrive(client, at.since(planned));
-            self.timeline.at(at).deliveries += 1;
         }
+        self.reached(at, id, client, group, delivery);
+        self.tell_what_is_over();
     }
 
     /// The run is over.
@@ -400,6 +442,7 @@ impl Recorder {
             paths.finish(&self.roster, path_tallies, &mut self.jitters);
         }
         self.deliveries.finish(&self.flying_down, &self.roster);
+        self.tell_what_is_over();
         self.detection.finish(world.end, &self.roster);
         let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
         self.settle_kernel(&up, &down, world.foreign);
@@ -539,6 +582,7 @@ impl Recorder {
         let first = groups.iter().map(range).map(|r| r.start).min().unwrap_or(0);
         let last = groups.iter().map(range).map(|r| r.end).max().unwrap_or(0);
         let shares: &Shares = &self.deliveries.shares;
+        let workloads = groups.iter().filter_map(|g| self.workloads[*g].as_ref());
         Figures::compute(&Basis {
             clients: last - first,
             chat_sent: groups.iter().map(|g| self.deliveries.sent[*g]).sum(),
@@ -563,10 +607,14 @@ impl Recorder {
                 Some(_) => down.entered.iter().sum(),
                 None => groups.iter().map(|g| down.entered[*g]).sum(),
             },
+            datagrams_seen: world.carriage.is_none() || !groups.iter().all(|g| self.stream[*g]),
+            connections_broken: (groups.iter().any(|g| self.stream[*g]))
+                .then(|| groups.iter().map(|g| self.disconnected[*g]).sum()),
             unexplained,
             membership_seen: world.membership_seen,
             membership_told: !world.foreign,
             server_beats: world.server_beats,
+            workloads: skipbeat_workload::figures(workloads, world.end),
             run_s: world.end.seconds(),
             window_s: self.window.to.min(world.end).since(self.window.from).seconds(),
         })

@@ -3,7 +3,7 @@
 
 use skipbeat_core::{ClientSet, Direction, Life, Roster, Span, Time};
 use skipbeat_link::Verdict;
-use skipbeat_measure::{Doubt, Event, EvictionCause, Recorder, Results, Window, World};
+use skipbeat_measure::{Doubt, Event, EvictionCause, GroupKind, Recorder, Results, Window, World};
 
 fn at(seconds: f64) -> Time {
     Time::ZERO + Span::from_seconds(seconds)
@@ -11,7 +11,11 @@ fn at(seconds: f64) -> Time {
 
 fn recorder() -> Recorder {
     let window = Window { from: at(10.0), to: at(100.0), detection: Span::from_secs(10) };
-    Recorder::new(Roster::new([3]), window, vec![false])
+    Recorder::new(
+        Roster::new([3]),
+        window,
+        vec![GroupKind { hostile: false, member: true, stream: false, books: None }],
+    )
 }
 
 fn finish(recorder: Recorder, end: f64) -> Results {

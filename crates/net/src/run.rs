@@ -8,10 +8,12 @@ use skipbeat_measure::{Carriage, Doubt, HostReport, Look, Results, World};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::{Act, Datagram, Swarm};
 use skipbeat_tunnel::Tap;
+use skipbeat_workload::{Saying, Word};
 
 use crate::clock::Clock;
 use crate::host;
 use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
+use crate::streams::Streams;
 use crate::swarm::{Carrier, close, listen, play};
 use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
@@ -32,6 +34,11 @@ pub struct Outcome {
     pub host: HostReport,
     /// Why it ended early, if it failed in the middle. The results are those until then.
     pub failure: Option<NetError>,
+}
+
+/// Whether some clients talk over connections.
+fn talks_tcp(plan: &Plan) -> bool {
+    plan.groups.iter().any(|group| group.behaviour.transport == skipbeat_swarm::Transport::Tcp)
 }
 
 /// The server under test.
@@ -70,7 +77,9 @@ async fn run_here(
     let (mut tested, mut transport, clock) = begin(plan, io, go_on).await?;
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
-    let mut carrier = Carrier::new(plan, foreign);
+    let target = tested.address(plan);
+    let streams = talks_tcp(plan).then(|| Streams::new(target, clock));
+    let mut carrier = Carrier::new(plan, foreign, streams);
     carrier.tunnel.tap = tap;
     let cpu_before = thread_cpu();
 
@@ -161,7 +170,11 @@ async fn begin(
     let clients = plan.roster().clients();
     let places = clients + forged.sum::<u32>();
     let sizes = plan.groups.iter().map(|group| &group.behaviour).flat_map(|group| {
-        [group.chat.map(|chat| chat.size), group.hostile.map(|hostile| hostile.size)]
+        let said = group.workload.map(|work| match work.saying() {
+            Saying { word: Word::Get(_), size } => size.max(plan.server.options.value_size),
+            Saying { size, .. } => size,
+        });
+        [said, group.hostile.map(|hostile| hostile.size)]
     });
     let room = sizes.flatten().max().unwrap_or(0) + ROOM_FOR_ENDING;
     let open = |target: SocketAddr| Transport::open(target, places, &plan.swarm, io, room);
@@ -173,7 +186,10 @@ async fn begin(
     match &plan.server.target {
         Target::BuiltIn { listen } => {
             let ServerPlan { receive_buffer, send_buffer, .. } = plan.server;
-            let bound = BoundServer::bind(*listen, receive_buffer, send_buffer)?;
+            let mut bound = BoundServer::bind(*listen, receive_buffer, send_buffer)?;
+            if talks_tcp(plan) {
+                bound.listen()?;
+            }
             let transport = open(bound.address())?;
             let clock = Clock::start();
             let server = bound.start(Hosting {
@@ -219,6 +235,15 @@ struct ServerEnd {
 }
 
 impl Tested {
+    /// Where it listens.
+    fn address(&self, plan: &Plan) -> SocketAddr {
+        match (self, &plan.server.target) {
+            (Tested::BuiltIn(server), _) => server.address,
+            (_, Target::Address { address } | Target::Command { address, .. }) => *address,
+            (_, Target::BuiltIn { listen }) => *listen,
+        }
+    }
+
     fn built_in(&self) -> Option<&RunningServer> {
         match self {
             Tested::BuiltIn(server) => Some(server),

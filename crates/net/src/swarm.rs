@@ -6,18 +6,19 @@
 use std::io;
 use std::net::SocketAddr;
 
-use skipbeat_core::{Calendar, ClientId, Direction, Place, Span, Time};
+use skipbeat_core::{Calendar, ClientId, Direction, Life, Place, Span, Time};
 use skipbeat_link::{Change, Class, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot};
-use skipbeat_protocol::Down;
+use skipbeat_protocol::{Down, Tag};
 use skipbeat_scenario::Plan;
-use skipbeat_server::{Admission, Sweep};
-use skipbeat_swarm::{Acks, Act, Audience, Datagram, Heard, Swarm};
-use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
+use skipbeat_server::Sweep;
+use skipbeat_swarm::{Act, Audience, Datagram, Heard, Swarm};
+use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of, heed};
 
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
 use crate::server::{RunningServer, ServerEvent};
+use crate::streams::{self, Streams};
 use crate::transport::Transport;
 use crate::wire::{Alarm, Batch, Io};
 
@@ -63,12 +64,14 @@ pub(crate) struct Carrier {
     answers: bool,
     /// When the last heartbeat of each client was due at the socket, where the server answers them.
     beat_at: Vec<Time>,
+    /// The connections of those who talk TCP, where there are such.
+    pub(crate) streams: Option<Streams>,
     /// The places to which clients have moved since they were last told to the transport.
     taken: Vec<Place>,
 }
 
 impl Carrier {
-    pub(crate) fn new(plan: &Plan, foreign: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, foreign: bool, streams: Option<Streams>) -> Self {
         let tunnel = Tunnel::new(plan);
         let clients = tunnel.roster.clients();
         let groups = plan.groups.len();
@@ -84,13 +87,9 @@ impl Carrier {
             now: Time::ZERO,
             flying_up: Calendar::new(),
             flying_down: Calendar::new(),
-            answers: plan.server.options.heartbeat.by_server()
-                || plan.server.options.admission == Admission::Cookie
-                || plan
-                    .groups
-                    .iter()
-                    .any(|g| g.behaviour.acks != Acks::None || g.behaviour.session),
+            answers: plan.swarm_options().heeds(),
             beat_at: vec![Time::ZERO; if answered { clients as usize } else { 0 }],
+            streams,
             taken: Vec::new(),
             tunnel,
         }
@@ -103,7 +102,12 @@ impl Carrier {
         let tag = self.tunnel.tag(payload);
         let message = self.tunnel.message(tag);
         let answer = self.tunnel.is_answer(owner, payload);
-        let class = if answer { Class::Ack } else { class_of(&Down::parse(payload)) };
+        let down = Down::parse(payload);
+        if let (Down::Value { .. }, Some(_), Some(_)) = (down, message, &self.outside) {
+            // Another server tells of what it has by its answer.
+            self.tunnel.record(self.now, Event::Served { client: owner, message, datagrams: 1 });
+        }
+        let class = if answer { Class::Ack } else { class_of(&down) };
         let fallen = self.tunnel.send_down(self.now, place, payload, class, message);
         let Some(Fallen { client, verdict, messages }) = fallen else { return };
         if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
@@ -168,8 +172,9 @@ impl Carrier {
 
     /// Hears what the built-in server tells. Of strangers nothing is recorded.
     fn hear(&mut self, server: &RunningServer, transport: &Transport) {
-        let tunnel = &mut self.tunnel;
-        let place = |peer: SocketAddr| transport.place(peer);
+        let Carrier { tunnel, streams, .. } = self;
+        let of_stream = |peer| streams.as_ref().and_then(|streams| streams.place(peer));
+        let place = |peer: SocketAddr| of_stream(peer).or_else(|| transport.place(peer));
         for event in server.events() {
             match event {
                 ServerEvent::Broadcast { at, tag, mut members, others } => {
@@ -193,6 +198,11 @@ impl Carrier {
                         tunnel.settled(at, place, tunnel.message(tag), acked);
                     }
                 }
+                ServerEvent::Read { at, peer, tag } => {
+                    if let Some(client) = place(peer) {
+                        tunnel.read(at, Direction::Up, client, tunnel.message(tag));
+                    }
+                }
                 ServerEvent::Crashed { at } => tunnel.record(at, Event::ServerCrashed),
                 ServerEvent::Unread { at, peer, tag } => {
                     if let Some(place) = place(peer) {
@@ -206,6 +216,36 @@ impl Carrier {
                     }
                 }
             }
+        }
+    }
+
+    /// Hears what came out of streams.
+    fn hear_streams(&mut self, heard: Vec<streams::Heard>, swarm: &mut Swarm) {
+        for heard in heard {
+            match heard {
+                streams::Heard::Came(client, at, datagram) => {
+                    let message = self.tunnel.message(Tag::find(&datagram));
+                    let at = at.min(self.now);
+                    self.tunnel.read(at, Direction::Down, client, message);
+                    if let Some(heard) = heed(Down::parse(&datagram)) {
+                        swarm.hear(self.now, client, heard, &mut FromSwarm(self));
+                    }
+                }
+                streams::Heard::Over(client) => {
+                    self.tunnel.record(self.now, Event::Disconnected { client });
+                    self.begin_connection(self.now, client);
+                }
+            }
+        }
+    }
+
+    /// A client connects; what was in an earlier connection is lost.
+    fn begin_connection(&mut self, at: Time, client: ClientId) {
+        for direction in Direction::BOTH {
+            self.tunnel.severed(at, direction, client);
+        }
+        if let Some(streams) = &mut self.streams {
+            streams.connect(client);
         }
     }
 
@@ -233,9 +273,10 @@ impl Carrier {
         self.outside = Some(outside);
     }
 
-    /// Tells what is still on the links.
+    /// Tells what is still on the links and in streams.
     fn leave_in_flight(&mut self) {
         let end = self.tunnel.end;
+        self.tunnel.leave_in_streams(end);
         for (_, Flying { client, message, .. }) in self.flying_up.iter() {
             let direction = Direction::Up;
             self.tunnel.record(end, Event::InFlight { direction, client, message });
@@ -280,6 +321,25 @@ impl Carry for Carrier {
         launch(&mut self.flying_up, client, verdict, messages, loads);
     }
 
+    fn write(&mut self, planned: Time, client: ClientId, datagram: &Datagram) {
+        let mut bytes = Vec::new();
+        self.tunnel.write(client, datagram, &mut bytes);
+        let taken = self.streams.as_mut().is_some_and(|s| s.write(client, &bytes));
+        self.lateness.record(self.now.since(planned));
+        if !taken {
+            self.tunnel.severed(planned, Direction::Up, client);
+        }
+    }
+
+    fn connection(&mut self, at: Time, client: ClientId, life: Life) {
+        match (life, &mut self.streams) {
+            (Life::Up, _) => self.begin_connection(at, client),
+            (Life::Left, Some(streams)) => streams.close(client),
+            (Life::Crashed, Some(streams)) => streams.abandon(client),
+            (_, None) => {}
+        }
+    }
+
     fn moved(&mut self, client: ClientId, left: Place, to: Place) {
         self.taken.push(to);
         // From outside a membership that is left behind can't be seen any more.
@@ -306,7 +366,9 @@ pub(crate) async fn play(
     let mut next_look = Time::ZERO;
     swarm.start(&mut FromSwarm(carrier));
     loop {
+        let heard = carrier.streams.as_mut().map(Streams::heard);
         let empty = drain(carrier, transport, server, clock, BATCHES_AT_ONCE)?;
+        carrier.hear_streams(heard.unwrap_or_default(), swarm);
         // What was planned before the end happens, however late it is; the end itself is out.
         let last = carrier.tunnel.end - Span::from_nanos(1);
         carrier.now = clock.now();
@@ -329,8 +391,9 @@ pub(crate) async fn play(
             }
         }
         if !empty {
-            if transport.is_full() {
-                // Whether there is room again is known after tokio had its turn.
+            if transport.is_full() || carrier.streams.is_some() {
+                // Whether there is room again, and what came out of streams, is known after tokio had
+                // its turn.
                 tokio::task::yield_now().await;
             }
             continue;
@@ -344,8 +407,19 @@ pub(crate) async fn play(
             tokio::select! {
                 ready = transport.ready() => ready?,
                 slept = alarm.sleep(wait.max(SLACK)) => slept?,
+                () = ready_of(&mut carrier.streams) => {}
             }
+        } else if carrier.streams.is_some() {
+            tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Waits until something has happened to a stream; for ever where there are none.
+async fn ready_of(streams: &mut Option<Streams>) {
+    match streams {
+        Some(streams) => streams.ready().await,
+        None => std::future::pending().await,
     }
 }
 

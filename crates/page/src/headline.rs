@@ -1,5 +1,9 @@
 //! The figures that a reader looks for first, with their names in words.
 
+use std::sync::LazyLock;
+
+use skipbeat_measure::METRICS;
+
 use crate::read::Figures;
 
 /// A metric that stands out.
@@ -24,16 +28,27 @@ const fn headline(
     Headline { metric, label, meaning, needs }
 }
 
-pub(crate) const HEADLINES: [Headline; 18] = [
+/// The common ones.
+const COMMON: [Headline; 18] = [
     headline(
         "delivery_ratio",
         "Delivery ratio",
         "of the deliveries that were expected",
-        "chat_sent",
+        "deliveries_expected",
     ),
-    headline("latency_p50_s", "Latency, median", "from planned sending to delivery", "chat_sent"),
-    headline("latency_p99_s", "Latency, 99th percentile", "one in a hundred is later", "chat_sent"),
-    headline("deliveries_per_s", "Deliveries", "over the measured window", "chat_sent"),
+    headline(
+        "latency_p50_s",
+        "Latency, median",
+        "from planned sending to delivery",
+        "deliveries_expected",
+    ),
+    headline(
+        "latency_p99_s",
+        "Latency, 99th percentile",
+        "one in a hundred is later",
+        "deliveries_expected",
+    ),
+    headline("deliveries_per_s", "Deliveries", "over the measured window", "deliveries_expected"),
     headline(
         "eviction_latency_mean_s",
         "Eviction latency, mean",
@@ -74,6 +89,15 @@ pub(crate) const HEADLINES: [Headline; 18] = [
     headline("given_up", "Given up", "texts that never got their ack", "given_up"),
     headline("unexplained", "Unexplained", "what no ledger accounts for: must be 0", "unexplained"),
 ];
+
+/// All of them: the common ones, then those of workloads, and the last of all the ledger's.
+pub(crate) static HEADLINES: LazyLock<Vec<Headline>> = LazyLock::new(|| {
+    let of_workloads = METRICS
+        .iter()
+        .filter_map(|metric| Some(headline(metric.name, metric.label?, metric.meaning, "")));
+    let (ledger, common) = COMMON.split_last().expect("there are some");
+    common.iter().copied().chain(of_workloads).chain([*ledger]).collect()
+});
 
 impl Headline {
     /// Whether it says anything, given the figures of a run.

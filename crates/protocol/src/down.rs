@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::net::SocketAddr;
 
-use crate::up::{numbered, read_cookie, read_token, split_message, write_numbered};
+use crate::up::{
+    numbered, read_cookie, read_token, split_numbered, write_numbered, write_with_text,
+};
 
 /// The server stops.
 pub const BYE: &[u8] = b"bye";
@@ -35,6 +37,13 @@ pub enum Down<'a> {
         number: u32,
         /// `TEXT. from IP:PORT`.
         rest: &'a [u8],
+    },
+    /// `^val N^DATA`: the answer to the client's `^get N^`.
+    Value {
+        /// The number of the query.
+        number: u32,
+        /// What is known of its key.
+        data: &'a [u8],
     },
     /// `^cookie HEX^`: what a client has to say to prove its address.
     Cookie(u64),
@@ -72,8 +81,10 @@ impl<'a> Down<'a> {
         if let Some(cookie) = cookie.and_then(|c| read_cookie(c.strip_suffix(b"^")?)) {
             return Down::Cookie(cookie);
         }
-        if let Some((number, rest)) = split_message(datagram) {
-            return Down::Message { number, rest };
+        match split_numbered(datagram) {
+            Some((b"msg", number, rest)) => return Down::Message { number, rest },
+            Some((b"val", number, data)) => return Down::Value { number, data },
+            _ => {}
         }
         let place = datagram.windows(FROM.len()).rposition(|window| window == FROM);
         let parts = place.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
@@ -132,8 +143,16 @@ pub fn write_ack(number: u32, out: &mut Vec<u8>) {
 /// Puts `^msg N^` and what [`write_chat`] gave into `out`, which is emptied first.
 pub fn write_message(number: u32, chat: &[u8], out: &mut Vec<u8>) {
     out.clear();
-    write_numbered("msg", number, out);
-    out.extend_from_slice(chat);
+    write_with_text("msg", number, chat, out);
+}
+
+/// Puts `^val N^` and the value of a key into `out`, which is emptied first: the key itself, filled
+/// up to `size` bytes.
+pub fn write_value(number: u32, key: &[u8], size: usize, out: &mut Vec<u8>) {
+    out.clear();
+    write_with_text("val", number, key, out);
+    let fill = size.saturating_sub(key.len());
+    out.resize(out.len() + fill, b'.');
 }
 
 #[cfg(test)]
@@ -178,6 +197,8 @@ mod tests {
             write_message(number, b"a^b. from me", &mut bytes);
             let rest = b"a^b. from me";
             prop_assert_eq!(Down::parse(&bytes), Down::Message { number, rest });
+            write_value(number, b"a^b", 5, &mut bytes);
+            prop_assert_eq!(Down::parse(&bytes), Down::Value { number, data: b"a^b.." });
         }
 
         #[test]

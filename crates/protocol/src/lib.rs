@@ -5,13 +5,15 @@
 #![forbid(unsafe_code)]
 
 mod down;
+mod frame;
 mod tag;
 mod up;
 
 pub use down::{
     BYE, Down, WELCOME, write_ack, write_chat, write_cookie, write_expired, write_heartbeat,
-    write_message, write_welcome,
+    write_message, write_value, write_welcome,
 };
+pub use frame::{Frames, write_frame};
 pub use tag::Tag;
 pub use up::{HEARTBEAT, JOIN, Join, Packet, QUIT, Refusal, Up};
 

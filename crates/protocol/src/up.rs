@@ -28,6 +28,20 @@ pub enum Up<'a> {
         /// What is said.
         text: &'a [u8],
     },
+    /// `^put N^DATA`: a sample, which is taken and not answered.
+    Put {
+        /// Its number in the sender's sequence.
+        number: u32,
+        /// What was measured.
+        data: &'a [u8],
+    },
+    /// `^get N^KEY`: a query, which is answered `^val N^DATA`.
+    Get {
+        /// Its number in the sender's sequence.
+        number: u32,
+        /// What is asked for.
+        key: &'a [u8],
+    },
     /// Anything else: text for everybody.
     Chat(&'a [u8]),
 }
@@ -111,11 +125,13 @@ impl<'a> Up<'a> {
             command => {
                 let beat = numbered(command, b"^hb ").map(|n| Up::Heartbeat(Some(n)));
                 let ack = || numbered(command, b"^ack ").map(Up::Ack);
-                let message = || {
-                    let (number, text) = split_message(datagram)?;
-                    Some(Up::Message { number, text })
+                let with_text = || match split_numbered(datagram)? {
+                    (b"msg", number, text) => Some(Up::Message { number, text }),
+                    (b"put", number, data) => Some(Up::Put { number, data }),
+                    (b"get", number, key) => Some(Up::Get { number, key }),
+                    _ => None,
                 };
-                let read = beat.or_else(ack).or_else(message).or_else(|| read_join(command));
+                let read = beat.or_else(ack).or_else(with_text).or_else(|| read_join(command));
                 read.unwrap_or(Up::Chat(datagram))
             }
         }
@@ -126,10 +142,9 @@ impl<'a> Up<'a> {
             Up::Heartbeat(None) => out.extend_from_slice(HEARTBEAT),
             Up::Heartbeat(Some(number)) => write_numbered("hb", number, out),
             Up::Ack(number) => write_numbered("ack", number, out),
-            Up::Message { number, text } => {
-                write_numbered("msg", number, out);
-                out.extend_from_slice(text);
-            }
+            Up::Message { number, text } => write_with_text("msg", number, text, out),
+            Up::Put { number, data } => write_with_text("put", number, data, out),
+            Up::Get { number, key } => write_with_text("get", number, key, out),
             Up::Quit => out.extend_from_slice(QUIT),
             Up::Join(join) => write_join(join, out),
             Up::Chat(text) => out.extend_from_slice(text),
@@ -182,16 +197,27 @@ fn read_hexadecimal(digits: &[u8], length: usize) -> Option<u64> {
     hexadecimal.then(|| u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok())?
 }
 
-/// The parts of `^msg N^TEXT`.
-pub(crate) fn split_message(datagram: &[u8]) -> Option<(u32, &[u8])> {
-    const START: &[u8] = b"^msg ";
-    let end = START.len() + datagram.strip_prefix(START)?.iter().position(|b| *b == b'^')?;
-    Some((numbered(&datagram[..=end], START)?, &datagram[end + 1..]))
+/// The parts of `^NAME N^TEXT`, with a name of three letters.
+pub(crate) fn split_numbered(datagram: &[u8]) -> Option<(&[u8], u32, &[u8])> {
+    const START: usize = b"^msg ".len();
+    let (start, rest) = datagram.split_at_checked(START)?;
+    if start[0] != b'^' || start[START - 1] != b' ' {
+        return None;
+    }
+    let end = START + rest.iter().position(|byte| *byte == b'^')?;
+    let number = numbered(&datagram[..=end], start)?;
+    Some((&start[1..START - 1], number, &datagram[end + 1..]))
 }
 
 /// Appends `^name N^`.
 pub(crate) fn write_numbered(name: &str, number: u32, out: &mut Vec<u8>) {
     write!(out, "^{name} {number}^").expect("a Vec takes every write");
+}
+
+/// Appends `^name N^TEXT`.
+pub(crate) fn write_with_text(name: &str, number: u32, text: &[u8], out: &mut Vec<u8>) {
+    write_numbered(name, number, out);
+    out.extend_from_slice(text);
 }
 
 #[cfg(test)]
@@ -259,6 +285,8 @@ mod tests {
                 Up::Heartbeat(Some(number)),
                 Up::Ack(number),
                 message,
+                Up::Put { number, data: text },
+                Up::Get { number, key: text },
                 Up::Join(Join { reliable, session, cookie }),
                 Up::Quit,
             ] {

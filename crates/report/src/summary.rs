@@ -5,7 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Map, Value, json};
 use skipbeat_core::{Direction, Span, Time};
-use skipbeat_measure::{Figures, HostReport, Judged, Results, Threshold, metric};
+use skipbeat_measure::{Figures, HostReport, Judged, METRICS, Results, Threshold, metric};
 use skipbeat_scenario::{Mode, Plan, Target};
 use skipbeat_swarm::Acks;
 
@@ -182,6 +182,11 @@ fn outcome(plan: &Plan, results: &Results) -> String {
     row("  lasting, mean", &|x| seconds(f(x, "mistake_duration_mean_s")));
     row("query accuracy", &|x| percent(f(x, "query_accuracy")));
     special_rows(plan, results, &mut row);
+    for metric in METRICS.iter().filter(|metric| f(&results.figures, metric.name).is_some()) {
+        if let Some(label) = metric.label {
+            row(label, &|x| show(metric.unit, f(x, metric.name)));
+        }
+    }
     row("server received / s", &|x| count(f(x, "server_rx_per_s")));
     row("server sent / s", &|x| count(f(x, "server_tx_per_s")));
     let rows: Vec<Vec<String>> = rows;

@@ -7,17 +7,17 @@ use std::path::Path;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::json;
-use skipbeat_core::{Direction, Span, schema};
-use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable, Outage, OutageKind};
+use skipbeat_core::{Span, schema};
+use skipbeat_link::{LinkOptions, LinkTable, Outage, OutageKind};
 use skipbeat_server::Admission;
-use skipbeat_swarm::{
-    Acks, Amount, Chat, Churn, Dialect, GroupOptions, Happening, Heartbeat, Hostile, TimedEvent,
-};
+use skipbeat_swarm::{Acks, Amount, Dialect, GroupOptions, Happening, TimedEvent, Transport};
+use skipbeat_workload::Word;
 use toml::Spanned;
 
 use crate::ScenarioError;
+use crate::group::{GroupTable, groups};
 use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
-use crate::preset::{Defaults, Preset};
+use crate::preset::Preset;
 use crate::ramp::RampTable;
 use crate::server::{BufferSize, ServerTable, server};
 use crate::study::SweepTable;
@@ -109,44 +109,6 @@ struct SwarmTable {
     lateness_limit: Option<Span>,
 }
 
-/// A group of clients.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = hostile_alone)]
-struct GroupTable {
-    /// Letters, digits, '-' and '_', no two alike: for `--set`, events and results.
-    #[schemars(with = "String", regex(pattern = NAME))]
-    name: Spanned<String>,
-    /// How many clients, from 0.
-    #[schemars(range(max = Plan::MOST_CLIENTS))]
-    clients: u32,
-    /// When they beat; by the preset where not given.
-    heartbeat: Option<Heartbeat>,
-    /// What they say; nothing where not given.
-    chat: Option<Chat>,
-    /// How they come and go by themselves; they don't where not given.
-    #[serde(default)]
-    churn: Churn,
-    /// Which texts are acked, and sent again until they are; default `"none"`.
-    #[serde(default)]
-    acks: Acks,
-    /// Whether they ask for a session, so that their membership outlives a change of address;
-    /// default `false`.
-    #[serde(default)]
-    session: bool,
-    /// These clients attack, and do nothing else.
-    #[schemars(with = "Option<Hostile>")]
-    hostile: Option<Spanned<Hostile>>,
-    /// A kind of network that both directions begin as; `up` and `down` change it key by key.
-    link: Option<LinkPreset>,
-    /// The links from these clients to the server.
-    #[serde(default)]
-    up: LinkTable,
-    /// The links from the server to these clients.
-    #[serde(default)]
-    down: LinkTable,
-}
-
 /// Something that happens to part of a group, once.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -193,7 +155,7 @@ enum Way {
 }
 
 /// Names stand in paths of files and of keys: see [`check_name`].
-const NAME: &str = "^[A-Za-z0-9_-]+$";
+pub(crate) const NAME: &str = "^[A-Za-z0-9_-]+$";
 /// An address of either family; the numbers in it are not looked at.
 const IP: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)$";
 
@@ -208,20 +170,6 @@ fn whole(schema: &mut Schema) {
         json!({ "if": { "required": ["ramp"] }, "then": { "required": ["thresholds"] } }),
     ];
     schema::also(schema, rules);
-}
-
-/// Hostile clients do nothing else: see [`groups`].
-fn hostile_alone(schema: &mut Schema) {
-    let nothing_else = json!({
-        "heartbeat": false,
-        "chat": false,
-        "churn": { "properties": { "crash": { "const": 0 }, "leave": { "const": 0 },
-                                   "rebind": { "const": 0 }, "rejoin_after": false } },
-        "acks": { "const": "none" },
-        "session": { "const": false },
-    });
-    let rule = json!({ "if": { "required": ["hostile"] }, "then": { "properties": nothing_else } });
-    schema::also(schema, [rule]);
 }
 
 /// What [`EventTable::what`] finds; `up` and `down` together are one thing.
@@ -317,8 +265,10 @@ fn check_dialect(
     report: &Reporter<'_>,
 ) -> Result<(), ScenarioError> {
     let more = |group: &Group| {
-        let GroupOptions { acks, session, hostile, .. } = &group.behaviour;
-        *acks != Acks::None || *session || hostile.is_some()
+        let GroupOptions { acks, session, hostile, workload, transport, .. } = &group.behaviour;
+        let says = workload.is_some_and(|work| !matches!(work.saying().word, Word::Text))
+            || *transport == Transport::Tcp;
+        *acks != Acks::None || *session || hostile.is_some() || says
     };
     let options = &server.options;
     let message = if matches!(server.target, Target::BuiltIn { .. }) {
@@ -329,7 +279,7 @@ fn check_dialect(
         || options.heartbeat.by_server()
         || options.admission != Admission::Open
     {
-        "a dialect has no words for `acks`, `session`, `hostile`, `admission` or heartbeats of the \
+        "a dialect has no words for samples, queries, streams, `acks`, `session`, `hostile`, `admission` or heartbeats of the \
          server"
     } else {
         return Ok(());
@@ -341,7 +291,7 @@ fn check_dialect(
 const LONGEST_RUN: Span = Span::from_secs(5_000_000);
 
 /// Names stand in paths of files and of keys.
-fn check_name(
+pub(crate) fn check_name(
     name: &Spanned<String>,
     why: &str,
     report: &Reporter<'_>,
@@ -354,75 +304,8 @@ fn check_name(
     Ok(())
 }
 
-fn groups(
-    tables: Vec<Spanned<GroupTable>>,
-    defaults: &Defaults,
-    report: &Reporter<'_>,
-) -> Result<Vec<Group>, ScenarioError> {
-    if tables.is_empty() {
-        return Err(ScenarioError::whole(
-            report.name,
-            "no group of clients: expected at least one [[group]] with `name` and `clients`",
-        ));
-    }
-    let mut groups: Vec<Group> = Vec::new();
-    let mut clients = 0u64;
-    for table in tables {
-        let place = table.span();
-        let table = table.into_inner();
-        check_name(&table.name, "--set finds groups by it", report)?;
-        if groups.iter().any(|group| group.name == *table.name.get_ref()) {
-            let message = format!("there is a group {:?} already", table.name.get_ref());
-            return Err(report.at(&table.name, message));
-        }
-        if let Some(hostile) = &table.hostile {
-            let honest = table.heartbeat.is_some()
-                || table.chat.is_some()
-                || table.churn != Churn::default()
-                || table.acks != Acks::None
-                || table.session;
-            if honest {
-                let message = "hostile clients do nothing else: no `heartbeat`, `chat`, `churn`, \
-                               `acks` or `session` beside it";
-                return Err(report.at(hostile, message));
-            }
-        }
-        let preset = table.link;
-        let table_base = |direction| match preset {
-            Some(preset) => preset.options(direction),
-            None => LinkOptions::default(),
-        };
-        let behaviour = GroupOptions {
-            clients: table.clients,
-            heartbeat: table.heartbeat.unwrap_or(defaults.heartbeat),
-            chat: table.chat,
-            churn: table.churn,
-            acks: table.acks,
-            session: table.session,
-            hostile: table.hostile.map(Spanned::into_inner),
-        };
-        clients += u64::from(table.clients) + u64::from(behaviour.forged_addresses());
-        if clients > u64::from(Plan::MOST_CLIENTS) {
-            let message =
-                format!("more than {} clients and forged addresses in all", Plan::MOST_CLIENTS);
-            return Err(ScenarioError::at(report.name, report.text, Some(place), message));
-        }
-        let course = |table: LinkTable, direction| {
-            let base = table_base(direction);
-            link(table.over(base), place.clone(), report).map(Course::from)
-        };
-        groups.push(Group {
-            name: table.name.into_inner(),
-            behaviour,
-            up: course(table.up, Direction::Up)?,
-            down: course(table.down, Direction::Down)?,
-        });
-    }
-    Ok(groups)
-}
-
 /// Reads the files that a link names, which lie where the scenario does.
-fn link(
+pub(crate) fn link(
     mut options: LinkOptions,
     place: std::ops::Range<usize>,
     report: &Reporter<'_>,
@@ -463,6 +346,10 @@ fn events(
         let at = *at.get_ref();
         match table.get_ref().what() {
             Some(What::Clients(happening, amount)) => {
+                let stream = groups[index].behaviour.transport == Transport::Tcp;
+                if stream && happening == Happening::Rebind {
+                    return Err(report.at(group, "a connection ends with its address: no `rebind`"));
+                }
                 if groups[index].behaviour.hostile.is_some() {
                     let message = "nothing but their links happens to hostile clients";
                     return Err(report.at(group, message));

@@ -4,6 +4,7 @@
 
 mod document;
 mod error;
+mod group;
 mod plan;
 mod preset;
 mod ramp;

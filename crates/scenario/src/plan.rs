@@ -9,7 +9,7 @@ use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
 use skipbeat_link::Course;
 use skipbeat_measure::{Figures, Judged, Threshold};
 use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
-use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent};
+use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent, Transport};
 
 use crate::{ScenarioError, Setting, document};
 
@@ -211,10 +211,25 @@ impl Plan {
     /// Whether the plan can run in its mode; `name` stands for the file in messages.
     ///
     /// # Errors
-    /// A server that is not ours can't be simulated.
+    /// A server that is not ours can't be simulated, and the kernel's TCP not be impaired.
     pub fn check_mode(&self, name: &str) -> Result<(), ScenarioError> {
         if self.mode == Mode::Sim && !matches!(self.server.target, Target::BuiltIn { .. }) {
             let message = "a target runs in `net` only: the simulator has the built-in server";
+            return Err(ScenarioError::whole(name, message));
+        }
+        let streams = self.groups.iter().filter(|g| g.behaviour.transport == Transport::Tcp);
+        for Group { name: group, up, down, .. } in streams {
+            let message = match self.mode {
+                Mode::Sim => continue,
+                Mode::Net if !(up.is_nothing() && down.is_nothing()) => format!(
+                    "the kernel's TCP can't be impaired without privilege: no links and no events of \
+                     links for group {group:?} in `net`, or run it in `sim`"
+                ),
+                Mode::Net if !matches!(self.server.target, Target::BuiltIn { .. }) => {
+                    format!("group {group:?} talks TCP to the built-in server only")
+                }
+                Mode::Net => continue,
+            };
             return Err(ScenarioError::whole(name, message));
         }
         Ok(())

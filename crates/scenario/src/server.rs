@@ -59,6 +59,10 @@ pub(crate) struct ServerTable {
     /// Longer datagrams of clients are refused: bytes, 64 to 65,507; default 1024.
     #[schemars(with = "Option<usize>", range(min = 64, max = 65_507))]
     max_datagram: Option<Spanned<usize>>,
+    /// Bytes of the answer to a query at least, up to 65,000; default 64. The built-in server fills the
+    /// key up to it.
+    #[schemars(with = "Option<usize>", range(max = 65_000))]
+    value_size: Option<Spanned<usize>>,
     /// Bytes asked for the receive buffer of the built-in server's socket, up to 2,147,483,647. Not
     /// given: the largest possible.
     receive_buffer: Option<BufferSize>,
@@ -136,6 +140,9 @@ pub(crate) fn server(
     if let Some(bytes) = table.max_datagram.as_ref().filter(|bytes| !longest(bytes.get_ref())) {
         return Err(report.at(bytes, "expected 64 to 65507 bytes"));
     }
+    if let Some(bytes) = table.value_size.as_ref().filter(|bytes| *bytes.get_ref() > 65_000) {
+        return Err(report.at(bytes, "expected up to 65000 bytes"));
+    }
     if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
         return Err(report.at(every, "expected a period above zero"));
     }
@@ -150,6 +157,7 @@ pub(crate) fn server(
         admission: table.admission,
         limits: table.limits,
         max_datagram: table.max_datagram.map_or(ordinary.max_datagram, Spanned::into_inner),
+        value_size: table.value_size.map_or(ordinary.value_size, Spanned::into_inner),
     };
     if let Some(contradiction) = options.contradiction() {
         return Err(ScenarioError::whole(report.name, contradiction));

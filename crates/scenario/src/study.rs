@@ -23,7 +23,7 @@ pub(crate) struct SweepTable {
     #[schemars(with = "Option<u32>", range(min = 1))]
     replications: Option<Spanned<u32>>,
     /// Keys as for `--set`, in quotes, and the list of their values: `"server.timeout" = ["10s"]`.
-    /// Every combination is a point; the last key changes fastest.
+    /// Keys with `&` between them have the same value. Every combination is a point; the last key changes fastest.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>", transform = swept)]
     over: toml::map::Map<String, toml::Value>,
@@ -154,7 +154,10 @@ impl Study {
         let mut runs = Vec::new();
         for (values, point) in points.iter().zip(0..) {
             let at_point = sweep.keys.iter().zip(values);
-            let at_point: Vec<_> = at_point.map(|(key, value)| Setting::new(key, value)).collect();
+            let all = |(key, value): (&String, &String)| -> Vec<Setting> {
+                key.split('&').map(|key| Setting::new(key.trim(), value)).collect()
+            };
+            let at_point: Vec<_> = at_point.flat_map(all).collect();
             let settings = [&changes.settings[..], &at_point].concat();
             let first = plan(&settings).map_err(|error| {
                 let source_name = format!("{name}, [sweep.over] {}", Setting::list(&at_point));
@@ -238,7 +241,10 @@ impl Sweep {
         for (key, item) in in_order.into_iter().flat_map(toml_edit::TableLike::iter) {
             debug_assert!(over.contains_key(key));
             let wrong = |message| Err(ScenarioError::at(name, text, item.span(), message));
-            if ["name", "mode", "seed"].contains(&key) || key.split('.').next() == Some("sweep") {
+            let of_run = |key: &str| {
+                ["name", "mode", "seed"].contains(&key) || key.split('.').next() == Some("sweep")
+            };
+            if key.split('&').map(str::trim).any(of_run) {
                 return wrong(format!("{key:?} can't be swept: `replications` has other seeds"));
             }
             let values = item.as_array().filter(|values| !values.is_empty());
@@ -315,6 +321,16 @@ replications = 2
     }
 
     #[test]
+    fn several_keys_can_have_the_same_value() {
+        let both = TEXT.replace("group.g.up.loss", "group.g.up.loss & group.g.down.loss");
+        let study = study(&both).unwrap();
+        assert_eq!((study.keys.len(), study.runs.len()), (2, 12));
+        let group = &study.runs.last().unwrap().plan.groups[0];
+        let means = [&group.up, &group.down].map(|link| link.options.loss.model.mean());
+        assert_eq!(means, [Some(0.2); 2]);
+    }
+
+    #[test]
     fn mistakes_of_a_sweep_are_shown() {
         let message = |text: &str| study(text).unwrap_err().to_string();
         let nothing = TEXT.replace("replications = 2", "replications = 0");
@@ -325,6 +341,8 @@ replications = 2
             "{}",
             message(&no_list)
         );
+        let both = TEXT.replace("group.g.up.loss", "group.g.up.loss & seed");
+        assert!(message(&both).contains("can't be swept"), "{}", message(&both));
         let bad_value = TEXT.replace("\"2s\"", "\"2 parsecs\"");
         let shown = "t.toml, [sweep.over] server.timeout=\"2 parsecs\"";
         assert!(message(&bad_value).starts_with(shown), "{}", message(&bad_value));

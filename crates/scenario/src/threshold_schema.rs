@@ -113,7 +113,7 @@ fn families(metric: &str) -> impl Iterator<Item = &str> {
 fn names() -> BTreeMap<String, String> {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut before = "";
-    for metric in METRICS {
+    for metric in METRICS.iter() {
         // Some meanings are those of the metric before, but for what is behind the last comma.
         let meaning = match metric.meaning.strip_prefix("the same, ") {
             Some(rest) => format!("{before}, {rest}"),

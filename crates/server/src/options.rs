@@ -25,6 +25,8 @@ pub struct Options {
     pub rejoin: Rejoin,
     /// Longer datagrams are refused, in bytes.
     pub max_datagram: usize,
+    /// Bytes of the answer to a query at least: the key is filled up to it.
+    pub value_size: usize,
     /// Who may become a member.
     pub admission: Admission,
     /// How much may be asked.
@@ -75,6 +77,7 @@ impl Default for Options {
             sweep: Sweep::Deadline,
             rejoin: Rejoin::Auto,
             max_datagram: skipbeat_protocol::MAX_DATAGRAM,
+            value_size: 64,
             admission: Admission::Open,
             limits: Limits::default(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use skipbeat_core::{ClientSet, PREFETCH, Seed, Span, Time, prefetch};
 use skipbeat_protocol::{
     BYE, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_expired,
-    write_heartbeat, write_message, write_welcome,
+    write_heartbeat, write_message, write_value, write_welcome,
 };
 use skipbeat_reliable::Overdue;
 
@@ -69,6 +69,10 @@ pub enum Note {
     Moved,
     /// A numbered text of it came again; it was acked again and went to nobody.
     Repeated,
+    /// A sample of it was taken.
+    Taken,
+    /// A query of it is answered.
+    Served,
     /// A datagram of it had no effect.
     Refused(RefusalCause),
 }
@@ -269,6 +273,18 @@ impl Server {
                     self.tell_all(now, text, from, out);
                 } else {
                     out.note(peer, Note::Repeated);
+                }
+            }
+            Up::Put { .. } => {
+                if self.serves(now, peer, out) {
+                    out.note(peer, Note::Taken);
+                }
+            }
+            Up::Get { number, key } => {
+                if self.serves(now, peer, out) {
+                    out.note(peer, Note::Served);
+                    write_value(number, key, self.options.value_size, &mut self.text);
+                    out.send(peer, &self.text, Sending::Once);
                 }
             }
         }
@@ -516,6 +532,19 @@ impl Server {
     fn welcome(&mut self, peer: PeerId, reliable: bool, out: &mut impl Effects) {
         write_welcome(self.sessions.offer(peer, reliable), &mut self.text);
         out.send(peer, &self.text, Sending::Once);
+    }
+
+    /// Whether a sample or query is heard. Whoever sends one need not be a member, and becomes none
+    /// by it; of a member it is a sign of life. Where addresses have to be proved a stranger's is
+    /// refused: an answer may be longer than the question.
+    fn serves(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) -> bool {
+        if self.members.contains(peer) {
+            self.refresh(now, peer, Sign::Other, out);
+        } else if self.options.admission == Admission::Cookie {
+            out.note(peer, Note::Refused(RefusalCause::NoProof));
+            return false;
+        }
+        self.allows_text(now, peer, out)
     }
 
     /// Whether a text of a member is within the limits.

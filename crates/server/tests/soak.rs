@@ -27,7 +27,7 @@ impl Effects for Count {
             Note::Joined => self.joined += 1,
             Note::Quit => self.quit += 1,
             Note::Evicted { .. } => self.evicted += 1,
-            Note::Moved | Note::Repeated | Note::Refused(_) => {}
+            Note::Moved | Note::Repeated | Note::Taken | Note::Served | Note::Refused(_) => {}
         }
     }
 }

@@ -3,14 +3,19 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use skipbeat_core::{AddressPlan, Calendar, ClientId, ClientSet, Direction, Place, Span, Time};
+use skipbeat_core::{
+    AddressPlan, Calendar, ClientId, ClientSet, Direction, Life, Place, Span, Time,
+};
 use skipbeat_link::{Change, Class, Flight, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
+use skipbeat_stream::Side;
 use skipbeat_swarm::{Act, Datagram, GroupOptions, Happening, Heard, Swarm};
-use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of};
+use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of, heed};
+
+use crate::streams::{Looked, Streams};
 
 /// Where the clients are in virtual time.
 pub const CLIENTS: AddressPlan =
@@ -72,6 +77,8 @@ const BEAT: u32 = Arrival::FLAG - 1;
 /// What a datagram says.
 #[derive(Clone, Copy, Debug)]
 enum Says {
+    /// A segment of this connection, by the number under which it is kept, and what was changed of it.
+    Segment { connection: u32, packet: u32, change: Option<Change> },
     /// What a client says, from which place it seems to come, and what was changed of it.
     Up(Datagram, Place, Option<Change>),
     /// What the server says that clients have to heed.
@@ -149,6 +156,7 @@ pub(crate) struct Carrier {
     arrivals: Calendar<Arrival>,
     loads: Loads,
     text: Vec<u8>,
+    pub(crate) streams: Streams,
     server_dead: bool,
     /// Where the arrival of a text at a client has no effect but in the books: the last moment of
     /// the run. Texts are accounted for when they are sent then, and wait for nothing.
@@ -156,16 +164,18 @@ pub(crate) struct Carrier {
 }
 
 /// Whether the arrival of a text at a client has no effect but in the books, whatever happens:
-/// clients heed nothing and stay where they are, no text is told twice, and links down are plain.
+/// clients heed nothing and stay where they are, no text is told twice, links down are plain, and
+/// nothing that is counted depends on the order of arrivals.
 fn texts_are_known(plan: &Plan) -> bool {
     let moves = plan.events.iter().any(|event| event.happening == Happening::Rebind);
     let mut groups = plan.groups.iter();
     !moves
         && !plan.swarm_options().heeds()
         && groups.all(|group| {
-            let GroupOptions { hostile, churn, .. } = &group.behaviour;
+            let GroupOptions { hostile, churn, workload, .. } = &group.behaviour;
             let stays = hostile.is_none() && churn.rebind == 0.0;
-            stays && group.down.is_plain() && !group.up.copies()
+            let ordered = workload.is_some_and(|work| work.needs_order());
+            stays && !ordered && group.down.is_plain() && !group.up.copies()
         })
 }
 
@@ -180,6 +190,7 @@ impl Carrier {
             arrivals: Calendar::with_width(bucket),
             loads: Loads::default(),
             text: Vec::new(),
+            streams: Streams::new(plan.seed),
             server_dead: false,
             known_until: known.then(|| plan.end() - Span::from_nanos(1)),
         }
@@ -253,6 +264,13 @@ impl Carrier {
         self.loads.release(place);
         match says {
             Says::Text => return false,
+            Says::Segment { connection, packet, change } => {
+                let change = |bytes: &mut Vec<u8>| {
+                    change.into_iter().for_each(|change| change.apply(bytes));
+                };
+                let which = (direction, connection);
+                self.streams.receive(now, client, which, packet, change);
+            }
             Says::Down(heard) => swarm.hear(now, client, heard, &mut FromSwarm(self)),
             Says::Up(_, from, _) if self.server_dead => self.tunnel.unread(now, from, message),
             Says::Up(datagram, place, change) => {
@@ -284,6 +302,82 @@ impl Carrier {
             }
         }
         true
+    }
+
+    /// Deals with all ends of connections to which something has happened, and what comes of that: all
+    /// of it at once.
+    pub(crate) fn settle(&mut self, now: Time, server: &mut Server, swarm: &mut Swarm) {
+        while let Some(looked) = self.streams.look(now) {
+            let Looked { client, side, number, packets, datagrams, dead, expected } = looked;
+            let direction = if side == Side::Client { Direction::Up } else { Direction::Down };
+            for packet in packets {
+                self.carry_segment(now, direction, client, number, packet);
+            }
+            for datagram in datagrams {
+                self.take_out(now, client, side, &datagram, server, swarm);
+            }
+            if dead {
+                self.tunnel.severed(now, direction, client);
+            }
+            if dead && side == Side::Client && !expected {
+                self.tunnel.record(now, Event::Disconnected { client });
+                self.tunnel.severed(now, Direction::Down, client);
+                self.streams.connect(now, client);
+            }
+        }
+    }
+
+    /// A datagram comes out of a stream at one of its ends.
+    fn take_out(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        side: Side,
+        datagram: &[u8],
+        server: &mut Server,
+        swarm: &mut Swarm,
+    ) {
+        let message = self.tunnel.message(Tag::find(datagram));
+        if side == Side::Client {
+            self.tunnel.read(now, Direction::Down, client, message);
+            if let Some(heard) = heed(Down::parse(datagram)) {
+                swarm.hear(now, client, heard, &mut FromSwarm(self));
+            }
+        } else if self.server_dead {
+            self.tunnel.unread(now, client, message);
+            self.tunnel.read(now, Direction::Up, client, message);
+        } else {
+            let (peer, from) = (self.seats.peer(client), CLIENTS.address(client));
+            let mut out = FromServer { message, ..FromServer::new(self, now) };
+            server.handle_datagram(now, peer, from, datagram, &mut out);
+            self.tunnel.read(now, Direction::Up, client, message);
+        }
+    }
+
+    /// A segment enters the link of its client.
+    fn carry_segment(
+        &mut self,
+        now: Time,
+        direction: Direction,
+        client: ClientId,
+        connection: u32,
+        packet: Vec<u8>,
+    ) {
+        let verdict = self.tunnel.segment(now, direction, client, packet.len());
+        if verdict.arrival.is_err() {
+            return;
+        }
+        let packet = self.streams.keep(packet, 1 + u32::from(verdict.copy().is_some()));
+        let segment = |change| Says::Segment { connection, packet, change };
+        self.carry(direction, client, &verdict, verdict.changes().map(segment), [None; 2]);
+    }
+
+    /// The server writes a datagram to a client that has a stream.
+    fn write_down(&mut self, now: Time, client: ClientId, datagram: &[u8]) {
+        if !self.streams.write(client, Side::Server, datagram) {
+            // Nobody hears it any more.
+            self.tunnel.severed(now, Direction::Down, client);
+        }
     }
 
     /// Puts what a link lets through into the calendar; says how many arrivals that makes.
@@ -343,6 +437,7 @@ impl Carrier {
 
     /// The run is over: what is still on the links is told to the books.
     pub(crate) fn finish(mut self, end: Time) -> Recorder {
+        self.tunnel.leave_in_streams(end);
         for (_, arrival) in self.arrivals.iter() {
             let (direction, client) = (arrival.direction(), arrival.client());
             let load = self.loads.loads.get(arrival.load() as usize);
@@ -378,6 +473,28 @@ impl Carry for Carrier {
         }
     }
 
+    fn write(&mut self, planned: Time, client: ClientId, datagram: &Datagram) {
+        let mut text = std::mem::take(&mut self.text);
+        self.tunnel.write(client, datagram, &mut text);
+        if !self.streams.write(client, Side::Client, &text) {
+            self.tunnel.severed(planned, Direction::Up, client);
+        }
+        self.text = text;
+    }
+
+    fn connection(&mut self, at: Time, client: ClientId, life: Life) {
+        match life {
+            Life::Up => {
+                for direction in Direction::BOTH {
+                    self.tunnel.severed(at, direction, client);
+                }
+                self.streams.connect(at, client);
+            }
+            Life::Left => self.streams.close(client),
+            Life::Crashed => self.streams.abandon(client),
+        }
+    }
+
     fn moved(&mut self, _: ClientId, _: Place, _: Place) {}
 }
 
@@ -404,8 +521,8 @@ impl Effects for FromServer<'_> {
         let place = carrier.seats.place(peer);
         let down = Down::parse(payload);
         let message = match down {
-            Down::Message { rest, .. } => {
-                message.or_else(|| carrier.tunnel.message(Tag::find(rest)))
+            Down::Message { rest: text, .. } | Down::Value { data: text, .. } => {
+                message.or_else(|| carrier.tunnel.message(Tag::find(text)))
             }
             _ => None,
         };
@@ -413,6 +530,10 @@ impl Effects for FromServer<'_> {
             Sending::Once => {}
             Sending::First => carrier.tunnel.record(now, Event::Held { message }),
             Sending::Again => carrier.tunnel.retransmitted(now, place),
+        }
+        if carrier.tunnel.is_stream(place) {
+            carrier.write_down(now, place, payload);
+            return;
         }
         let class = class_of(&down);
         let fallen = carrier.tunnel.send_down(now, place, payload, class, message);
@@ -454,6 +575,10 @@ impl Effects for FromServer<'_> {
         }
         for peer in to.iter() {
             let place = carrier.seats.place(peer);
+            if carrier.tunnel.is_stream(place) {
+                carrier.write_down(now, place, payload);
+                continue;
+            }
             let fallen = carrier.tunnel.send_down(now, place, payload, class, message);
             let Some(Fallen { client, verdict, messages }) = fallen else { continue };
             if verdict.is_whole() {

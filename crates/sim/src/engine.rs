@@ -65,6 +65,7 @@ impl<'a> Engine<'a> {
 
     pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Look<'_>) -> bool) -> Results {
         self.swarm.start(&mut FromSwarm(&mut self.carrier));
+        self.carrier.settle(Time::ZERO, &mut self.server, &mut self.swarm);
         // The end itself is out.
         let mut last = self.plan.end() - INSTANT;
         let (mut steps, mut looked, mut going) = (0u64, 0, true);
@@ -97,7 +98,8 @@ impl<'a> Engine<'a> {
 
     /// When something is due.
     fn next(&self) -> Time {
-        self.deadline().min(self.timer()).min(self.carrier.next_at())
+        let streams = self.carrier.streams.next_deadline();
+        self.deadline().min(self.timer()).min(self.carrier.next_at()).min(streams)
     }
 
     /// When the server has something to do, or crashes.
@@ -137,26 +139,31 @@ impl<'a> Engine<'a> {
     #[inline]
     fn step(&mut self, until: Time) -> u64 {
         let (deadline, timer) = (self.deadline(), self.timer());
-        let machine = deadline.min(timer);
+        let streams = self.carrier.streams.next_deadline();
+        let machine = deadline.min(timer).min(streams);
         let Engine { server, swarm, carrier, .. } = self;
         let mut arrivals = 0;
         while let Some((now, arrival)) = carrier.next_arrival(machine.min(until), server) {
             arrivals += 1;
             // What a machine has heard may change what it has to do next.
             if carrier.arrive(now, arrival, server, swarm) {
+                carrier.settle(now, server, swarm);
                 return arrivals;
             }
         }
         if arrivals > 0 || machine > until {
             return arrivals;
         }
-        if deadline <= timer && deadline == self.crash {
+        if streams == machine {
+            carrier.streams.wake(machine);
+        } else if deadline <= timer && deadline == self.crash {
             carrier.kill_server(machine);
         } else if deadline <= timer {
             server.advance(machine, &mut FromServer::new(carrier, machine));
         } else {
             swarm.advance(machine, &mut FromSwarm(carrier));
         }
+        carrier.settle(machine, server, swarm);
         1
     }
 }

@@ -1,13 +1,14 @@
 //! Deterministic virtual time. The machines are those that run on real sockets; here calendar
 //! queues carry their datagrams.
 //!
-//! Order: by time; at one time first what arrives (up before down, then by client), then the
-//! server's deadlines, then the swarm's heartbeats, then what else is due of the swarm. The result
+//! Order: by time; at one time first what arrives (up before down, then by client), then the timers
+//! of connections, then the server's deadlines, then the swarm's heartbeats, then what else is due of the swarm. The result
 //! depends on the plan alone.
 #![forbid(unsafe_code)]
 
 mod carrier;
 mod engine;
+mod streams;
 
 use skipbeat_core::Span;
 use skipbeat_measure::{Look, Results};

@@ -54,6 +54,22 @@ pub enum Act {
         /// Whether it was sent before.
         again: bool,
     },
+    /// A sample of `size` bytes with a tag.
+    Put {
+        /// What stands in it; its place in the sequence is its number.
+        tag: Tag,
+        /// Bytes of it, without the number before it.
+        size: usize,
+    },
+    /// A query whose key has `size` bytes with a tag.
+    Get {
+        /// What stands in it; its place in the sequence is its number.
+        tag: Tag,
+        /// Bytes of the key, without the number before it.
+        size: usize,
+        /// Whether it was asked before.
+        again: bool,
+    },
     /// A text of this many bytes that says nothing.
     Shout(usize),
     /// Random bytes.
@@ -66,10 +82,13 @@ pub enum Act {
 }
 
 impl Act {
-    /// What stands in it, if it is a text for everybody that is accounted for.
+    /// What stands in it, if it is a message that is accounted for.
     pub fn tag(self) -> Option<Tag> {
         match self {
-            Act::Chat { tag, .. } | Act::Message { tag, .. } => Some(tag),
+            Act::Chat { tag, .. }
+            | Act::Message { tag, .. }
+            | Act::Put { tag, .. }
+            | Act::Get { tag, .. } => Some(tag),
             _ => None,
         }
     }
@@ -108,6 +127,14 @@ impl Datagram {
             Act::Message { tag, size, .. } => {
                 tag.write(size, &mut text);
                 Up::Message { number: tag.message.seq, text: &text }
+            }
+            Act::Put { tag, size } => {
+                tag.write(size, &mut text);
+                Up::Put { number: tag.message.seq, data: &text }
+            }
+            Act::Get { tag, size, .. } => {
+                tag.write(size, &mut text);
+                Up::Get { number: tag.message.seq, key: &text }
             }
             Act::Shout(size) => {
                 text.resize(size, b'!');

@@ -1,8 +1,9 @@
-//! Virtual clients: when each beats, talks, crashes, leaves and comes back. A client is a few
+//! Virtual clients: when each beats, does its work, crashes, leaves and comes back. A client is a few
 //! numbers in arrays; it has no task, no box and no socket of its own. Every draw is a function of
 //! (seed, purpose, client, counter), so the schedule is the same in both worlds.
 #![forbid(unsafe_code)]
 
+mod asked;
 mod datagram;
 mod dialect;
 mod hostile;
@@ -13,7 +14,7 @@ mod swarm;
 pub use datagram::{Act, Datagram, Source};
 pub use dialect::{Audience, Dialect, Template};
 pub use options::{
-    Acks, Amount, Arrivals, Attack, Chat, Churn, GroupOptions, Happening, Heartbeat, Hostile,
-    Jitter, TimedEvent,
+    Acks, Amount, Attack, Churn, GroupOptions, Happening, Heartbeat, Hostile, Jitter, TimedEvent,
+    Transport,
 };
 pub use swarm::{Effects, Heard, Opinion, Settled, Swarm, SwarmOptions};

@@ -7,19 +7,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skipbeat_core::schema::{self, KindKeys};
 use skipbeat_core::{Probability, ScalarOrTable, Span};
-use skipbeat_protocol::Tag;
+use skipbeat_workload::{Word, Workload};
 
 /// The behaviour of a group of clients.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct GroupOptions {
     /// How many clients.
     pub clients: u32,
+    /// Whether they are to be members: whoever is not does not beat.
+    pub member: bool,
     /// When they beat.
     pub heartbeat: Heartbeat,
-    /// What they say, if they talk.
-    pub chat: Option<Chat>,
+    /// What they do besides staying alive, if anything.
+    pub workload: Option<Workload>,
     /// How they come and go.
     pub churn: Churn,
+    /// How what they say gets to the server and back.
+    pub transport: Transport,
     /// Which texts want acks.
     pub acks: Acks,
     /// Whether they ask for a session, so that their membership outlives a change of address.
@@ -29,6 +33,11 @@ pub struct GroupOptions {
 }
 
 impl GroupOptions {
+    /// Whether they ask the server, and wait for answers.
+    pub fn asks(&self) -> bool {
+        self.workload.is_some_and(|work| matches!(work.saying().word, Word::Get(_)))
+    }
+
     /// How many addresses the group forges beside those of its clients.
     pub fn forged_addresses(&self) -> u32 {
         match self.hostile {
@@ -131,6 +140,17 @@ impl TryFrom<HostileTable> for Hostile {
         }
         Ok(Hostile { kind, rate, size, addresses, from, until })
     }
+}
+
+/// How what is said gets to the server and back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transport {
+    /// Each thing in a datagram of its own.
+    #[default]
+    Udp,
+    /// All of it in a stream, one connection for each client: nothing is lost, and all comes in order.
+    Tcp,
 }
 
 /// Which texts want acks. They arrive in spite of loss, at the price of datagrams and time.
@@ -309,64 +329,6 @@ impl TryFrom<ScalarOrTable<JitterKind, JitterTable>> for Jitter {
             (_, Some(_)) => Err("`width` belongs to renewal and grid jitter only"),
         }
     }
-}
-
-/// What a client says.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "ChatTable")]
-pub struct Chat {
-    /// Messages per second of each client, above zero.
-    pub rate: f64,
-    /// How they are spread over time.
-    pub arrivals: Arrivals,
-    /// Bytes of a text, 47 to 65,000: it begins with a tag of 47 bytes.
-    pub size: usize,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table `{ rate, … }`")]
-struct ChatTable {
-    /// Messages per second of each client, above 0 and up to 10⁶. The server sends
-    /// `rate · clients · members` datagrams a second.
-    #[schemars(transform = schema::rate)]
-    rate: f64,
-    /// How they are spread over time; default `"poisson"`.
-    #[serde(default)]
-    arrivals: Arrivals,
-    /// Bytes of a text, 47 to 65,000; default 64. It begins with a tag of 47 bytes.
-    #[schemars(range(min = Tag::LEN, max = 65_000))]
-    size: Option<usize>,
-}
-
-impl TryFrom<ChatTable> for Chat {
-    type Error = String;
-
-    fn try_from(ChatTable { rate, arrivals, size }: ChatTable) -> Result<Self, String> {
-        let size = size.unwrap_or(64);
-        if !(rate > 0.0 && rate <= 1e6) {
-            return Err(format!(
-                "expected a chat rate above 0 and up to 1e6 per second, got {rate}"
-            ));
-        }
-        if !(Tag::LEN..=65_000).contains(&size) {
-            return Err(format!(
-                "expected a chat size from {} to 65000 bytes, got {size}",
-                Tag::LEN
-            ));
-        }
-        Ok(Chat { rate, arrivals, size })
-    }
-}
-
-/// How messages are spread over time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arrivals {
-    /// Exponential gaps.
-    #[default]
-    Poisson,
-    /// Equal gaps; the first message comes after a random part of one.
-    Periodic,
 }
 
 /// How clients come and go by themselves.

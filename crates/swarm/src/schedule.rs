@@ -1,8 +1,8 @@
-//! When the next beat and the next message are due. Every formula of the schedules stands here.
+//! When the next beat is due. Every formula of its schedules stands here.
 
 use skipbeat_core::{Span, Stream, Time};
 
-use crate::{Arrivals, Chat, Heartbeat, Jitter};
+use crate::{Heartbeat, Jitter};
 
 impl Heartbeat {
     /// The first beat of a client that starts at `start` and the grid's origin: after a random
@@ -45,24 +45,5 @@ impl Heartbeat {
             Jitter::Rfc5626 => between(h.scaled(0.8), h),
         };
         previous + gap
-    }
-}
-
-impl Chat {
-    /// The wait before the first message after a start.
-    pub(crate) fn first_gap(&self, stream: Stream, draw: u64) -> Span {
-        match self.arrivals {
-            Arrivals::Poisson => self.gap(stream, draw),
-            Arrivals::Periodic => Span::from_seconds(stream.unit(draw) / self.rate),
-        }
-    }
-
-    /// The wait between two messages.
-    #[inline]
-    pub(crate) fn gap(&self, stream: Stream, draw: u64) -> Span {
-        match self.arrivals {
-            Arrivals::Poisson => Span::from_seconds(stream.exponential(draw) / self.rate),
-            Arrivals::Periodic => Span::from_seconds(1.0 / self.rate),
-        }
     }
 }

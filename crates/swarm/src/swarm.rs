@@ -9,15 +9,18 @@ use skipbeat_core::{
 };
 use skipbeat_protocol::{Join, Tag};
 use skipbeat_reliable::{Outbox, Overdue};
+use skipbeat_workload::{Retry, Word};
 
+use crate::asked::{self, Asked};
 use crate::hostile::Attackers;
-use crate::{Acks, Act, Churn, Datagram, GroupOptions, Happening, Source, TimedEvent};
+use crate::{Acks, Act, Churn, Datagram, GroupOptions, Happening, Source, TimedEvent, Transport};
 
 /// Where the effects of the swarm go.
 pub trait Effects {
-    /// A client sends; `planned` is when it was to send, and `up` who is up at that time.
+    /// A client sends; `planned` is when it was to send, and `up` who is up at that time and to be a
+    /// member.
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet);
-    /// A client does not wait for the ack of a text any more.
+    /// A client does not wait any more for the ack of a text or the answer to a query.
     fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled);
     /// A client concludes that the server is gone, or hears from it again.
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
@@ -43,6 +46,8 @@ pub enum Heard {
     Message(u32),
     /// The ack of the client's text of this number.
     Ack(u32),
+    /// The answer to the client's query of this number.
+    Value(u32),
     /// What the client has to say to prove its address.
     Cookie(u64),
     /// The token of its session.
@@ -51,12 +56,12 @@ pub enum Heard {
     Expired(u64),
 }
 
-/// How waiting for an ack ended.
+/// How waiting for an ack or an answer ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Settled {
-    /// The ack came.
+    /// It came.
     Acked,
-    /// The text was sent often enough, there was no room, or the client's life ended.
+    /// The text or query was sent often enough, there was no room, or the client's life ended.
     GivenUp,
 }
 
@@ -95,7 +100,10 @@ pub struct SwarmOptions {
 impl SwarmOptions {
     /// Whether what clients send may depend on what they hear.
     pub fn heeds(&self) -> bool {
-        let heeds = |group: &GroupOptions| group.session || group.acks != Acks::None;
+        let heeds = |group: &GroupOptions| {
+            let stream = group.transport == Transport::Tcp;
+            stream || group.session || group.acks != Acks::None || group.asks()
+        };
         self.server_timeout.is_some() || self.prove_address || self.groups.iter().any(heeds)
     }
 }
@@ -116,11 +124,13 @@ enum Kind {
     Event,
     Churn,
     Start,
-    Chat,
+    Work,
     /// The server may have been silent for too long.
     Silence,
     /// Acks may be overdue.
     Resend,
+    /// Answers may be overdue.
+    AskAgain,
     /// The address changes.
     Rebind,
     /// A hostile client sends something.
@@ -179,6 +189,8 @@ pub struct Swarm {
     hearing: Vec<Hearing>,
     /// Of the clients whose texts want acks.
     said: BTreeMap<ClientId, Said>,
+    /// Of the clients that ask the server.
+    asked: BTreeMap<ClientId, Asked>,
     /// The last cookie of each client, where the server demands one.
     cookies: BTreeMap<ClientId, u64>,
     /// The token of each client that has a session.
@@ -187,6 +199,8 @@ pub struct Swarm {
     rebinds: BTreeMap<ClientId, u32>,
     attackers: Attackers,
     up: ClientSet,
+    /// Those of them who are to be members, and should get what is said to everybody.
+    room: ClientSet,
     /// Heartbeats: by far the most of all that is due. An entry of an earlier life is known by its
     /// time.
     beats: Calendar<ClientId>,
@@ -196,7 +210,7 @@ pub struct Swarm {
     timers: Calendar<Timer>,
     beat: Family,
     phase: Family,
-    chat: Family,
+    work: Family,
     churn: Family,
     victims: Family,
     rebind: Family,
@@ -221,6 +235,7 @@ impl Swarm {
         Swarm {
             hearing: vec![deaf; listeners],
             said: BTreeMap::new(),
+            asked: BTreeMap::new(),
             cookies: BTreeMap::new(),
             tokens: BTreeMap::new(),
             rebinds: BTreeMap::new(),
@@ -230,13 +245,14 @@ impl Swarm {
             clients: vec![unborn; clients as usize],
             pasts: vec![past; clients as usize],
             up: ClientSet::with_room(clients),
+            room: ClientSet::with_room(clients),
             beats: Calendar::reaching(longest),
             batch: Vec::new(),
             bare: Vec::new(),
             timers,
             beat: seed.family("swarm.beat"),
             phase: seed.family("swarm.phase"),
-            chat: seed.family("swarm.chat"),
+            work: seed.family("swarm.chat"),
             churn: seed.family("swarm.churn"),
             victims: seed.family("swarm.victims"),
             rebind: seed.family("swarm.rebind"),
@@ -280,7 +296,7 @@ impl Swarm {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
             if let Some((at, id)) = self.beats.pop_until(timer.min(now)) {
                 if let Some(datagram) = self.beat(at, id) {
-                    out.send(at, id, datagram, &self.up);
+                    out.send(at, id, datagram, &self.room);
                 }
             } else if let Some((at, timer)) = self.timers.pop_until(now) {
                 if timer.kind == Kind::Event {
@@ -313,14 +329,14 @@ impl Swarm {
                 match self.beat(*at, *id) {
                     Some(datagram) if datagram.is_bare_beat() => bare.push((*at, *id)),
                     Some(datagram) => {
-                        out.beat(&bare, &self.up);
+                        out.beat(&bare, &self.room);
                         bare.clear();
-                        out.send(*at, *id, datagram, &self.up);
+                        out.send(*at, *id, datagram, &self.room);
                     }
                     None => {}
                 }
             }
-            out.beat(&bare, &self.up);
+            out.beat(&bare, &self.room);
             bare.clear();
             batch.clear();
         }
@@ -385,23 +401,8 @@ impl Swarm {
         match timer.kind {
             Kind::Event => unreachable!("events have no client"),
             Kind::Silence => self.doubt_the_server(at, timer, out),
-            Kind::Chat => {
-                let Some(chat) = &group.chat else { return };
-                let past = &mut self.pasts[id as usize];
-                let seq = past.messages;
-                past.messages = seq.wrapping_add(1);
-                let draw = chat_draw(client.epoch, past.messages);
-                let next = at + chat.gap(self.chat.stream(id.into()), draw);
-                let (size, reliable) = (chat.size, group.acks.up());
-                self.set(next, Kind::Chat, id, timer.epoch);
-                let message = MessageId { sender: id, seq };
-                let tag = Tag { run: self.options.run, message, planned: at };
-                if reliable {
-                    self.say_until_acked(at, id, timer.epoch, tag, size, out);
-                } else {
-                    self.say(at, id, Act::Chat { tag, size }, out);
-                }
-            }
+            Kind::Work => self.work(at, timer, out),
+            Kind::AskAgain => self.ask_again(at, timer, out),
             Kind::Resend => self.say_again(at, timer, out),
             Kind::Churn => {
                 // The crash's share of all ends: its rate over the sum of rates.
@@ -419,11 +420,38 @@ impl Swarm {
         }
     }
 
+    /// A client does its work, and sets the time of its next.
+    fn work(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+        let (id, epoch) = (timer.who, timer.epoch);
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let (Some(work), reliable) = (group.workload, group.acks.up()) else { return };
+        let stream = group.transport == Transport::Tcp;
+        let saying = work.saying();
+        let first = self.pasts[id as usize].messages;
+        let messages = first.wrapping_add(work.at_once());
+        self.pasts[id as usize].messages = messages;
+        let gap = work.gap(self.work.stream(id.into()), work_draw(epoch, messages));
+        self.set(at + gap, Kind::Work, id, epoch);
+        for seq in 0..work.at_once() {
+            let message = MessageId { sender: id, seq: first.wrapping_add(seq) };
+            let tag = Tag { run: self.options.run, message, planned: at };
+            let size = saying.size;
+            match saying.word {
+                Word::Text if reliable => self.say_until_acked(at, id, epoch, tag, size, out),
+                Word::Text => self.say(at, id, Act::Chat { tag, size }, out),
+                Word::Put => self.say(at, id, Act::Put { tag, size }, out),
+                // A stream asks again by itself.
+                Word::Get(retry) if stream => self.ask(at, timer, tag, size, retry.once(), out),
+                Word::Get(retry) => self.ask(at, timer, tag, size, retry, out),
+            }
+        }
+    }
+
     /// Sends something in a client's own name, with the token of its session.
     #[inline(never)]
     fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl Effects) {
         let session = self.tokens.get(&id).copied();
-        out.send(at, id, Datagram { source: Source::Own, session, act }, &self.up);
+        out.send(at, id, Datagram { source: Source::Own, session, act }, &self.room);
     }
 
     /// The explicit join of a client, with all that it wants and knows.
@@ -450,7 +478,7 @@ impl Swarm {
         if hostile.until.is_some_and(|until| at >= Time::ZERO + until) {
             return;
         }
-        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.up);
+        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.room);
         self.next_attack(at, id);
     }
 
@@ -489,6 +517,12 @@ impl Swarm {
                 let said = self.said.get_mut(&id);
                 if let Some((tag, _)) = said.and_then(|said| said.outbox.ack(now, number)) {
                     out.settled(now, id, tag.message, Settled::Acked);
+                }
+            }
+            Heard::Value(number) => {
+                let query = self.asked.get_mut(&id).and_then(|asked| asked.answer(number));
+                if let Some(query) = query {
+                    out.settled(now, id, query.tag.message, Settled::Acked);
                 }
             }
         }
@@ -543,6 +577,49 @@ impl Swarm {
         }
     }
 
+    /// Asks the server, which will be asked again until it answers.
+    fn ask(
+        &mut self,
+        at: Time,
+        timer: Timer,
+        tag: Tag,
+        size: usize,
+        retry: Retry,
+        out: &mut impl Effects,
+    ) {
+        self.asked.entry(timer.who).or_default().ask(at, tag, size, retry);
+        self.say(at, timer.who, Act::Get { tag, size, again: false }, out);
+        self.arm_ask_again(timer.who, timer.epoch);
+    }
+
+    /// Asks again what was not answered in time, or gives it up.
+    fn ask_again(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+        let Some(asked) = self.asked.get_mut(&timer.who).filter(|a| a.armed == Some(at)) else {
+            return;
+        };
+        asked.armed = None;
+        for overdue in asked.overdue(at) {
+            match overdue {
+                asked::Overdue::Again(asked::Query { tag, size, .. }) => {
+                    self.say(at, timer.who, Act::Get { tag, size, again: true }, out);
+                }
+                asked::Overdue::GivenUp(asked::Query { tag, .. }) => {
+                    out.settled(at, timer.who, tag.message, Settled::GivenUp);
+                }
+            }
+        }
+        self.arm_ask_again(timer.who, timer.epoch);
+    }
+
+    /// Sets the timer of the next answer that may be overdue, where it is not set.
+    fn arm_ask_again(&mut self, id: ClientId, epoch: u16) {
+        let Some(asked) = self.asked.get_mut(&id) else { return };
+        if let Some(due) = asked.next_due().filter(|due| asked.armed.is_none_or(|a| *due < a)) {
+            asked.armed = Some(due);
+            self.set(due, Kind::AskAgain, id, epoch);
+        }
+    }
+
     /// The server's heartbeat reached a client.
     fn hear_heartbeat(&mut self, now: Time, id: ClientId, number: u32, out: &mut impl Effects) {
         let Some(timeout) = self.options.server_timeout else { return };
@@ -592,11 +669,13 @@ impl Swarm {
 
     fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
         self.begin_life(at, id, out);
-        // Someone who comes back says so at once; the period counts from there.
-        self.set_beat(at, id);
+        // A member that comes back says so at once; the period counts from there.
+        if self.options.groups[self.roster.group_of(id)].member {
+            self.set_beat(at, id);
+        }
     }
 
-    /// What every start has in common: chat and churn are set, the beat is the caller's.
+    /// What every start has in common: work and churn are set, the beat is the caller's.
     fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
@@ -607,16 +686,20 @@ impl Swarm {
         past.beats = client.beats;
         let state = *client;
         self.up.insert(id);
+        if group.member {
+            self.room.insert(id);
+        }
         if let Some(hearing) = self.hearing.get_mut(id as usize) {
             *hearing = Hearing { last: at, connected: false };
         }
         let messages = self.pasts[id as usize].messages;
-        let first = group.chat.as_ref();
-        let first = first
-            .map(|c| c.first_gap(self.chat.stream(id.into()), chat_draw(state.epoch, messages)));
+        let rank = id - self.roster.range(self.roster.group_of(id)).start;
+        let first = group.workload.filter(|work| rank < work.talkers()).map(|work| {
+            work.first_gap(self.work.stream(id.into()), work_draw(state.epoch, messages))
+        });
         let Churn { crash, leave, rebind, .. } = group.churn;
         if let Some(gap) = first {
-            self.set(at + gap, Kind::Chat, id, state.epoch);
+            self.set(at + gap, Kind::Work, id, state.epoch);
         }
         if crash + leave > 0.0 {
             let draw = self.churn.stream(id.into()).exponential(2 * u64::from(state.epoch));
@@ -630,21 +713,25 @@ impl Swarm {
     }
 
     fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl Effects) {
-        let churn = self.options.groups[self.roster.group_of(id)].churn;
+        let GroupOptions { churn, member, .. } = self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
         client.next_beat = Time::NEVER;
         let epoch = client.epoch;
         self.up.remove(id);
+        self.room.remove(id);
         if let Some(mut said) = self.said.remove(&id) {
             for (tag, _) in said.outbox.abandon() {
                 out.settled(at, id, tag.message, Settled::GivenUp);
             }
         }
+        for query in self.asked.remove(&id).into_iter().flat_map(Asked::abandon) {
+            out.settled(at, id, query.tag.message, Settled::GivenUp);
+        }
         if let Some(after) = churn.rejoin_after {
             self.set(at + after, Kind::Start, id, epoch);
         }
-        if life == Life::Left {
+        if life == Life::Left && member {
             self.say(at, id, Act::Quit, out);
             self.attackers.overhear_quit(id, self.tokens.get(&id).copied());
         }
@@ -658,7 +745,7 @@ fn first_moment_too_late(last: Time, timeout: Span) -> Time {
     last + timeout + Span::from_nanos(1)
 }
 
-/// Chat gaps are drawn by life and message, so that a new life has fresh ones.
-fn chat_draw(epoch: u16, messages: u32) -> u64 {
+/// The gaps of work are drawn by life and message, so that a new life has fresh ones.
+fn work_draw(epoch: u16, messages: u32) -> u64 {
     u64::from(epoch) << 32 | u64::from(messages)
 }

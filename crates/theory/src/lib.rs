@@ -13,6 +13,7 @@ mod mechanisms;
 mod mistakes;
 mod order;
 mod row;
+mod workloads;
 
 pub use row::{Row, Size, Verdict};
 
@@ -38,6 +39,8 @@ const DETECTORS: &str = "Detection time of the other detectors in seconds";
 const DELIVERY: &str = "Delivery";
 const ORDER: &str = "Order: the share of datagrams that are reordered (RFC 4737)";
 
+const WORKLOADS: &str = "Telemetry, media and queries: times in seconds";
+
 /// All experiments, in the order of their tables.
 pub const EXPERIMENTS: &[Experiment] = &[
     of(DETECTION, "exact-deadline", detection::exact_deadline),
@@ -59,4 +62,7 @@ pub const EXPERIMENTS: &[Experiment] = &[
     of(DELIVERY, "shares", delivery::shares),
     of(ORDER, "periodic", order::periodic),
     of(ORDER, "poisson", order::poisson),
+    of(WORKLOADS, "telemetry", workloads::telemetry),
+    of(WORKLOADS, "media", workloads::media),
+    of(WORKLOADS, "query", workloads::query),
 ];

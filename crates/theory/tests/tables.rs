@@ -41,6 +41,7 @@ tables! {
     detectors: "Detection time of the other" "detectors";
     delivery: "Delivery" "ratio", "Delivery" "shares";
     order: "Order" "periodic", "Order" "poisson";
+    workloads: "Telemetry" "telemetry", "Telemetry" "media", "Telemetry" "query";
 }
 
 #[test]

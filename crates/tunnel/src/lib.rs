@@ -4,9 +4,10 @@
 #![forbid(unsafe_code)]
 
 mod places;
+mod streams;
 mod swarm_side;
 mod tunnel;
 
 pub use places::Places;
 pub use swarm_side::{Carry, FromSwarm, Sent};
-pub use tunnel::{Fallen, Tap, Tunnel, class_of};
+pub use tunnel::{Fallen, Tap, Tunnel, class_of, heed};

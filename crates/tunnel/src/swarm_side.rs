@@ -44,6 +44,12 @@ pub trait Carry {
         }
     }
 
+    /// A client writes something into its stream.
+    fn write(&mut self, planned: Time, client: ClientId, datagram: &Datagram);
+
+    /// The life of a client changes whose connection begins and ends with it.
+    fn connection(&mut self, at: Time, client: ClientId, life: Life);
+
     /// A client has moved from one place to another; what it sends from now on comes from there.
     fn moved(&mut self, client: ClientId, left: Place, to: Place);
 }
@@ -55,6 +61,11 @@ impl<C: Carry> Effects for FromSwarm<'_, C> {
     #[inline(always)]
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
         if !self.0.tunnel().says(&datagram) {
+            return;
+        }
+        if self.0.tunnel().is_stream(client) {
+            self.0.tunnel().say(planned, client, &datagram, up);
+            self.0.write(planned, client, &datagram);
             return;
         }
         let sent = self.0.tunnel().send_up(planned, client, &datagram, up);
@@ -96,5 +107,8 @@ impl<C: Carry> Effects for FromSwarm<'_, C> {
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
         self.0.tunnel().record(at, Event::Life { client, life });
+        if self.0.tunnel().is_stream(client) {
+            self.0.connection(at, client, life);
+        }
     }
 }

@@ -3,13 +3,19 @@
 
 use skipbeat_core::{ClientId, ClientSet, Direction, PREFETCH, Place, Roster, Span, Time};
 use skipbeat_link::{Change, Class, Flight, Freight, Links, Verdict};
-use skipbeat_measure::{Event, MessageSlot, Recorder, Window};
+use skipbeat_measure::{Event, GroupKind, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
-use skipbeat_scenario::Plan;
+use skipbeat_scenario::{Group, Plan, Target};
 use skipbeat_server::Note;
-use skipbeat_swarm::{Act, Audience, Datagram, Dialect, Heard};
+use skipbeat_swarm::{Act, Audience, Datagram, Dialect, GroupOptions, Heard, Transport};
+use skipbeat_workload::Setting;
 
+use crate::streams::Streams;
 use crate::{Places, Sent};
+
+/// Bytes of an IP packet that are left out where links count bytes: what IP and UDP add to a datagram.
+/// So segments and datagrams are counted alike.
+const UNCOUNTED: usize = 28;
 
 /// Hears of every datagram that enters a link, beside the books.
 pub trait Tap {
@@ -40,6 +46,9 @@ pub struct Tunnel {
     /// How clients talk, where the server is not a chat of our kind.
     dialect: Option<Dialect>,
     run: u16,
+    /// Whether the server tells what it takes: ours does.
+    server_tells: bool,
+    pub(crate) streams: Streams,
     up: Links,
     down: Links,
     /// Whether all links up are and stay plain.
@@ -57,7 +66,20 @@ impl Tunnel {
             to: plan.measured_to(),
             detection: plan.detection_horizon(),
         };
-        let hostile = plan.groups.iter().map(|group| group.behaviour.hostile.is_some()).collect();
+        let server_tells = matches!(plan.server.target, Target::BuiltIn { .. });
+        let kind = |(number, group): (usize, &Group)| {
+            let measured = window.from..window.to;
+            let (group_of, clients) = (roster.range(number), roster.clients());
+            let setting = Setting { group: group_of, clients, window: measured, server_tells };
+            let GroupOptions { workload, hostile, member, transport, .. } = &group.behaviour;
+            GroupKind {
+                hostile: hostile.is_some(),
+                member: *member,
+                stream: *transport == Transport::Tcp,
+                books: workload.map(|work| work.books(setting)),
+            }
+        };
+        let kinds = plan.groups.iter().enumerate().map(kind).collect();
         let links = |direction| {
             let courses = plan.groups.iter().map(|group| match direction {
                 Direction::Up => group.up.clone(),
@@ -68,7 +90,9 @@ impl Tunnel {
         Tunnel {
             up: links(Direction::Up),
             down: links(Direction::Down),
-            recorder: Recorder::new(roster.clone(), window, hostile),
+            recorder: Recorder::new(roster.clone(), window, kinds),
+            server_tells,
+            streams: Streams::new(&plan.groups),
             places: Places::new(&plan.groups, &roster),
             end: plan.end(),
             tap: None,
@@ -102,6 +126,56 @@ impl Tunnel {
         Tag::find(text).filter(|tag| tag.run == self.run)
     }
 
+    /// A client says something: the message in it is opened, or its sending again noted.
+    #[inline(always)]
+    pub(crate) fn open(
+        &mut self,
+        planned: Time,
+        client: ClientId,
+        datagram: &Datagram,
+        up: &ClientSet,
+    ) -> Option<MessageSlot> {
+        let id = datagram.act.tag()?.message;
+        match datagram.act {
+            Act::Message { again: true, .. } | Act::Get { again: true, .. } => {
+                self.record(planned, Event::Retransmitted { direction: Direction::Up, client });
+            }
+            // Whether another server took it can't be known.
+            Act::Put { .. } if !self.server_tells => {}
+            Act::Put { .. } | Act::Get { .. } => {
+                self.record(planned, Event::Request { message: id });
+            }
+            _ => {
+                let audience = self.dialect.as_ref().and_then(|d| audience(d.audience, client, up));
+                let up = audience.as_ref().unwrap_or(up);
+                self.record(planned, Event::Chat { message: id, up });
+            }
+        }
+        let message = self.recorder.find(id);
+        if let Act::Message { again: false, .. } | Act::Get { again: false, .. } = datagram.act {
+            self.record(planned, Event::Held { message });
+        }
+        message
+    }
+
+    /// A segment of a client's connection enters its link, as an IP packet of this many bytes. Counted
+    /// is what it has beyond a datagram's headers.
+    pub fn segment(
+        &mut self,
+        now: Time,
+        direction: Direction,
+        client: ClientId,
+        packet: usize,
+    ) -> Verdict {
+        let (bytes, class) = (packet.saturating_sub(UNCOUNTED), Class::Chat);
+        let links = if direction == Direction::Up { &mut self.up } else { &mut self.down };
+        let group = self.roster.group_of(client);
+        let verdict = links.judge(now, group, client, Freight { bytes, class });
+        let (message, mangled) = (None, 0);
+        self.record(now, Event::Offered { direction, client, bytes, verdict, mangled, message });
+        verdict
+    }
+
     /// A client sends: the message is opened, and the link towards the server decides.
     #[inline(always)]
     pub(crate) fn send_up<'d>(
@@ -111,24 +185,8 @@ impl Tunnel {
         datagram: &'d Datagram,
         up: &ClientSet,
     ) -> Sent<'d> {
-        let mut message = None;
         let direction = Direction::Up;
-        if let Some(tag) = datagram.act.tag() {
-            let again = matches!(datagram.act, Act::Message { again: true, .. });
-            let audience = self.dialect.as_ref().and_then(|d| audience(d.audience, client, up));
-            self.record(
-                planned,
-                if again {
-                    Event::Retransmitted { direction, client }
-                } else {
-                    Event::Chat { message: tag.message, up: audience.as_ref().unwrap_or(up) }
-                },
-            );
-            message = self.recorder.find(tag.message);
-            if let Act::Message { again: false, .. } = datagram.act {
-                self.record(planned, Event::Held { message });
-            }
-        }
+        let message = self.open(planned, client, datagram, up);
         let bytes = self.length(client, datagram);
         let freight = Freight { bytes, class: class_of_act(datagram.act) };
         let verdict = self.up.judge(planned, self.roster.group_of(client), client, freight);
@@ -154,7 +212,11 @@ impl Tunnel {
 
     /// Whether heartbeats of clients are so plain that [`Tunnel::beat_up`] can deal with many.
     pub(crate) fn is_plain_up(&self) -> bool {
-        self.plain_up && self.dialect.is_none() && self.tap.is_none() && self.places.are_plain()
+        self.plain_up
+            && !self.streams.any()
+            && self.dialect.is_none()
+            && self.tap.is_none()
+            && self.places.are_plain()
     }
 
     /// Clients send a bare heartbeat each.
@@ -274,9 +336,9 @@ impl Tunnel {
 
     /// The server sends a message to its members, who are at these places.
     pub fn broadcast(&mut self, at: Time, message: Option<MessageSlot>, members: &ClientSet) {
-        let datagrams = members.len();
         let complete = false;
         if self.places.are_plain() {
+            let datagrams = members.len() - self.written_to(at, message, members);
             self.record(at, Event::Broadcast { message, members, datagrams, complete });
             return;
         }
@@ -286,6 +348,7 @@ impl Tunnel {
                 clients.insert(client);
             }
         }
+        let datagrams = members.len() - self.written_to(at, message, &clients);
         self.record(at, Event::Broadcast { message, members: &clients, datagrams, complete });
     }
 
@@ -313,6 +376,14 @@ impl Tunnel {
             Note::Evicted { silence } => Event::GhostGone { client, place, silence: Some(silence) },
             Note::Moved => Event::Moved { client, left, to: place, current: honest },
             Note::Repeated => Event::Repeated { client, message },
+            Note::Taken => Event::Taken { client, message },
+            Note::Served if self.is_stream(client) => {
+                if let Some(message) = message {
+                    self.written(at, Direction::Down, client, message);
+                }
+                Event::Served { client, message, datagrams: 0 }
+            }
+            Note::Served => Event::Served { client, message, datagrams: 1 },
             Note::Refused(cause) => Event::Refused { client, cause: cause.name(), message },
         };
         self.record(at, event);
@@ -390,7 +461,12 @@ fn class_of_act(act: Act) -> Class {
         Act::Heartbeat(_) | Act::Join(_) => Class::Heartbeat,
         Act::Ack(_) => Class::Ack,
         Act::Quit => Class::Other,
-        Act::Chat { .. } | Act::Message { .. } | Act::Shout(_) | Act::Noise { .. } => Class::Chat,
+        Act::Chat { .. }
+        | Act::Message { .. }
+        | Act::Put { .. }
+        | Act::Get { .. }
+        | Act::Shout(_)
+        | Act::Noise { .. } => Class::Chat,
     }
 }
 
@@ -399,17 +475,20 @@ pub fn class_of(down: &Down<'_>) -> Class {
     match down {
         Down::Heartbeat(_) => Class::Heartbeat,
         Down::Ack(_) => Class::Ack,
-        Down::Chat { .. } | Down::Message { .. } | Down::Foreign(_) => Class::Chat,
+        Down::Chat { .. } | Down::Message { .. } | Down::Value { .. } | Down::Foreign(_) => {
+            Class::Chat
+        }
         Down::Bye | Down::Cookie(_) | Down::Welcome(_) | Down::Expired(_) => Class::Other,
     }
 }
 
 /// What of the server's datagram a client has to heed.
-fn heed(down: Down<'_>) -> Option<Heard> {
+pub fn heed(down: Down<'_>) -> Option<Heard> {
     match down {
         Down::Heartbeat(number) => Some(Heard::Heartbeat(number)),
         Down::Message { number, .. } => Some(Heard::Message(number)),
         Down::Ack(number) => Some(Heard::Ack(number)),
+        Down::Value { number, .. } => Some(Heard::Value(number)),
         Down::Cookie(cookie) => Some(Heard::Cookie(cookie)),
         Down::Welcome(Some(token)) => Some(Heard::Welcome(token)),
         Down::Expired(token) => Some(Heard::Expired(token)),

@@ -23,6 +23,7 @@ use crate::NetError;
 use crate::clock::Clock;
 use crate::outgoing::Outgoing;
 use crate::peers::Known;
+use crate::stream::Acceptor;
 use crate::sys::set_receive_buffer;
 use crate::wire::{Io, Sender};
 use out::Out;
@@ -44,12 +45,16 @@ pub(crate) struct RunningServer {
     commands: UnboundedSender<Command>,
     /// Taken by whoever stops it.
     thread: Mutex<Option<JoinHandle<io::Result<ServerCounts>>>>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     pub(crate) receive_buffer: usize,
 }
 
 /// A socket that is bound and ready, before the peers are known.
 pub(crate) struct BoundServer {
     socket: Socket,
+    /// For connections, at the same address.
+    listener: Option<std::net::TcpListener>,
     address: SocketAddr,
     receive_buffer: usize,
 }
@@ -83,7 +88,7 @@ impl BoundServer {
             }
             socket.bind(&listen.into())?;
             let address = socket.local_addr()?.as_socket().unwrap_or(listen);
-            Ok(BoundServer { socket, address, receive_buffer })
+            Ok(BoundServer { socket, listener: None, address, receive_buffer })
         };
         bind().map_err(|source| NetError::Bind { what: "the server", address: listen, source })
     }
@@ -92,9 +97,18 @@ impl BoundServer {
         self.address
     }
 
+    /// Takes connections as well, at the same address.
+    pub(crate) fn listen(&mut self) -> Result<(), NetError> {
+        let (what, address) = ("the server (TCP)", self.address);
+        let listener = std::net::TcpListener::bind(address);
+        self.listener =
+            Some(listener.map_err(|source| NetError::Bind { what, address, source })?);
+        Ok(())
+    }
+
     /// Starts the thread.
     pub(crate) fn start(self, hosting: Hosting) -> Result<RunningServer, NetError> {
-        let BoundServer { socket, address, receive_buffer } = self;
+        let BoundServer { socket, listener, address, receive_buffer } = self;
         let (commands, asked) = unbounded_channel();
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
@@ -106,7 +120,9 @@ impl BoundServer {
                 let queue = Outgoing::new(sender, runtime.send_queue);
                 let out = Out::new(clock, address, known, tell, queue, runtime.linger);
                 let crash_at = crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
-                let life = Life { crash_at, asked, io };
+                let streams =
+                    listener.map(|listener| Acceptor::listen(listener, clock)).transpose()?;
+                let life = Life { crash_at, asked, io, streams };
                 let socket = UdpSocket::from_std(socket.into())?;
                 let server = Server::new(options, seed);
                 serve(&socket, server, out, options.max_datagram, life, &of_thread).await
@@ -114,7 +130,7 @@ impl BoundServer {
         };
         let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
         let thread = Mutex::new(Some(thread.map_err(NetError::Socket)?));
-        Ok(RunningServer { shared, commands, thread, receive_buffer })
+        Ok(RunningServer { shared, commands, thread, address, receive_buffer })
     }
 }
 

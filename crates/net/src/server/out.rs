@@ -1,6 +1,8 @@
 //! The effects of the core: told first and sent then, so that whoever hears a datagram can know of
 //! it.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 
@@ -8,12 +10,14 @@ use skipbeat_core::{ClientSet, Span, Time};
 use skipbeat_protocol::Tag;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
 use super::told::{ServerCounts, ServerEvent, Stats, Tell};
 use crate::clock::Clock;
 use crate::outgoing::{Flushed, Outgoing};
 use crate::peers::{Known, Peers};
+use crate::stream::{Frame, News, frame};
 use crate::wire::MOST_SEGMENTS;
 
 /// Messages that are sent before the socket is read again.
@@ -43,6 +47,10 @@ pub(super) struct Out {
     linger: Span,
     /// When the first came of those that wait so.
     since: Time,
+    /// The peers that have connections, and who writes to each.
+    streams: BTreeMap<PeerId, UnboundedSender<Frame>>,
+    /// Whose each connection is.
+    whose: BTreeMap<u64, SocketAddr>,
 }
 
 impl Out {
@@ -70,10 +78,38 @@ impl Out {
             closing: false,
             linger,
             since: Time::NEVER,
+            streams: BTreeMap::new(),
+            whose: BTreeMap::new(),
         }
     }
 
-    /// A datagram came: hands it to the core, or only tells of it where that is dead.
+    /// Something happened to a connection: what came out of it goes to the core, as a datagram does.
+    pub(super) fn hear_stream(&mut self, news: News<u64>, server: &mut Server, dead: bool) {
+        match news {
+            News::Open { who, address, writer } => {
+                let (peer, _) = self.peers.of(address);
+                self.streams.insert(peer, writer);
+                self.whose.insert(who, address);
+            }
+            News::Came { who, at, datagram } => {
+                let Some(peer) = self.whose.get(&who).copied() else { return };
+                // It came before now, but nothing is told out of order.
+                self.now = self.now.max(at);
+                self.take(peer, &datagram, server, dead);
+                let (at, tag) = (self.now, self.tag);
+                self.events.push(ServerEvent::Read { at, peer, tag });
+            }
+            News::Over { who } => {
+                let Some(address) = self.whose.remove(&who) else { return };
+                let (peer, _) = self.peers.of(address);
+                if self.streams.get(&peer).is_some_and(UnboundedSender::is_closed) {
+                    self.streams.remove(&peer);
+                }
+            }
+        }
+    }
+
+    /// A datagram came.
     pub(super) fn receive(
         &mut self,
         from: SocketAddr,
@@ -81,8 +117,14 @@ impl Out {
         server: &mut Server,
         dead: bool,
     ) {
-        let (peer, new) = self.peers.of(from);
+        let (peer, _) = self.peers.of(from);
         add(&mut self.counts.received, peer, 1);
+        self.take(from, payload, server, dead);
+    }
+
+    /// Hands what somebody says to the core, or only tells of it where that is dead.
+    fn take(&mut self, from: SocketAddr, payload: &[u8], server: &mut Server, dead: bool) {
+        let (peer, new) = self.peers.of(from);
         self.tag = Tag::find(payload);
         let (at, tag) = (self.now, self.tag);
         if dead {
@@ -101,6 +143,22 @@ impl Out {
             self.peers.forget(peer);
             server.forget(peer);
         }
+    }
+
+    /// Writes to those who have connections; gives the others.
+    fn write_to_streams<'p>(&self, payload: &[u8], to: &'p ClientSet) -> Cow<'p, ClientSet> {
+        if self.streams.is_empty() {
+            return Cow::Borrowed(to);
+        }
+        let frame = frame(payload);
+        let mut others = to.clone();
+        for (peer, writer) in &self.streams {
+            if others.remove(*peer) {
+                // Whoever is gone hears nothing.
+                let _ = writer.send(frame.clone());
+            }
+        }
+        Cow::Owned(others)
     }
 
     /// A peer is no member any more, or has the address that one has left.
@@ -170,6 +228,11 @@ impl Effects for Out {
                 }
             }
         }
+        if let Some(writer) = self.streams.get(&to) {
+            // Whoever is gone hears nothing.
+            let _ = writer.send(frame(payload));
+            return;
+        }
         let address = self.peers.address(to);
         if self.queue.single(payload, to, address) {
             self.queued();
@@ -197,6 +260,7 @@ impl Effects for Out {
             let (members, others) = self.peers.split(members);
             self.events.push(ServerEvent::Broadcast { at, tag, members, others });
         }
+        let to = &self.write_to_streams(payload, to);
         if self.queue.text(payload, self.speaker, to) {
             self.queued();
         } else {
@@ -217,10 +281,16 @@ impl Effects for Out {
             Note::Evicted { .. } => self.stats.evictions += 1,
             Note::Moved => self.stats.moved += 1,
             Note::Repeated => self.stats.repeated += 1,
+            Note::Taken => self.stats.taken += 1,
+            Note::Served => self.stats.served += 1,
             Note::Refused(cause) => *self.stats.refused.entry(cause.name()).or_default() += 1,
         }
         if matches!(note, Note::Quit | Note::Evicted { .. }) {
             self.left_behind(peer);
+        }
+        // Nobody reads a line for each of a thousand samples a second.
+        if self.tell == Tell::Notes && matches!(note, Note::Taken | Note::Served) {
+            return;
         }
         let (at, left, tag) = (self.now, self.left, self.tag);
         let peer = self.peers.address(peer);

@@ -12,6 +12,7 @@ use super::Shared;
 use super::out::Out;
 use super::told::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
 use crate::outgoing::Flushed;
+use crate::stream::Acceptor;
 use crate::sys::{dropped, thread_cpu};
 use crate::wire::{Alarm, Batch, Io, Receiver};
 use skipbeat_measure::Traffic;
@@ -31,6 +32,8 @@ pub(super) struct Life {
     pub(super) crash_at: Time,
     pub(super) asked: UnboundedReceiver<Command>,
     pub(super) io: Io,
+    /// The connections, where it takes any.
+    pub(super) streams: Option<Acceptor>,
 }
 
 /// Does what was asked.
@@ -133,13 +136,37 @@ impl Ear<'_> {
     }
 }
 
+/// Takes what came out of connections. They have a turn, also when datagrams never end; what they
+/// write is told before.
+async fn hear(
+    streams: &mut Acceptor,
+    server: &mut Server,
+    out: &mut Out,
+    ear: &Ear<'_>,
+    shared: &Shared,
+) {
+    out.tell(shared);
+    tokio::task::yield_now().await;
+    while let Some(news) = streams.next() {
+        out.hear_stream(news, server, ear.dead);
+    }
+}
+
+/// Waits until something has happened to a connection; for ever where there are none.
+async fn ready_of(streams: &mut Option<Acceptor>) {
+    match streams {
+        Some(streams) => streams.ready().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Serves until it is told to stop.
 pub(super) async fn serve(
     socket: &UdpSocket,
     mut server: Server,
     mut out: Out,
     max_datagram: usize,
-    Life { crash_at, mut asked, io }: Life,
+    Life { crash_at, mut asked, io, mut streams }: Life,
     shared: &Shared,
 ) -> io::Result<ServerCounts> {
     let mut ending = Ending::default();
@@ -151,6 +178,9 @@ pub(super) async fn serve(
         let stopping = shared.stop.load(Ordering::Acquire);
         // After its `bye` it hears nobody.
         let empty = out.closing || ear.drain(&mut server, &mut out)?;
+        if let Some(streams) = &mut streams {
+            hear(streams, &mut server, &mut out, &ear, shared).await;
+        }
         ear.tell_the_time(&mut out);
         if !ear.dead && server.next_deadline().is_some_and(|at| at <= out.now) {
             let now = out.now;
@@ -191,6 +221,7 @@ pub(super) async fn serve(
                 ready = socket.writable(), if flushed == Flushed::Full => ready?,
                 slept = alarm.sleep(due.min(LOOK)) => slept?,
                 Some(command) = asked.recv() => obey(command, &mut server, &mut out, socket),
+                () = ready_of(&mut streams) => {}
             }
         }
     }

@@ -37,6 +37,8 @@ pub(crate) enum ServerEvent {
     Retransmitted { at: Time, peer: SocketAddr },
     /// One is not waited for any more.
     Settled { at: Time, peer: SocketAddr, tag: Option<Tag>, acked: bool },
+    /// A datagram came out of a stream; told behind what the core made of it.
+    Read { at: Time, peer: SocketAddr, tag: Option<Tag> },
     /// It fell silent for good, as the scenario wants.
     Crashed { at: Time },
     /// A datagram came after that.
@@ -96,6 +98,10 @@ pub struct Stats {
     pub moved: u64,
     /// Numbered texts that came again.
     pub repeated: u64,
+    /// Samples that were taken.
+    pub taken: u64,
+    /// Queries that were answered.
+    pub served: u64,
     /// Numbered texts to members that were acked.
     pub acked: u64,
     /// Numbered texts to members that were given up.

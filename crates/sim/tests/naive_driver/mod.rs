@@ -4,14 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Place, Span, Time};
+use skipbeat_core::{ClientId, ClientSet, Direction, Life, Place, Span, Time};
 use skipbeat_link::{Class, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Results, World};
 use skipbeat_protocol::{BYE, Down, Tag};
 use skipbeat_scenario::Plan;
 use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
 use skipbeat_sim::CLIENTS;
-use skipbeat_swarm::{Heard, Swarm};
+use skipbeat_swarm::{Datagram, Heard, Swarm};
 use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
 
 /// A datagram on a link. The order of the fields is the order of simultaneous arrivals.
@@ -90,6 +90,14 @@ impl Carry for Naive {
         };
         let arrivals = [of(0), of(1)];
         self.push(&sent.verdict, arrivals);
+    }
+
+    fn write(&mut self, _: Time, _: ClientId, _: &Datagram) {
+        unreachable!("it is given no streams");
+    }
+
+    fn connection(&mut self, _: Time, _: ClientId, _: Life) {
+        unreachable!("it is given no streams");
     }
 
     fn moved(&mut self, _: ClientId, _: Place, _: Place) {}

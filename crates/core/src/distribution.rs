@@ -1,7 +1,7 @@
 //! A distribution of spans: percentiles from an HDR histogram, the moments exactly.
 
+use crate::Span;
 use hdrhistogram::Histogram;
-use skipbeat_core::Span;
 
 /// Spans as they were measured. Percentiles are within 0.1 % (three significant digits, in
 /// microseconds); mean, deviation and extremes are exact.

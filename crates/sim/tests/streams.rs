@@ -1,0 +1,185 @@
+//! TCP in virtual time beside UDP: what it delivers, when, and at what price.
+
+mod common;
+
+use common::{close, figure as of, run};
+use skipbeat_measure::Results;
+
+/// Ten clients that talk over links with this loss and 20 ms each way.
+fn room(transport: &str, loss: f64, seed: u64) -> Results {
+    run(&format!(
+        r#"
+        name = "room"
+        seed = {seed}
+        warmup = "10s"
+        duration = "60s"
+        drain = "40s"
+        [server]
+        timeout = "1000s"
+        [[group]]
+        name = "g"
+        clients = 10
+        transport = "{transport}"
+        chat = {{ rate = 1 }}
+        up = {{ loss = {loss}, delay = "20ms" }}
+        down = {{ loss = {loss}, delay = "20ms" }}
+        "#
+    ))
+}
+
+fn figure(results: &Results, name: &str) -> f64 {
+    of(&results.figures, name)
+}
+
+#[test]
+fn without_loss_a_stream_is_as_fast_as_its_links() {
+    let results = room("tcp", 0.0, 1);
+    assert_eq!(figure(&results, "delivery_ratio"), 1.0);
+    for name in ["latency_mean_s", "latency_p99_s", "latency_max_s"] {
+        let latency = figure(&results, name);
+        close(name, latency, 0.04, 1e-5);
+    }
+    assert_eq!(figure(&results, "unexplained"), 0.0);
+}
+
+#[test]
+fn all_arrives_in_spite_of_loss_and_the_ledger_closes() {
+    for loss in [0.05, 0.2] {
+        let results = room("tcp", loss, 2);
+        assert_eq!(figure(&results, "delivery_ratio"), 1.0, "loss {loss}");
+        assert_eq!(figure(&results, "duplicate_ratio"), 0.0);
+        assert_eq!(figure(&results, "connections_broken"), 0.0);
+        assert_eq!(figure(&results, "unexplained"), 0.0);
+        let plain = room("udp", loss, 2);
+        assert!(figure(&plain, "delivery_ratio") < 1.0 - loss);
+        assert!(figure(&plain, "latency_max_s") < 0.0401);
+        // A segment that is lost holds up what comes behind it, for a second at the least.
+        assert!(figure(&results, "latency_max_s") > 1.0, "loss {loss}");
+        let cost = |results: &Results| figure(results, "bytes_per_delivery");
+        assert!(cost(&results) > cost(&plain));
+    }
+}
+
+/// A client that talks to itself, every 20 ms; one datagram of its link is lost, the same in both.
+fn alone(transport: &str) -> Results {
+    run(&format!(
+        r#"
+        name = "alone"
+        warmup = "5s"
+        duration = "10s"
+        drain = "5s"
+        [[group]]
+        name = "g"
+        clients = 1
+        transport = "{transport}"
+        heartbeat = {{ every = "30s" }}
+        chat = {{ rate = 50, arrivals = "periodic" }}
+        up = {{ loss = {{ kind = "list", indices = [500] }}, delay = "20ms" }}
+        down = {{ delay = "20ms" }}
+        "#
+    ))
+}
+
+/// Messages that took longer than the links by so many milliseconds or more.
+fn late(results: &Results, by_ms: u64) -> u64 {
+    results.latency.histogram().count_between(40_000 + by_ms * 1000, u64::MAX / 2)
+}
+
+#[test]
+fn a_lost_segment_holds_up_what_comes_behind_it() {
+    let [datagrams, stream] = ["udp", "tcp"].map(alone);
+    let lost =
+        |results: &Results| figure(results, "deliveries_expected") - figure(results, "deliveries");
+    assert_eq!((lost(&datagrams), late(&datagrams, 1)), (1.0, 0), "the others do not notice");
+    // The three segments behind it are acknowledged with its number, and make it come again a round
+    // trip after the third: until then all wait.
+    let held_up = late(&stream, 10);
+    assert_eq!(lost(&stream), 0.0);
+    assert!((3..10).contains(&held_up), "{held_up} of 500");
+}
+
+#[test]
+fn queries_are_answered_over_streams() {
+    let results = run(r#"
+        name = "resolvers"
+        warmup = "5s"
+        duration = "30s"
+        drain = "30s"
+        [[group]]
+        name = "g"
+        clients = 10
+        member = false
+        transport = "tcp"
+        workload.query = { rate = 1 }
+        up = { loss = 0.1, delay = "20ms" }
+        down = { loss = 0.1, delay = "20ms" }
+        "#);
+    assert_eq!(figure(&results, "answered_ratio"), 1.0);
+    assert_eq!(figure(&results, "load_amplification"), 1.0, "the stream asks again by itself");
+    assert_eq!(figure(&results, "unexplained"), 0.0);
+}
+
+#[test]
+fn a_connection_that_is_cut_is_reported_and_made_anew() {
+    let results = run(r#"
+        name = "cut"
+        warmup = "5s"
+        duration = "200s"
+        drain = "30s"
+        [server]
+        timeout = "1000s"
+        [[group]]
+        name = "g"
+        clients = 4
+        transport = "tcp"
+        chat = { rate = 1 }
+        up.delay = "20ms"
+        down.delay = "20ms"
+        [[event]]
+        at = "20s"
+        group = "g"
+        partition = "both"
+        [[event]]
+        at = "100s"
+        group = "g"
+        heal = "both"
+        "#);
+    assert_eq!(figure(&results, "connections_broken"), 4.0);
+    let ratio = figure(&results, "delivery_ratio");
+    assert!((0.3..0.9).contains(&ratio), "{ratio}: what was in the connections is lost");
+    assert_eq!(figure(&results, "unexplained"), 0.0);
+}
+
+#[test]
+fn clients_that_come_and_go_close_the_ledger() {
+    let results = run(r#"
+        name = "churn"
+        warmup = "5s"
+        duration = "100s"
+        drain = "30s"
+        [[group]]
+        name = "streams"
+        clients = 20
+        transport = "tcp"
+        chat = { rate = 0.5 }
+        churn = { crash = 0.02, leave = 0.02, rejoin_after = "5s" }
+        up = { loss = 0.05, delay = "20ms", duplicate = 0.05, corrupt = 0.02 }
+        down = { loss = 0.05, delay = { kind = "uniform", min = "5ms", max = "50ms" } }
+        [[group]]
+        name = "datagrams"
+        clients = 20
+        chat = { rate = 0.5 }
+        up.loss = 0.05
+        "#);
+    assert_eq!(figure(&results, "unexplained"), 0.0);
+    let [streams, datagrams] =
+        [0, 1].map(|group| results.groups[group].get("delivery_ratio").unwrap());
+    assert!(streams > datagrams * 0.9 && datagrams > 0.8, "{streams} {datagrams}");
+}
+
+#[test]
+fn a_run_with_streams_repeats_to_the_event() {
+    let [once, again] = [0, 0].map(|_| room("tcp", 0.1, 3));
+    assert_eq!((once.digest, once.events), (again.digest, again.events));
+    assert_ne!(once.digest, room("tcp", 0.1, 4).digest);
+}

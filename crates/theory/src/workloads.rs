@@ -1,0 +1,175 @@
+//! Telemetry, media and queries.
+
+use skipbeat_measure::Results;
+
+use crate::row::{D, P, Q, figure, run};
+use crate::{Row, Size};
+
+/// The period of samples in seconds.
+const EVERY: f64 = 1.0;
+/// How many sensors.
+const SENSORS: f64 = 50.0;
+
+fn sensors(size: &Size, loss: f64) -> (Results, f64) {
+    let seconds = size.seconds(4_000);
+    let results = run(&format!(
+        r#"
+        name = "sensors"
+        seed = 31
+        warmup = "10s"
+        duration = "{seconds}s"
+        [[group]]
+        name = "sensors"
+        clients = {SENSORS}
+        member = false
+        workload = "telemetry"
+        up = {{ loss = {loss}, delay = "50ms" }}
+        "#
+    ));
+    (results, SENSORS * seconds as f64)
+}
+
+/// The deviation of a mean over time, for one second of it, of what is `reward(g)` in a cycle of `g`
+/// periods, the samples from one that arrives to the next (renewal reward).
+fn deviation(loss: f64, mean: f64, reward: impl Fn(f64) -> f64) -> f64 {
+    let cycles = (1..400).map(|g| (f64::from(g), loss.powi(g - 1) * (1.0 - loss)));
+    let squares: f64 =
+        cycles.map(|(g, share)| share * (reward(g) - mean * EVERY * g).powi(2)).sum();
+    (squares * (1.0 - loss) / EVERY).sqrt()
+}
+
+pub(crate) fn telemetry(size: &Size) -> Vec<Row> {
+    let age = |loss: f64| {
+        let (results, time) = sensors(size, loss);
+        let mean = EVERY * (1.0 / (1.0 - loss) - 0.5) + D;
+        let area = |g: f64| (EVERY * g).powi(2) / 2.0 + D * EVERY * g;
+        let got = figure(&results.figures, "age_mean_s");
+        let case = format!("mean age of information, p={loss}");
+        let form = "h(1/(1-p)-1/2)+d";
+        let row = Row::mean(case, form, mean, got, deviation(loss, mean, area), time);
+        // Without loss it is always the same, but for a nanosecond.
+        let interval = row.interval.max(1e-9);
+        (Row { interval, ..row }, results, time)
+    };
+    // Two losses in a row are rarer than 1 in 100, and one is not: the percentile lies between.
+    let loss = 0.2;
+    let (with_loss, results, time) = age(loss);
+    let tail = 0.01;
+    let periods = 2.0 + (1.0 - tail / (loss * loss)) / (1.0 - loss);
+    let above = |g: f64| (EVERY * (g - periods)).max(0.0);
+    let density = loss * loss * (1.0 - loss) / EVERY;
+    let p99 = Row::mean(
+        "its 99th percentile",
+        "d+h(2+(1-.01/p²)/(1-p))",
+        D + EVERY * periods,
+        figure(&results.figures, "age_p99_s"),
+        deviation(loss, tail, above) / density,
+        time,
+    );
+    let sent = figure(&results.figures, "samples");
+    let runs = figure(&results.figures, "sample_loss_run_mean");
+    let mean_run = 1.0 / (1.0 - loss);
+    let of_runs = sent * loss * (1.0 - loss);
+    let run = Row::mean(
+        "mean run of lost samples",
+        "1/(1-p)",
+        mean_run,
+        runs,
+        loss.sqrt() * mean_run,
+        of_runs,
+    );
+    vec![age(0.0).0, age(P).0, with_loss, p99, run]
+}
+
+pub(crate) fn media(size: &Size) -> Vec<Row> {
+    // A minimum of 10 ms and an exponential part of mean 20 ms; played after 10 ms and a margin.
+    let late = |margin: f64| {
+        let results = run(&format!(
+            r#"
+            name = "call"
+            seed = 32
+            warmup = "1s"
+            duration = "{}s"
+            [server]
+            timeout = "1000s"
+            [[group]]
+            name = "talker"
+            clients = 1
+            workload.media = {{ playout = "{}ms" }}
+            [[group]]
+            name = "listeners"
+            clients = 4
+            heartbeat = {{ every = "1s" }}
+            down.delay = {{ kind = "exponential", min = "10ms", mean = "30ms" }}
+            "#,
+            size.seconds(1_000),
+            10.0 + 1e3 * margin
+        ));
+        let of = |name| figure(&results.figures, name);
+        let share = (-margin / 0.02).exp();
+        let case = format!("late frames, margin of {:.0} ms", 1e3 * margin);
+        Row::share(case, "e^(-B/μ)", share, of("frames_late_ratio"), of("frames_expected"))
+    };
+    vec![late(0.02), late(0.06)]
+}
+
+pub(crate) fn query(size: &Size) -> Vec<Row> {
+    let results = run(&format!(
+        r#"
+        name = "resolver"
+        seed = 33
+        warmup = "1s"
+        duration = "{}s"
+        drain = "5s"
+        [[group]]
+        name = "resolvers"
+        clients = 100
+        member = false
+        workload.query = {{ rate = 1, timeout = "1s", backoff = 1, tries = 3 }}
+        up = {{ loss = 0.1, delay = "50ms" }}
+        down = {{ loss = 0.1, delay = "50ms" }}
+        "#,
+        size.seconds(1_000)
+    ));
+    let of = |name| figure(&results.figures, name);
+    let success = (1.0 - P) * (1.0 - Q);
+    let (tries, timer) = (3, 1.0);
+    let fails = 1.0 - success;
+    let answered = 1.0 - fails.powi(tries);
+    // The answer is to try 1 + i.
+    let moment = |n: i32| -> f64 {
+        let each = (0..tries).map(|i| fails.powi(i) * success * f64::from(i).powi(n));
+        each.sum::<f64>() / answered
+    };
+    let wait = timer * moment(1);
+    let spread = timer * (moment(2) - moment(1).powi(2)).sqrt();
+    let load = answered / success;
+    // A query is asked once more with each failure but the last.
+    let asked: f64 = (0..tries).map(|i| fails.powi(i) * f64::from(2 * i + 1)).sum();
+    let queries = of("queries");
+    vec![
+        Row::share(
+            "queries answered in 3 tries",
+            "1-(1-(1-p)(1-q))^k",
+            answered,
+            of("answered_ratio"),
+            queries,
+        ),
+        Row::mean(
+            "their mean latency, a fixed timer of 1 s",
+            "2d+τ·Σi(1-s)^i·s/(1-(1-s)^k)",
+            2.0 * D + wait,
+            of("query_latency_mean_s"),
+            spread,
+            queries,
+        ),
+        Row::mean(
+            "datagrams that ask, per query",
+            "(1-(1-s)^k)/s",
+            load,
+            of("load_amplification"),
+            (asked - load * load).sqrt(),
+            queries,
+        ),
+    ]
+}

@@ -1,0 +1,504 @@
+//! Media: frames at a constant rate from talkers to everybody. A receiver plays each frame at its
+//! time; what comes later is of no use. What counts is how much is concealed, and what people think
+//! of it.
+
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{
+    ClientId, ClientSet, Life, MessageId, ScalarOrTable, Span, Stream, Time, schema,
+};
+use skipbeat_protocol::Tag;
+
+use crate::arrivals::{checked_rate, checked_size};
+use crate::emodel::{self, Equipment};
+use crate::kind::{measures, ratio};
+use crate::{Arrivals, Books, Kind, Measure, Reached, Saying, Setting, Word};
+
+/// What talkers send, and how it is played.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "MediaTable")]
+pub struct Media {
+    /// How many clients of the group talk; all of them listen, and so do those of other groups.
+    pub talkers: u32,
+    /// Frames per second of each talker, above zero.
+    pub rate: f64,
+    /// Datagrams of a frame, 1 to 255. A frame is of use when it has all of them.
+    pub datagrams: u32,
+    /// Bytes of a datagram, 47 to 65,000: it begins with a tag of 47 bytes.
+    pub size: usize,
+    /// When a receiver plays a frame.
+    pub playout: Playout,
+    /// Whose speech it is; its quality is estimated.
+    pub codec: Codec,
+}
+
+/// One talker in a conversation: frames of 20 ms of uncompressed speech.
+impl Default for Media {
+    fn default() -> Self {
+        Media {
+            talkers: 1,
+            rate: 50.0,
+            datagrams: 1,
+            size: 160,
+            playout: Playout::Fixed(Span::from_millis(60)),
+            codec: Codec::G711Plc,
+        }
+    }
+}
+
+/// When a receiver plays a frame, counted from when it was due at the talker.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "ScalarOrTable<Span, AdaptiveTable>", rename_all = "kebab-case")]
+pub enum Playout {
+    /// After this time.
+    Fixed(Span),
+    /// After the mean transit and so many times the jitter (RFC 3550, 6.4.1), as they were estimated
+    /// a second ago: as the receivers of Ramjee et al. (INFOCOM 1994) between two spurts of talk.
+    Adaptive(f64),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a time, or `{ adaptive = 4 }`")]
+struct AdaptiveTable {
+    /// So many times the jitter beyond the mean transit, 0 to 100.
+    #[schemars(range(min = 0, max = 100))]
+    adaptive: f64,
+}
+
+impl TryFrom<ScalarOrTable<Span, AdaptiveTable>> for Playout {
+    type Error = String;
+
+    fn try_from(form: ScalarOrTable<Span, AdaptiveTable>) -> Result<Self, String> {
+        match form {
+            ScalarOrTable::Scalar(delay) => Ok(Playout::Fixed(delay)),
+            ScalarOrTable::Table(AdaptiveTable { adaptive })
+                if (0.0..=100.0).contains(&adaptive) =>
+            {
+                Ok(Playout::Adaptive(adaptive))
+            }
+            ScalarOrTable::Table(AdaptiveTable { adaptive }) => {
+                Err(format!("expected 0 to 100 times the jitter, got {adaptive}"))
+            }
+        }
+    }
+}
+
+/// Codecs of speech, by the values of ITU-T G.113, appendix I.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Codec {
+    /// No speech: nothing is estimated.
+    None,
+    /// G.711 without concealment of lost packets.
+    G711,
+    /// G.711 with the concealment of its appendix I.
+    G711Plc,
+    /// G.729A with voice activity detection.
+    G729a,
+    /// G.723.1 at 6.3 kbit/s with voice activity detection.
+    G7231,
+}
+
+impl Codec {
+    /// What it does to speech, and its look-ahead in milliseconds.
+    fn equipment(self) -> Option<(Equipment, f64)> {
+        let of = |impairment, robustness| Equipment { impairment, robustness };
+        match self {
+            Codec::None => None,
+            Codec::G711 => Some((of(0.0, 4.3), 0.0)),
+            Codec::G711Plc => Some((of(0.0, 25.1), 0.0)),
+            Codec::G729a => Some((of(11.0, 19.0), 5.0)),
+            Codec::G7231 => Some((of(15.0, 16.1), 7.5)),
+        }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table `{ talkers, rate, playout, … }`")]
+struct MediaTable {
+    /// How many clients of the group talk, from 1; default 1. All of them listen.
+    #[schemars(range(min = 1))]
+    talkers: Option<u32>,
+    /// Frames per second of each talker, above 0 and up to 10⁶; default 50.
+    #[schemars(transform = schema::rate)]
+    rate: Option<f64>,
+    /// Datagrams of a frame, 1 to 255; default 1.
+    #[schemars(range(min = 1, max = 255))]
+    datagrams: Option<u32>,
+    /// Bytes of a datagram, 47 to 65,000; default 160. It begins with a tag of 47 bytes.
+    #[schemars(range(min = Tag::LEN, max = 65_000))]
+    size: Option<usize>,
+    /// When a frame is played, from when it was due at the talker: a time, or
+    /// `{ adaptive = 4 }` for the mean transit and so many times the jitter. Default `"60ms"`.
+    playout: Option<Playout>,
+    /// Whose speech it is, for the estimate of its quality; default `"g711-plc"`, and `"none"` with
+    /// several datagrams a frame.
+    codec: Option<Codec>,
+}
+
+impl TryFrom<MediaTable> for Media {
+    type Error = String;
+
+    fn try_from(table: MediaTable) -> Result<Self, String> {
+        let default = Media::default();
+        let talkers = table.talkers.unwrap_or(default.talkers);
+        let datagrams = table.datagrams.unwrap_or(default.datagrams);
+        if talkers == 0 {
+            return Err("expected at least one talker".to_owned());
+        }
+        if !(1..=255).contains(&datagrams) {
+            return Err(format!("expected 1 to 255 datagrams a frame, got {datagrams}"));
+        }
+        let no_speech = if datagrams > 1 { Codec::None } else { default.codec };
+        Ok(Media {
+            talkers,
+            rate: checked_rate("frame", table.rate.unwrap_or(default.rate))?,
+            datagrams,
+            size: checked_size("datagram", table.size.unwrap_or(default.size))?,
+            playout: table.playout.unwrap_or(default.playout),
+            codec: table.codec.unwrap_or(no_speech),
+        })
+    }
+}
+
+impl Kind for Media {
+    type Books = Room;
+
+    fn first_gap(&self, stream: Stream, draw: u64) -> Span {
+        Arrivals::Periodic.first_gap(self.rate, stream, draw)
+    }
+
+    #[inline]
+    fn gap(&self, stream: Stream, draw: u64) -> Span {
+        Arrivals::Periodic.gap(self.rate, stream, draw)
+    }
+
+    fn saying(&self) -> Saying {
+        Saying { word: Word::Text, size: self.size }
+    }
+
+    fn at_once(&self) -> u32 {
+        self.datagrams
+    }
+
+    fn talkers(&self) -> u32 {
+        self.talkers
+    }
+
+    fn needs_order(&self) -> bool {
+        true
+    }
+
+    fn books(&self, Setting { group, clients, .. }: Setting) -> Room {
+        let talkers = self.talkers.min(group.len() as u32);
+        Room {
+            media: *self,
+            first: group.start,
+            clients: clients as usize,
+            frames: vec![None; talkers as usize],
+            up: ClientSet::with_room(clients),
+            streams: vec![Stretch::default(); talkers as usize * clients as usize],
+            tally: Tally::default(),
+        }
+    }
+}
+
+/// What receivers play of the talkers of a group.
+#[derive(Clone, Debug)]
+pub struct Room {
+    media: Media,
+    first: ClientId,
+    clients: usize,
+    /// By talker: its frames so far that are due in the measured time, from the first to behind the
+    /// last.
+    frames: Vec<Option<Range<u32>>>,
+    /// For whom the last frame was.
+    up: ClientSet,
+    /// By talker and receiver.
+    streams: Vec<Stretch>,
+    tally: Tally,
+}
+
+/// Frames that may be told apart before the first of them is judged: what is later than that is lost.
+const REACH: u32 = 64;
+
+/// The frames of one talker at one receiver.
+#[derive(Clone, Debug)]
+struct Stretch {
+    /// The first frame that is not judged yet; where the talker's begin if nothing is known.
+    next: Option<u32>,
+    /// One above the highest frame of which something arrived.
+    seen: u32,
+    /// Datagrams that arrived of each frame from `next`, by its number modulo [`REACH`].
+    arrived: [u8; REACH as usize],
+    /// Whether some of them were late.
+    late: u64,
+    /// Frames concealed one after the other until now.
+    run: u64,
+    /// When frames are played, and for which second of the run that was found out; what it was
+    /// before.
+    playout: Option<(u64, Span)>,
+    before: Span,
+    /// Mean transit and jitter in seconds, and the last transit.
+    transit: f64,
+    jitter: f64,
+    last: Option<f64>,
+}
+
+impl Default for Stretch {
+    fn default() -> Self {
+        Stretch {
+            next: None,
+            seen: 0,
+            arrived: [0; REACH as usize],
+            late: 0,
+            run: 0,
+            playout: None,
+            before: Span::ZERO,
+            transit: 0.0,
+            jitter: 0.0,
+            last: None,
+        }
+    }
+}
+
+impl Stretch {
+    /// The time from when a frame was due to when it is played.
+    fn playout(&mut self, planned: Time, transit: Span, media: &Media, tally: &mut Tally) -> Span {
+        let factor = match media.playout {
+            Playout::Fixed(delay) => return delay,
+            Playout::Adaptive(factor) => factor,
+        };
+        let second = planned.nanos() / 1_000_000_000;
+        match self.playout {
+            Some((of, _)) if second < of => return self.before,
+            Some((of, delay)) if second == of => return delay,
+            _ => {}
+        }
+        // The first frame of all is played with what is known of it alone.
+        let delay = match self.last {
+            Some(_) => Span::from_seconds((self.transit + factor * self.jitter).max(0.0)),
+            None => transit,
+        };
+        self.before = self.playout.map_or(delay, |(_, before)| before);
+        self.playout = Some((second, delay));
+        tally.playouts += 1;
+        tally.playout_sum += u128::from(delay.nanos());
+        delay
+    }
+
+    /// A datagram was under way for this long.
+    fn estimate(&mut self, transit: f64) {
+        match self.last.replace(transit) {
+            None => self.transit = transit,
+            Some(last) => {
+                self.transit += (transit - self.transit) / 16.0;
+                self.jitter += ((transit - last).abs() - self.jitter) / 16.0;
+            }
+        }
+    }
+
+    /// A datagram of a frame arrives.
+    fn arrive(&mut self, frame: u32, late: bool, datagrams: u32, tally: &mut Tally) {
+        let next = self.next.unwrap_or(frame);
+        if frame < next {
+            // It is concealed already, for it was not there in time.
+            if datagrams == 1 {
+                tally.lost = tally.lost.saturating_sub(1);
+                tally.late += 1;
+            }
+            return;
+        }
+        self.judge(frame.saturating_sub(REACH - 1), datagrams, tally);
+        self.seen = self.seen.max(frame + 1);
+        let place = frame % REACH;
+        self.arrived[place as usize] = self.arrived[place as usize].saturating_add(1);
+        self.late |= u64::from(late) << place;
+    }
+
+    /// Judges all frames below this one.
+    fn judge(&mut self, until: u32, datagrams: u32, tally: &mut Tally) {
+        while let Some(frame) = self.next.filter(|next| *next < until) {
+            let place = frame % REACH;
+            let arrived = std::mem::take(&mut self.arrived[place as usize]);
+            let whole = u32::from(arrived) == datagrams;
+            let late = self.late >> place & 1 == 1;
+            self.late &= !(1 << place);
+            self.next = Some(frame + 1);
+            match (whole, late) {
+                (true, false) => {
+                    tally.played += 1;
+                    self.end_run(tally);
+                    continue;
+                }
+                (true, true) => tally.late += 1,
+                (false, _) => tally.lost += 1,
+            }
+            self.run += 1;
+        }
+    }
+
+    /// What comes next is not concealed.
+    fn end_run(&mut self, tally: &mut Tally) {
+        if self.run > 0 {
+            tally.runs += 1;
+            tally.longest = tally.longest.max(self.run);
+            tally.concealed += self.run;
+            self.run = 0;
+        }
+    }
+}
+
+impl Room {
+    /// The frame of a datagram, and the place of its talker.
+    fn frame(&self, message: MessageId) -> (usize, u32) {
+        ((message.sender - self.first) as usize, message.seq / self.media.datagrams)
+    }
+}
+
+impl Books for Room {
+    type Tally = Tally;
+
+    const METRICS: &'static [Measure<Tally>] = measures! {
+        frames_expected(Count, Neither) []: "frames of the window × receivers that were up, their talkers apart",
+            |t| Some(t.frames() as f64);
+        frames_lost_ratio(Ratio, Lower) []: "share of them that never came whole", |t| ratio(t.lost, t.frames());
+        frames_late_ratio(Ratio, Lower) ["frames too late"]: "share of them that came after they were to be played",
+            |t| ratio(t.late, t.frames());
+        concealed_ratio(Ratio, Lower) ["frames concealed"]: "share of them that were not there in time: lost or late",
+            |t| ratio(t.lost + t.late, t.frames());
+        concealed_run_mean(Number, Lower) ["run of concealed frames, mean"]: "mean run of consecutive frames concealed at a receiver",
+            |t| ratio(t.concealed, t.runs);
+        concealed_run_max(Number, Lower) []: "the longest of those runs", |t| (t.runs > 0).then_some(t.longest as f64);
+        playout_delay_mean_s(Seconds, Lower) ["playout delay, mean"]: "frame due → played, mean over receivers and seconds",
+            |t| t.playout_s();
+        media_jitter_s(Seconds, Lower) []: "interarrival jitter of a stream (RFC 3550, 6.4.1), mean over streams at the end",
+            |t| (t.jitters > 0).then(|| t.jitter_sum / t.jitters as f64);
+        r_factor(Number, Higher) ["R-factor of speech"]: "transmission rating R of the speech: 93 is best, below 50 nearly all are dissatisfied \
+             (ITU-T G.107)", |t| t.rating();
+        mos(Number, Higher) ["mean opinion score"]: "mean opinion score that is expected of that, 1 to 4.5 (ITU-T G.107, annex B)",
+            |t| t.rating().map(emodel::opinion);
+    };
+
+    fn due(&mut self, _: Time, message: MessageId, to: Option<&ClientSet>) {
+        let (talker, frame) = self.frame(message);
+        let Some(frames) = self.frames.get_mut(talker) else { return };
+        match frames {
+            Some(frames) => frames.end = frames.end.max(frame + 1),
+            None => *frames = Some(frame..frame + 1),
+        }
+        if let Some(to) = to.filter(|to| self.up != **to) {
+            self.up.clone_from(to);
+        }
+    }
+
+    fn reached(&mut self, Reached { at, planned, message, to }: Reached) {
+        let (talker, frame) = self.frame(message);
+        if to == message.sender || talker >= self.frames.len() {
+            return;
+        }
+        let stream = &mut self.streams[talker * self.clients + to as usize];
+        if stream.next.is_none() {
+            stream.next = self.frames[talker].as_ref().map(|frames| frames.start);
+        }
+        let transit = at.since(planned);
+        let playout = stream.playout(planned, transit, &self.media, &mut self.tally);
+        stream.estimate(transit.seconds());
+        stream.arrive(frame, transit > playout, self.media.datagrams, &mut self.tally);
+    }
+
+    fn life(&mut self, _: Time, client: ClientId, life: Life) {
+        for (talker, frames) in self.frames.iter().enumerate() {
+            let stream = &mut self.streams[talker * self.clients + client as usize];
+            // What it had not heard of when it went is not counted.
+            stream.judge(stream.seen, self.media.datagrams, &mut self.tally);
+            stream.end_run(&mut self.tally);
+            let next = frames.as_ref().map(|frames| frames.end).filter(|_| life == Life::Up);
+            *stream = Stretch { next, ..Stretch::default() };
+        }
+    }
+
+    fn add_to(&self, _: Time, tally: &mut Tally) {
+        tally.add(&self.tally, &self.media);
+        for (talker, frames) in self.frames.iter().enumerate() {
+            let Some(frames) = frames else { continue };
+            let own = self.first + talker as ClientId;
+            for receiver in self.up.iter().filter(|receiver| *receiver != own) {
+                let mut stream = self.streams[talker * self.clients + receiver as usize].clone();
+                stream.next.get_or_insert(frames.start);
+                stream.judge(frames.end, self.media.datagrams, tally);
+                stream.end_run(tally);
+                if stream.last.is_some() {
+                    tally.jitters += 1;
+                    tally.jitter_sum += stream.jitter;
+                }
+            }
+        }
+    }
+}
+
+/// What streams of one or several groups came to.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Of the last group that was added; a rating is of one kind of speech.
+    media: Option<Media>,
+    mixed: bool,
+    played: u64,
+    late: u64,
+    lost: u64,
+    /// Runs of concealed frames, how many frames those are, and how many the longest.
+    runs: u64,
+    concealed: u64,
+    longest: u64,
+    /// How often a receiver that adapts chose a time of playing, and their sum in nanoseconds.
+    playouts: u64,
+    playout_sum: u128,
+    jitters: u64,
+    jitter_sum: f64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally, media: &Media) {
+        let speech = |m: &Media| (m.codec, m.rate, m.playout);
+        self.mixed |= self.media.is_some_and(|mine| speech(&mine) != speech(media));
+        self.media = Some(*media);
+        self.played += other.played;
+        self.late += other.late;
+        self.lost += other.lost;
+        self.runs += other.runs;
+        self.concealed += other.concealed;
+        self.longest = self.longest.max(other.longest);
+        self.playouts += other.playouts;
+        self.playout_sum += other.playout_sum;
+    }
+
+    fn frames(&self) -> u64 {
+        self.played + self.late + self.lost
+    }
+
+    /// The mean time from when a frame was due to when it is played.
+    fn playout_s(&self) -> Option<f64> {
+        match self.media?.playout {
+            _ if self.mixed => None,
+            Playout::Fixed(delay) => Some(delay.seconds()),
+            Playout::Adaptive(_) => {
+                (self.playouts > 0).then(|| self.playout_sum as f64 / self.playouts as f64 / 1e9)
+            }
+        }
+    }
+
+    /// The rating of the mean loss and delay of all streams. From mouth to ear it takes the frame
+    /// itself, the look-ahead of the codec, and the time to its playing.
+    fn rating(&self) -> Option<f64> {
+        let media = self.media.filter(|_| !self.mixed)?;
+        let (equipment, lookahead_ms) = media.codec.equipment()?;
+        let loss = ratio(self.late + self.lost, self.frames())?;
+        let delay_ms = 1e3 * (self.playout_s()? + 1.0 / media.rate) + lookahead_ms;
+        // The mean run of random losses is 1 / (1 - loss).
+        let run = ratio(self.concealed, self.runs).unwrap_or(1.0);
+        let burst_ratio = (run * (1.0 - loss)).max(1.0);
+        Some(emodel::rating(delay_ms, equipment, loss, burst_ratio).clamp(0.0, 100.0))
+    }
+}

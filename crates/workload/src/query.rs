@@ -1,0 +1,183 @@
+//! Queries: a client asks the server something and asks again until it is answered or has asked
+//! often enough, as a resolver does (RFC 1035, 4.2.1) or CoAP (RFC 7252, 4.2).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{ClientSet, Distribution, MessageId, Span, Stream, Time, schema};
+use skipbeat_protocol::Tag;
+
+use crate::arrivals::{checked_rate, checked_size};
+use crate::kind::{measures, ratio};
+use crate::{Arrivals, Books, Kind, Measure, Retry, Saying, Setting, Word};
+
+/// What a client asks, and how often.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "QueryTable")]
+pub struct Query {
+    /// Queries per second of each client, above zero.
+    pub rate: f64,
+    /// How they are spread over time.
+    pub arrivals: Arrivals,
+    /// Bytes of a key, 47 to 65,000: it begins with a tag of 47 bytes.
+    pub size: usize,
+    /// How long a client waits for the answer to its first try.
+    pub timeout: Span,
+    /// By how much it waits longer with each try, from 1.
+    pub backoff: f64,
+    /// How long it waits at the most.
+    pub longest: Span,
+    /// How often it asks in all.
+    pub tries: u32,
+}
+
+/// A query a second, and up to four tries within 1 + 2 + 4 + 8 s.
+impl Default for Query {
+    fn default() -> Self {
+        Query {
+            rate: 1.0,
+            arrivals: Arrivals::Poisson,
+            size: 64,
+            timeout: Span::from_secs(1),
+            backoff: 2.0,
+            longest: Span::from_secs(60),
+            tries: 4,
+        }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table `{ rate, timeout, tries, … }`")]
+struct QueryTable {
+    /// Queries per second of each client, above 0 and up to 10⁶; default 1.
+    #[schemars(transform = schema::rate)]
+    rate: Option<f64>,
+    /// How they are spread over time; default `"poisson"`.
+    #[serde(default)]
+    arrivals: Arrivals,
+    /// Bytes of a key, 47 to 65,000; default 64. It begins with a tag of 47 bytes. What the server
+    /// answers is at least as long: see `server.value_size`.
+    #[schemars(range(min = Tag::LEN, max = 65_000))]
+    size: Option<usize>,
+    /// How long a client waits for an answer before it asks again, above zero; default `"1s"`.
+    #[schemars(transform = schema::above_zero)]
+    timeout: Option<Span>,
+    /// By how much it waits longer with each try, 1 to 10; default 2. 1 is a fixed timer.
+    #[schemars(range(min = 1, max = 10))]
+    backoff: Option<f64>,
+    /// How long it waits for one try at the most, from `timeout`; default `"60s"`.
+    #[schemars(transform = schema::above_zero)]
+    longest: Option<Span>,
+    /// How often it asks in all, 1 to 100; default 4.
+    #[schemars(range(min = 1, max = 100))]
+    tries: Option<u32>,
+}
+
+impl TryFrom<QueryTable> for Query {
+    type Error = String;
+
+    fn try_from(table: QueryTable) -> Result<Self, String> {
+        let default = Query::default();
+        let timeout = table.timeout.unwrap_or(default.timeout);
+        let backoff = table.backoff.unwrap_or(default.backoff);
+        let longest = table.longest.unwrap_or(default.longest.max(timeout));
+        let tries = table.tries.unwrap_or(default.tries);
+        if timeout.is_zero() {
+            return Err("expected a timeout above zero".to_owned());
+        }
+        if !(1.0..=10.0).contains(&backoff) {
+            return Err(format!("expected a backoff from 1 to 10, got {backoff}"));
+        }
+        if longest < timeout {
+            return Err(format!("expected `longest` from the timeout of {timeout}"));
+        }
+        if !(1..=100).contains(&tries) {
+            return Err(format!("expected 1 to 100 tries, got {tries}"));
+        }
+        Ok(Query {
+            rate: checked_rate("query", table.rate.unwrap_or(default.rate))?,
+            arrivals: table.arrivals,
+            size: checked_size("key", table.size.unwrap_or(default.size))?,
+            timeout,
+            backoff,
+            longest,
+            tries,
+        })
+    }
+}
+
+impl Kind for Query {
+    type Books = Queries;
+
+    fn first_gap(&self, stream: Stream, draw: u64) -> Span {
+        self.arrivals.first_gap(self.rate, stream, draw)
+    }
+
+    #[inline]
+    fn gap(&self, stream: Stream, draw: u64) -> Span {
+        self.arrivals.gap(self.rate, stream, draw)
+    }
+
+    fn saying(&self) -> Saying {
+        let Query { timeout, backoff, longest, tries, size, .. } = *self;
+        Saying { word: Word::Get(Retry { timeout, backoff, longest, tries }), size }
+    }
+
+    fn books(&self, _: Setting) -> Queries {
+        Queries::default()
+    }
+}
+
+/// What became of the queries of one or several groups.
+#[derive(Clone, Debug, Default)]
+pub struct Queries {
+    asked: u64,
+    /// Datagrams that asked.
+    tries: u64,
+    answered: u64,
+    given_up: u64,
+    /// Due → answered.
+    latency: Distribution,
+}
+
+impl Books for Queries {
+    type Tally = Queries;
+
+    const METRICS: &'static [Measure<Queries>] = measures! {
+        queries(Count, Neither) []: "queries that were due in the window", |q| Some(q.asked as f64);
+        queries_answered(Count, Neither) []: "of those, answered before their client gave up",
+            |q| Some(q.answered as f64);
+        answered_ratio(Ratio, Higher) ["queries answered"]: "share of the queries that were answered, of those answered or given up",
+            |q| ratio(q.answered, q.answered + q.given_up);
+        query_latency_mean_s(Seconds, Lower) []: "query due → answered, mean", |q| q.latency.mean();
+        query_latency_p50_s(Seconds, Lower) ["query latency, median"]: "the same, median", |q| q.latency.quantile(0.5);
+        query_latency_p99_s(Seconds, Lower) ["query latency, p99"]: "the same, 99th percentile", |q| q.latency.quantile(0.99);
+        query_latency_max_s(Seconds, Lower) []: "the same, longest", |q| q.latency.max();
+        query_retransmissions(Count, Lower) []: "datagrams that asked again", |q| Some(q.tries.saturating_sub(q.asked) as f64);
+        load_amplification(Number, Lower) ["datagrams per query"]: "datagrams that asked, per query", |q| ratio(q.tries, q.asked);
+    };
+
+    fn due(&mut self, _: Time, _: MessageId, _: Option<&ClientSet>) {
+        self.asked += 1;
+    }
+
+    fn offered(&mut self, _: MessageId) {
+        self.tries += 1;
+    }
+
+    fn settled(&mut self, at: Time, planned: Time, _: MessageId, answered: bool) {
+        if answered {
+            self.answered += 1;
+            self.latency.record(at.since(planned));
+        } else {
+            self.given_up += 1;
+        }
+    }
+
+    fn add_to(&self, _: Time, tally: &mut Queries) {
+        tally.asked += self.asked;
+        tally.tries += self.tries;
+        tally.answered += self.answered;
+        tally.given_up += self.given_up;
+        tally.latency.add(&self.latency);
+    }
+}

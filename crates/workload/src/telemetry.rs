@@ -1,0 +1,264 @@
+//! Telemetry: sensors send samples to the server, which takes them and says nothing. What counts is
+//! how many it gets, and how old what it knows is.
+
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{ClientId, ClientSet, Life, MessageId, Span, Stream, Time, schema};
+use skipbeat_protocol::Tag;
+
+use crate::age::Ages;
+use crate::arrivals::checked_size;
+use crate::kind::{measures, ratio};
+use crate::{Books, Kind, Measure, Reached, Saying, Setting, Word};
+
+/// When a sensor sends samples.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "TelemetryTable")]
+pub struct Telemetry {
+    /// The period `h`, above zero.
+    pub every: Span,
+    /// Each gap is `U(h - jitter, h + jitter)`.
+    pub jitter: Span,
+    /// Samples that are sent one right after the other each time.
+    pub burst: u32,
+    /// Bytes of a sample, 47 to 65,000: it begins with a tag of 47 bytes.
+    pub size: usize,
+}
+
+/// A sample a second.
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry { every: Span::from_secs(1), jitter: Span::ZERO, burst: 1, size: 64 }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table `{ every, jitter, burst, size }`")]
+struct TelemetryTable {
+    /// The period of a sensor's samples, above zero; default `"1s"`. The first comes after a random
+    /// part of it.
+    #[schemars(transform = schema::above_zero)]
+    every: Option<Span>,
+    /// The largest deviation of a gap from the period, at most the period; default `"0s"`.
+    #[serde(default)]
+    jitter: Span,
+    /// Samples that are sent one right after the other each time, 1 to 1000; default 1.
+    #[schemars(range(min = 1, max = 1000))]
+    burst: Option<u32>,
+    /// Bytes of a sample, 47 to 65,000; default 64. It begins with a tag of 47 bytes.
+    #[schemars(range(min = Tag::LEN, max = 65_000))]
+    size: Option<usize>,
+}
+
+impl TryFrom<TelemetryTable> for Telemetry {
+    type Error = String;
+
+    fn try_from(table: TelemetryTable) -> Result<Self, String> {
+        let default = Telemetry::default();
+        let every = table.every.unwrap_or(default.every);
+        let burst = table.burst.unwrap_or(default.burst);
+        if every.is_zero() {
+            return Err("expected a period of samples above zero".to_owned());
+        }
+        if table.jitter > every {
+            return Err(format!("expected a jitter of at most the period of {every}"));
+        }
+        if !(1..=1000).contains(&burst) {
+            return Err(format!("expected a burst of 1 to 1000 samples, got {burst}"));
+        }
+        let size = checked_size("sample", table.size.unwrap_or(default.size))?;
+        Ok(Telemetry { every, jitter: table.jitter, burst, size })
+    }
+}
+
+impl Kind for Telemetry {
+    type Books = Sensors;
+
+    fn first_gap(&self, stream: Stream, draw: u64) -> Span {
+        self.every.scaled(stream.unit(draw))
+    }
+
+    #[inline]
+    fn gap(&self, stream: Stream, draw: u64) -> Span {
+        if self.jitter.is_zero() {
+            return self.every;
+        }
+        self.every.saturating_sub(self.jitter) + (self.jitter * 2).scaled(stream.unit(draw))
+    }
+
+    fn saying(&self) -> Saying {
+        Saying { word: Word::Put, size: self.size }
+    }
+
+    fn at_once(&self) -> u32 {
+        self.burst
+    }
+
+    fn books(&self, setting: Setting) -> Sensors {
+        let Setting { group, window, server_tells, .. } = setting;
+        Sensors {
+            first: group.start,
+            sensors: vec![Sensor::default(); group.len()],
+            window,
+            server_tells,
+            samples: 0,
+            taken: 0,
+            ages: Ages::default(),
+        }
+    }
+}
+
+/// What is known of the sensors of a group.
+#[derive(Clone, Debug)]
+pub struct Sensors {
+    first: ClientId,
+    sensors: Vec<Sensor>,
+    window: Range<Time>,
+    server_tells: bool,
+    samples: u64,
+    taken: u64,
+    ages: Ages,
+}
+
+/// What is known of a sensor.
+#[derive(Clone, Debug, Default)]
+struct Sensor {
+    /// Of the freshest sample that the server has of this life: when it was due.
+    freshest: Option<Time>,
+    /// Up to when the age is in the books.
+    until: Time,
+    /// Samples of which nothing is under way any more, and how many of them the server never had.
+    over: u32,
+    lost: u32,
+    /// Which those are, a bit each, counted from the first sample of the measured time.
+    origin: Option<u32>,
+    losses: Vec<u64>,
+}
+
+impl Sensor {
+    /// The age grows until `at`, as far as that lies in the window.
+    fn grow(&mut self, at: Time, window: &Range<Time>, ages: &mut Ages) {
+        let Some(freshest) = self.freshest else { return };
+        let (from, to) =
+            (self.until.clip(window.start, window.end), at.clip(window.start, window.end));
+        ages.grew(from.since(freshest), to.since(freshest));
+        self.until = self.until.max(at);
+    }
+
+    /// The lengths of the runs of losses.
+    fn loss_runs(&self) -> impl Iterator<Item = u64> + '_ {
+        let bits = self.losses.iter().flat_map(|word| (0..64).map(move |bit| word >> bit & 1 == 1));
+        let mut run = 0;
+        bits.chain([false]).filter_map(move |lost| {
+            if lost {
+                run += 1;
+                return None;
+            }
+            Some(std::mem::take(&mut run)).filter(|run| *run > 0)
+        })
+    }
+}
+
+impl Books for Sensors {
+    type Tally = Tally;
+
+    const METRICS: &'static [Measure<Tally>] = measures! {
+        samples(Count, Neither) []: "samples that were due in the window", |t| Some(t.samples as f64);
+        samples_taken(Count, Neither) []: "of those, the ones that the server took", |t| t.told(t.taken as f64);
+        samples_taken_per_s(PerSecond, Higher) ["samples taken / s"]: "the same per second of the window",
+            |t| t.told((t.window_s > 0.0).then(|| t.taken as f64 / t.window_s)?);
+        age_mean_s(Seconds, Lower) ["age of information, mean"]: "age of the freshest sample that the server has of a sensor, mean over time",
+            |t| t.told(t.ages.mean()?);
+        age_p99_s(Seconds, Lower) ["age of information, p99"]: "the same, not exceeded for 99 % of the time", |t| t.told(t.ages.quantile(0.99)?);
+        sensor_loss_mean(Ratio, Lower) ["loss of a sensor, mean"]: "share of a sensor's samples that the server never had, mean over sensors",
+            |t| t.told((!t.shares.is_empty()).then(|| t.shares.iter().sum::<f64>() / t.shares.len() as f64)?);
+        sensor_loss_max(Ratio, Lower) ["loss of the worst sensor"]: "the same of the sensor that lost most",
+            |t| t.told(t.shares.iter().copied().reduce(f64::max)?);
+        sample_loss_run_mean(Number, Lower) ["run of lost samples, mean"]: "mean run of consecutive samples of a sensor that were lost (RFC 3357)",
+            |t| t.told(ratio(t.lost, t.runs)?);
+        sample_loss_run_max(Number, Lower) []: "the longest of those runs", |t| t.told((t.runs > 0).then_some(t.longest as f64)?);
+    };
+
+    fn due(&mut self, _: Time, message: MessageId, _: Option<&ClientSet>) {
+        let sensor = &mut self.sensors[(message.sender - self.first) as usize];
+        sensor.origin.get_or_insert(message.seq);
+        self.samples += 1;
+    }
+
+    fn reached(&mut self, Reached { at, planned, message, .. }: Reached) {
+        self.taken += u64::from(self.window.contains(&planned));
+        let sensor = &mut self.sensors[(message.sender - self.first) as usize];
+        if sensor.freshest.is_some_and(|freshest| planned <= freshest) {
+            return;
+        }
+        sensor.grow(at, &self.window, &mut self.ages);
+        (sensor.freshest, sensor.until) = (Some(planned), at);
+    }
+
+    fn over(&mut self, message: MessageId, reached: bool) {
+        let sensor = &mut self.sensors[(message.sender - self.first) as usize];
+        sensor.over += 1;
+        if reached {
+            return;
+        }
+        sensor.lost += 1;
+        let place = message.seq.wrapping_sub(sensor.origin.unwrap_or(message.seq)) as usize;
+        if place / 64 >= sensor.losses.len() {
+            sensor.losses.resize(place / 64 + 1, 0);
+        }
+        sensor.losses[place / 64] |= 1 << (place % 64);
+    }
+
+    fn life(&mut self, at: Time, client: ClientId, life: Life) {
+        let place = client.checked_sub(self.first).map(|place| place as usize);
+        let Some(sensor) = place.and_then(|place| self.sensors.get_mut(place)) else { return };
+        if life != Life::Up {
+            sensor.grow(at, &self.window, &mut self.ages);
+            sensor.freshest = None;
+        }
+    }
+
+    fn add_to(&self, now: Time, tally: &mut Tally) {
+        tally.told = self.server_tells;
+        tally.window_s = self.window.end.min(now).since(self.window.start).seconds();
+        tally.samples += self.samples;
+        tally.taken += self.taken;
+        tally.ages.add(&self.ages);
+        for sensor in &self.sensors {
+            sensor.clone().grow(now, &self.window, &mut tally.ages);
+            if let Some(share) = ratio(sensor.lost.into(), sensor.over.into()) {
+                tally.shares.push(share);
+            }
+            for run in sensor.loss_runs() {
+                tally.runs += 1;
+                tally.lost += run;
+                tally.longest = tally.longest.max(run);
+            }
+        }
+    }
+}
+
+/// What sensors of one or several groups came to.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Whether the server tells what it takes.
+    told: bool,
+    window_s: f64,
+    samples: u64,
+    taken: u64,
+    ages: Ages,
+    /// The share of lost samples of each sensor that sent any.
+    shares: Vec<f64>,
+    runs: u64,
+    lost: u64,
+    longest: u64,
+}
+
+impl Tally {
+    /// What is known only where the server tells.
+    fn told(&self, figure: f64) -> Option<f64> {
+        self.told.then_some(figure)
+    }
+}
