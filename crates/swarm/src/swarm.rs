@@ -269,6 +269,9 @@ impl Swarm {
             }
             self.begin_life(Time::ZERO, client, out);
             let group = &self.options.groups[self.roster.group_of(client)];
+            if !group.member {
+                continue;
+            }
             let stream = self.beat.stream(client.into());
             let phase = self.phase.stream(client.into()).unit(0);
             let (anchor, first) = group.heartbeat.first(Time::ZERO, phase, stream, 0);

@@ -108,3 +108,61 @@ fn delayed(signal_to_noise: f64, noise: f64, delay_ms: f64) -> f64 {
 fn square(x: f64) -> f64 {
     x * x
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const G711: Equipment = Equipment { impairment: 0.0, robustness: 25.1 };
+    const G729A: Equipment = Equipment { impairment: 11.0, robustness: 19.0 };
+
+    /// G.107, 7.7: with the default values of all parameters R is 93.2.
+    #[test]
+    fn the_rating_at_the_defaults_is_as_published() {
+        assert!((rating(0.0, G711, 0.0, 1.0) - 93.2).abs() < 0.05);
+    }
+
+    /// What delay costs, in whole numbers: to 200 ms as in G.113 (02/2001), beyond that the R of TIA
+    /// TSB-116 (2001), less than at none.
+    #[test]
+    fn delay_costs_as_much_as_published() {
+        let published = [0.0, 1.0, 2.0, 4.0, 7.0, 14.0, 20.0, 26.0, 31.0, 35.0];
+        for (delay, published) in (0..).map(|n| 50.0 * f64::from(n)).zip(published) {
+            let cost = rating(0.0, G711, 0.0, 1.0) - rating(delay, G711, 0.0, 1.0);
+            assert!((cost - published).abs() < 0.6, "{delay} ms: {cost} for {published}");
+        }
+    }
+
+    /// G.113, appendix I: the impairment of G.729A with voice activity detection at random losses in
+    /// percent, in whole numbers.
+    #[test]
+    fn loss_costs_as_much_as_published() {
+        let published = [
+            (0.5, 13.0),
+            (1.0, 15.0),
+            (2.0, 19.0),
+            (3.0, 23.0),
+            (4.0, 26.0),
+            (8.0, 36.0),
+            (16.0, 49.0),
+        ];
+        for (percent, published) in published {
+            let cost = rating(0.0, G711, 0.0, 1.0) - rating(0.0, G729A, percent / 100.0, 1.0);
+            assert!((cost - published).abs() < 0.6, "{percent} %: {cost} for {published}");
+        }
+        // Bursts cost more.
+        assert!(rating(0.0, G729A, 0.05, 2.0) < rating(0.0, G729A, 0.05, 1.0));
+    }
+
+    /// G.107, annex B, table B.1.
+    #[test]
+    fn opinions_are_as_published() {
+        for (rating, published) in
+            [(90.0, 4.34), (80.0, 4.03), (70.0, 3.60), (60.0, 3.10), (50.0, 2.58)]
+        {
+            let opinion = opinion(rating);
+            assert!((opinion - published).abs() < 0.01, "{rating}: {opinion} for {published}");
+        }
+        assert_eq!([-1.0, 101.0].map(opinion), [1.0, 4.5]);
+    }
+}

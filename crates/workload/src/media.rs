@@ -502,3 +502,93 @@ impl Tally {
         Some(emodel::rating(delay_ms, equipment, loss, burst_ratio).clamp(0.0, 100.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two clients, of which the first talks; both listen from the start.
+    fn room(media: Media) -> Room {
+        let window = Time::ZERO..Time::ZERO + Span::from_secs(100);
+        let mut room = media.books(Setting { group: 0..2, clients: 2, window, server_tells: true });
+        (0..2).for_each(|client| room.life(Time::ZERO, client, Life::Up));
+        room
+    }
+
+    /// Datagrams of the talker are due every 20 ms, or with its frame; each arrives at the other client
+    /// after so many milliseconds, if it does, and at the talker at once.
+    fn play(room: &mut Room, transits_ms: &[Option<u64>]) -> Tally {
+        let each = room.media.datagrams;
+        let due = |seq: u32| Time::ZERO + Span::from_millis(20 * u64::from(seq / each));
+        let both: ClientSet = [0, 1].into_iter().collect();
+        let mut arrivals = Vec::new();
+        for (seq, transit) in (0..).zip(transits_ms) {
+            let (planned, message) = (due(seq), MessageId { sender: 0, seq });
+            room.due(planned, message, Some(&both));
+            room.reached(Reached { at: planned, planned, message, to: 0 });
+            let at = transit.map(|transit| planned + Span::from_millis(transit));
+            arrivals.extend(at.map(|at| Reached { at, planned, message, to: 1 }));
+        }
+        arrivals.sort_by_key(|reached| reached.at);
+        arrivals.into_iter().for_each(|reached| room.reached(reached));
+        let mut tally = Tally::default();
+        room.add_to(Time::NEVER, &mut tally);
+        tally
+    }
+
+    #[test]
+    fn what_is_lost_or_comes_too_late_is_concealed_and_stands_in_runs() {
+        let on_time = Some(10);
+        let late = Some(61);
+        let transits = [on_time, None, late, late, on_time, on_time, None, on_time];
+        let tally = play(&mut room(Media::default()), &transits);
+        assert_eq!((tally.frames(), tally.played, tally.late, tally.lost), (8, 4, 2, 2));
+        assert_eq!((tally.runs, tally.concealed, tally.longest), (2, 4, 3));
+        assert_eq!(tally.playout_s(), Some(0.06));
+        assert!(tally.rating().is_some_and(|rating| rating < 50.0), "half of it is missing");
+    }
+
+    #[test]
+    fn a_frame_is_of_use_when_all_its_datagrams_came_in_time() {
+        let media = Media { datagrams: 2, codec: Codec::None, ..Media::default() };
+        let transits = [Some(5), Some(6), Some(5), None, Some(5), Some(99), None, None];
+        let tally = play(&mut room(media), &transits);
+        assert_eq!((tally.played, tally.late, tally.lost), (1, 1, 2));
+        assert_eq!((tally.longest, tally.rating()), (3, None));
+    }
+
+    #[test]
+    fn what_comes_after_all_is_late_and_not_lost() {
+        // The second frame comes a hundred frames later.
+        let mut transits = vec![Some(10); 120];
+        transits[1] = Some(2000);
+        let tally = play(&mut room(Media::default()), &transits);
+        assert_eq!((tally.played, tally.late, tally.lost, tally.runs), (119, 1, 0, 1));
+    }
+
+    #[test]
+    fn a_receiver_that_adapts_follows_the_transit_and_leaves_room_for_its_jitter() {
+        let media = Media { playout: Playout::Adaptive(4.0), ..Media::default() };
+        // 100 ms ± 10 ms for ten seconds: the jitter is 20 ms.
+        let transits: Vec<_> = (0..500).map(|n| Some(if n % 2 == 0 { 90 } else { 110 })).collect();
+        let mut room = room(media);
+        let tally = play(&mut room, &transits);
+        assert!(tally.late <= 25, "{}: only of the first second", tally.late);
+        let (_, playout) = room.streams[1].playout.unwrap();
+        assert!((playout.seconds() - (0.1 + 4.0 * 0.02)).abs() < 0.01, "{playout}");
+    }
+
+    #[test]
+    fn what_a_receiver_misses_that_is_away_is_not_counted() {
+        let mut room = room(Media::default());
+        play(&mut room, &[Some(10); 5]);
+        room.life(Time::ZERO + Span::from_secs(1), 1, Life::Crashed);
+        let only: ClientSet = [0].into_iter().collect();
+        for seq in 5..10 {
+            room.due(Time::ZERO + Span::from_secs(2), MessageId { sender: 0, seq }, Some(&only));
+        }
+        let mut tally = Tally::default();
+        room.add_to(Time::NEVER, &mut tally);
+        assert_eq!((tally.played, tally.lost), (5, 0));
+    }
+}

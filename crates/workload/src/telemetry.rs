@@ -262,3 +262,82 @@ impl Tally {
         self.told.then_some(figure)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64) -> Time {
+        Time::ZERO + Span::from_seconds(seconds)
+    }
+
+    fn sensors(server_tells: bool) -> Sensors {
+        let window = at(10.0)..at(20.0);
+        Telemetry::default().books(Setting { group: 5..6, clients: 6, window, server_tells })
+    }
+
+    /// A sample that is due then, and reaches the server later, if it does.
+    fn sample(books: &mut Sensors, seq: u32, planned: f64, reached: Option<f64>) {
+        let message = MessageId { sender: 5, seq };
+        let counts = books.window.contains(&at(planned));
+        if counts {
+            books.due(at(planned), message, None);
+        }
+        if let Some(reached) = reached {
+            books.reached(Reached { at: at(reached), planned: at(planned), message, to: 5 });
+        }
+        if counts {
+            books.over(message, reached.is_some());
+        }
+    }
+
+    fn tally(books: &Sensors) -> Tally {
+        let mut tally = Tally::default();
+        books.add_to(at(30.0), &mut tally);
+        tally
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_freshest_sample_over_the_measured_time() {
+        let mut books = sensors(true);
+        sample(&mut books, 0, 9.0, Some(9.5));
+        sample(&mut books, 1, 14.0, Some(15.0));
+        // It is overtaken, and changes nothing.
+        sample(&mut books, 2, 13.0, Some(16.0));
+        let tally = tally(&books);
+        // From 1 s to 6 s in five seconds, then from 1 s to 6 s again.
+        assert!((tally.ages.mean().unwrap() - 3.5).abs() < 1e-9);
+        assert_eq!((tally.samples, tally.taken), (2, 2), "those of the measured time");
+    }
+
+    #[test]
+    fn losses_are_of_each_sensor_and_stand_in_runs() {
+        let mut books = sensors(true);
+        for seq in 0..100u32 {
+            let planned = 10.0 + 0.1 * f64::from(seq);
+            let lost = [3, 64, 65, 66, 99].contains(&seq);
+            sample(&mut books, 1000 + seq, planned, (!lost).then_some(planned));
+        }
+        let tally = tally(&books);
+        assert_eq!((tally.runs, tally.lost, tally.longest), (3, 5, 3));
+        assert_eq!(tally.shares, [0.05]);
+    }
+
+    #[test]
+    fn a_sensor_that_is_gone_has_no_age() {
+        let mut books = sensors(true);
+        sample(&mut books, 0, 10.0, Some(10.0));
+        books.life(at(12.0), 5, Life::Crashed);
+        books.life(at(18.0), 5, Life::Up);
+        assert_eq!(tally(&books).ages.mean(), Some(1.0), "the two seconds that it lived");
+    }
+
+    #[test]
+    fn of_a_server_that_does_not_tell_nothing_is_known() {
+        let mut books = sensors(false);
+        sample(&mut books, 0, 11.0, None);
+        let tally = tally(&books);
+        let known = Sensors::METRICS.iter().filter(|metric| (metric.value)(&tally).is_some());
+        assert_eq!(known.map(|metric| metric.name).collect::<Vec<_>>(), ["samples"]);
+    }
+}

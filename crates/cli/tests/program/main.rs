@@ -13,6 +13,7 @@ mod pairs;
 mod repeatable;
 mod running;
 mod sockets;
+mod streams;
 mod support;
 mod sweep;
 mod theory;

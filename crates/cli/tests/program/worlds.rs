@@ -188,3 +188,57 @@ fn attacks_on_a_small_scale() {
         }
     }
 }
+
+#[test]
+fn workloads_on_a_small_scale() {
+    let settings = [
+        "group.sensors.clients=200",
+        "group.sensors.workload.telemetry.every=200ms",
+        "group.resolvers.clients=30",
+        "warmup=1500ms",
+        "duration=4s",
+        "drain=3s",
+        "swarm.lateness_limit=10s",
+    ];
+    let (sim, net) = both("workloads.toml", &settings);
+    for name in ["chat_sent", "samples", "queries", "deliveries_expected"] {
+        assert_eq!(sim.get(name), net.get(name), "{name}");
+    }
+    assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
+    let late = net.lateness_max();
+    // The links lose the same samples in both.
+    for name in ["samples_taken", "sensor_loss_max", "sample_loss_run_max"] {
+        assert_eq!(sim.get(name), net.get(name), "{name}");
+    }
+    for name in ["age_mean_s", "age_p99_s"] {
+        let (a, b) = (sim.get(name), net.get(name));
+        assert!((a - b).abs() <= 0.01 * a + late, "{name}: sim {a}, net {b}");
+    }
+    // What is late on a busy machine may be too late.
+    share_agrees("answered_ratio", &sim, &net, net.get("queries"));
+    share_agrees("frames_lost_ratio", &sim, &net, net.get("frames_expected"));
+    let asked = |summary: &Summary| summary.get("load_amplification") * summary.get("queries");
+    assert!((asked(&sim) - asked(&net)).abs() <= 4.0 * asked(&sim).sqrt());
+}
+
+#[test]
+fn streams_on_a_small_scale() {
+    for workload in ["{ chat = { rate = 2 } }", "{ query = { rate = 5 } }"] {
+        let workload = format!("group.room.workload={workload}");
+        let settings = [
+            "group.room.transport=tcp",
+            "group.room.clients=20",
+            &workload,
+            "warmup=1s",
+            "duration=3s",
+            "drain=3s",
+            "swarm.lateness_limit=10s",
+        ];
+        let (sim, net) = both("udp-or-tcp-net.toml", &settings);
+        for name in ["deliveries_expected", "deliveries", "delivery_ratio", "connections_broken"] {
+            assert_eq!(sim.get(name), net.get(name), "{name}");
+        }
+        assert_eq!((net.get("delivery_ratio"), net.get("unexplained")), (1.0, 0.0));
+        assert_eq!(net.text("up_sent"), "", "the kernel's segments are not seen");
+    }
+}
