@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use skipbeat_core::{ClientId, Time};
 use socket2::SockRef;
@@ -71,9 +72,9 @@ impl Streams {
         self.places.get(&address).copied()
     }
 
-    /// A client connects, in the place of any earlier connection of its. What is written meanwhile
-    /// goes as soon as the connection stands.
-    pub(crate) fn connect(&mut self, client: ClientId) {
+    /// A client connects after a while, in the place of any earlier connection of its. What is written
+    /// meanwhile goes as soon as the connection stands.
+    pub(crate) fn connect(&mut self, client: ClientId, after: Duration) {
         if let Some(before) = self.connections.remove(&client) {
             // With the task its socket goes, and by a reset: the address is free at once.
             before.task.abort();
@@ -84,6 +85,9 @@ impl Streams {
         let (server, news, clock) = (self.server, self.send.clone(), self.clock);
         let (local, back) = (self.locals.get(&client).copied(), writer.clone());
         let connect = async move {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
             let any = if server.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
             let open = async {
                 let socket = any?;
@@ -92,7 +96,7 @@ impl Streams {
                     socket.bind(local)?;
                 }
                 let stream = socket.connect(server).await?;
-                SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO))?;
+                SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
                 let address = stream.local_addr()?;
                 Ok::<_, std::io::Error>((stream, address))
             };

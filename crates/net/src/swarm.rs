@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use skipbeat_core::{Calendar, ClientId, Direction, Life, Place, Span, Time};
 use skipbeat_link::{Change, Class, Verdict};
@@ -26,6 +27,8 @@ use crate::wire::{Alarm, Batch, Io};
 const LOOK: Span = Span::from_millis(100);
 /// Timers that are due within this are fired together: a wake-up costs more than a datagram.
 const SLACK: Span = Span::from_nanos(250_000);
+/// How long a client waits that has lost its connection until it connects again.
+const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// Batches that are read before timers have their turn.
 const BATCHES_AT_ONCE: usize = 16;
 
@@ -233,19 +236,20 @@ impl Carrier {
                 }
                 streams::Heard::Over(client) => {
                     self.tunnel.record(self.now, Event::Disconnected { client });
-                    self.begin_connection(self.now, client);
+                    // Where it can't be had, it is not asked for all the time.
+                    self.begin_connection(self.now, client, CONNECT_AGAIN);
                 }
             }
         }
     }
 
     /// A client connects; what was in an earlier connection is lost.
-    fn begin_connection(&mut self, at: Time, client: ClientId) {
+    fn begin_connection(&mut self, at: Time, client: ClientId, after: Duration) {
         for direction in Direction::BOTH {
             self.tunnel.severed(at, direction, client);
         }
         if let Some(streams) = &mut self.streams {
-            streams.connect(client);
+            streams.connect(client, after);
         }
     }
 
@@ -333,7 +337,7 @@ impl Carry for Carrier {
 
     fn connection(&mut self, at: Time, client: ClientId, life: Life) {
         match (life, &mut self.streams) {
-            (Life::Up, _) => self.begin_connection(at, client),
+            (Life::Up, _) => self.begin_connection(at, client, Duration::ZERO),
             (Life::Left, Some(streams)) => streams.close(client),
             (Life::Crashed, Some(streams)) => streams.abandon(client),
             (_, None) => {}

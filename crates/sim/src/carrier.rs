@@ -230,6 +230,7 @@ impl Carrier {
     /// The server falls silent for good.
     pub(crate) fn kill_server(&mut self, now: Time) {
         self.server_dead = true;
+        self.streams.kill_server();
         self.tunnel.record(now, Event::ServerCrashed);
     }
 
@@ -343,9 +344,6 @@ impl Carrier {
             if let Some(heard) = heed(Down::parse(datagram)) {
                 swarm.hear(now, client, heard, &mut FromSwarm(self));
             }
-        } else if self.server_dead {
-            self.tunnel.unread(now, client, message);
-            self.tunnel.read(now, Direction::Up, client, message);
         } else {
             let (peer, from) = (self.seats.peer(client), CLIENTS.address(client));
             let mut out = FromServer { message, ..FromServer::new(self, now) };

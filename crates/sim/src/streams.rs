@@ -1,7 +1,7 @@
 //! Connections of clients that talk TCP: a pair of ends for each, and what is under way between them
 //! is segments, which the links carry as they do datagrams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skipbeat_core::{Calendar, ClientId, Direction, Time, mix};
 use skipbeat_stream::{Endpoint, Side, Tuning};
@@ -15,8 +15,10 @@ pub(crate) struct Streams {
     seed: u64,
     deadlines: Calendar<(ClientId, Side, u32)>,
     /// The ends to which something happened since they were last looked at.
-    touched: Vec<(ClientId, Side)>,
+    touched: BTreeSet<(ClientId, Side)>,
     packets: Packets,
+    /// The machine of the server is dead: its ends say nothing more.
+    server_dead: bool,
 }
 
 /// A connection.
@@ -110,7 +112,7 @@ impl Streams {
             due: [None; 2],
         };
         self.connections.insert(client, connection);
-        self.touched.push((client, Side::Client));
+        self.touched.insert((client, Side::Client));
     }
 
     /// A client ends its connection, after what it has written.
@@ -118,8 +120,13 @@ impl Streams {
         if let Some(connection) = self.connections.get_mut(&client) {
             connection.client.close();
             connection.closing = true;
-            self.touched.push((client, Side::Client));
+            self.touched.insert((client, Side::Client));
         }
+    }
+
+    /// The machine of the server dies.
+    pub(crate) fn kill_server(&mut self) {
+        self.server_dead = true;
     }
 
     /// A client is not there any more.
@@ -136,7 +143,7 @@ impl Streams {
             return false;
         }
         connection.end(side).write(datagram);
-        self.touched.push((client, side));
+        self.touched.insert((client, side));
         true
     }
 
@@ -161,10 +168,13 @@ impl Streams {
             Direction::Down => Side::Client,
         };
         let Some(connection) = self.connections.get_mut(&client) else { return };
-        let attended = side == Side::Server || connection.attended;
-        if connection.number == number && attended {
+        let there = match side {
+            Side::Client => connection.attended,
+            Side::Server => !self.server_dead,
+        };
+        if connection.number == number && there {
             connection.end(side).receive(now, packet);
-            self.touched.push((client, side));
+            self.touched.insert((client, side));
         }
     }
 
@@ -180,7 +190,7 @@ impl Streams {
             let due = &mut connection.due[side as usize];
             if connection.number == number && *due == Some(at) {
                 *due = None;
-                self.touched.push((client, side));
+                self.touched.insert((client, side));
             }
         }
     }
@@ -188,11 +198,13 @@ impl Streams {
     /// Looks at the next end to which something happened.
     pub(crate) fn look(&mut self, now: Time) -> Option<Looked> {
         loop {
-            let (client, side) = self.touched.pop()?;
-            // Whatever happens to it meanwhile is dealt with at once.
-            self.touched.retain(|touched| *touched != (client, side));
+            let (client, side) = self.touched.pop_first()?;
             let Some(connection) = self.connections.get_mut(&client) else { continue };
-            if side == Side::Client && !connection.attended {
+            let there = match side {
+                Side::Client => connection.attended,
+                Side::Server => !self.server_dead,
+            };
+            if !there {
                 continue;
             }
             let number = connection.number;
