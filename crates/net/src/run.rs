@@ -77,8 +77,8 @@ async fn run_here(
     let (mut tested, mut transport, clock) = begin(plan, io, go_on).await?;
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
-    let target = tested.address(plan);
-    let streams = talks_tcp(plan).then(|| Streams::new(target, clock));
+    let server = tested.built_in().and_then(|server| server.takes_connections_at);
+    let streams = server.map(|server| Streams::new(server, clock));
     let mut carrier = Carrier::new(plan, foreign, streams);
     carrier.tunnel.tap = tap;
     let cpu_before = thread_cpu();
@@ -188,7 +188,7 @@ async fn begin(
             let ServerPlan { receive_buffer, send_buffer, .. } = plan.server;
             let mut bound = BoundServer::bind(*listen, receive_buffer, send_buffer)?;
             if talks_tcp(plan) {
-                bound.listen()?;
+                bound.listen(*listen)?;
             }
             let transport = open(bound.address())?;
             let clock = Clock::start();
@@ -235,15 +235,6 @@ struct ServerEnd {
 }
 
 impl Tested {
-    /// Where it listens.
-    fn address(&self, plan: &Plan) -> SocketAddr {
-        match (self, &plan.server.target) {
-            (Tested::BuiltIn(server), _) => server.address,
-            (_, Target::Address { address } | Target::Command { address, .. }) => *address,
-            (_, Target::BuiltIn { listen }) => *listen,
-        }
-    }
-
     fn built_in(&self) -> Option<&RunningServer> {
         match self {
             Tested::BuiltIn(server) => Some(server),

@@ -2,8 +2,6 @@
 //! time; what comes later is of no use. What counts is how much is concealed, and what people think
 //! of it.
 
-use std::ops::Range;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{
@@ -213,12 +211,35 @@ pub struct Room {
     clients: usize,
     /// By talker: its frames so far that are due in the measured time, from the first to behind the
     /// last.
-    frames: Vec<Option<Range<u32>>>,
+    frames: Vec<Option<Frames>>,
     /// For whom the last frame was.
     up: ClientSet,
     /// By talker and receiver.
     streams: Vec<Stretch>,
     tally: Tally,
+}
+
+/// The frames of a talker.
+#[derive(Clone, Copy, Debug)]
+struct Frames {
+    first: u32,
+    /// The one behind the last.
+    end: u32,
+    /// When the last was due.
+    due: Time,
+}
+
+impl Frames {
+    /// The one behind the last that was to be played by now.
+    fn played(&self, now: Time, media: &Media) -> u32 {
+        let patience = match media.playout {
+            Playout::Fixed(delay) => delay,
+            // It may choose any; what comes later than this is rare.
+            Playout::Adaptive(_) => Span::from_secs(1),
+        };
+        let open = patience.saturating_sub(now.since(self.due)).seconds() * media.rate;
+        self.end.saturating_sub(open.ceil() as u32).max(self.first)
+    }
 }
 
 /// Frames that may be told apart before the first of them is judged: what is later than that is lost.
@@ -382,12 +403,12 @@ impl Books for Room {
             |t| t.rating().map(emodel::opinion);
     };
 
-    fn due(&mut self, _: Time, message: MessageId, to: Option<&ClientSet>) {
+    fn due(&mut self, due: Time, message: MessageId, to: Option<&ClientSet>) {
         let (talker, frame) = self.frame(message);
         let Some(frames) = self.frames.get_mut(talker) else { return };
         match frames {
-            Some(frames) => frames.end = frames.end.max(frame + 1),
-            None => *frames = Some(frame..frame + 1),
+            Some(frames) => (frames.end, frames.due) = (frame + 1, due),
+            None => *frames = Some(Frames { first: frame, end: frame + 1, due }),
         }
         if let Some(to) = to.filter(|to| self.up != **to) {
             self.up.clone_from(to);
@@ -401,7 +422,7 @@ impl Books for Room {
         }
         let stream = &mut self.streams[talker * self.clients + to as usize];
         if stream.next.is_none() {
-            stream.next = self.frames[talker].as_ref().map(|frames| frames.start);
+            stream.next = self.frames[talker].map(|frames| frames.first);
         }
         let transit = at.since(planned);
         let playout = stream.playout(planned, transit, &self.media, &mut self.tally);
@@ -415,20 +436,20 @@ impl Books for Room {
             // What it had not heard of when it went is not counted.
             stream.judge(stream.seen, self.media.datagrams, &mut self.tally);
             stream.end_run(&mut self.tally);
-            let next = frames.as_ref().map(|frames| frames.end).filter(|_| life == Life::Up);
+            let next = frames.map(|frames| frames.end).filter(|_| life == Life::Up);
             *stream = Stretch { next, ..Stretch::default() };
         }
     }
 
-    fn add_to(&self, _: Time, tally: &mut Tally) {
+    fn add_to(&self, now: Time, tally: &mut Tally) {
         tally.add(&self.tally, &self.media);
         for (talker, frames) in self.frames.iter().enumerate() {
             let Some(frames) = frames else { continue };
             let own = self.first + talker as ClientId;
             for receiver in self.up.iter().filter(|receiver| *receiver != own) {
                 let mut stream = self.streams[talker * self.clients + receiver as usize].clone();
-                stream.next.get_or_insert(frames.start);
-                stream.judge(frames.end, self.media.datagrams, tally);
+                stream.next.get_or_insert(frames.first);
+                stream.judge(frames.played(now, &self.media), self.media.datagrams, tally);
                 stream.end_run(tally);
                 if stream.last.is_some() {
                     tally.jitters += 1;
@@ -546,6 +567,16 @@ mod tests {
         assert_eq!((tally.runs, tally.concealed, tally.longest), (2, 4, 3));
         assert_eq!(tally.playout_s(), Some(0.06));
         assert!(tally.rating().is_some_and(|rating| rating < 50.0), "half of it is missing");
+    }
+
+    #[test]
+    fn what_is_still_to_be_played_is_not_judged() {
+        let mut room = room(Media::default());
+        play(&mut room, &[Some(10), Some(10), None, None, None]);
+        let mut tally = Tally::default();
+        // The last is due at 80 ms, and those that are due at 60 ms or later are not played yet.
+        room.add_to(Time::ZERO + Span::from_millis(119), &mut tally);
+        assert_eq!((tally.played, tally.lost), (2, 1));
     }
 
     #[test]

@@ -139,12 +139,11 @@ struct Sensor {
 
 impl Sensor {
     /// The age grows until `at`, as far as that lies in the window.
-    fn grow(&mut self, at: Time, window: &Range<Time>, ages: &mut Ages) {
+    fn grow(&self, at: Time, window: &Range<Time>, ages: &mut Ages) {
         let Some(freshest) = self.freshest else { return };
         let (from, to) =
             (self.until.clip(window.start, window.end), at.clip(window.start, window.end));
         ages.grew(from.since(freshest), to.since(freshest));
-        self.until = self.until.max(at);
     }
 
     /// The lengths of the runs of losses.
@@ -227,7 +226,7 @@ impl Books for Sensors {
         tally.taken += self.taken;
         tally.ages.add(&self.ages);
         for sensor in &self.sensors {
-            sensor.clone().grow(now, &self.window, &mut tally.ages);
+            sensor.grow(now, &self.window, &mut tally.ages);
             if let Some(share) = ratio(sensor.lost.into(), sensor.over.into()) {
                 tally.shares.push(share);
             }

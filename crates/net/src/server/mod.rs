@@ -7,7 +7,7 @@ mod serve;
 mod told;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -45,16 +45,16 @@ pub(crate) struct RunningServer {
     commands: UnboundedSender<Command>,
     /// Taken by whoever stops it.
     thread: Mutex<Option<JoinHandle<io::Result<ServerCounts>>>>,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
+    /// Where it listens for connections.
+    pub(crate) takes_connections_at: Option<SocketAddr>,
     pub(crate) receive_buffer: usize,
 }
 
 /// A socket that is bound and ready, before the peers are known.
 pub(crate) struct BoundServer {
     socket: Socket,
-    /// For connections, at the same address.
-    listener: Option<std::net::TcpListener>,
+    /// For connections.
+    listener: Option<TcpListener>,
     address: SocketAddr,
     receive_buffer: usize,
 }
@@ -97,10 +97,12 @@ impl BoundServer {
         self.address
     }
 
-    /// Takes connections as well, at the same address.
-    pub(crate) fn listen(&mut self) -> Result<(), NetError> {
+    /// Takes connections as well: at the same address, or at any port where the system chose that and
+    /// somebody else has its number.
+    pub(crate) fn listen(&mut self, asked: SocketAddr) -> Result<(), NetError> {
         let (what, address) = ("the server (TCP)", self.address);
-        let listener = std::net::TcpListener::bind(address);
+        let any_port = |e| if asked.port() == 0 { TcpListener::bind(asked) } else { Err(e) };
+        let listener = TcpListener::bind(address).or_else(any_port);
         self.listener =
             Some(listener.map_err(|source| NetError::Bind { what, address, source })?);
         Ok(())
@@ -109,6 +111,7 @@ impl BoundServer {
     /// Starts the thread.
     pub(crate) fn start(self, hosting: Hosting) -> Result<RunningServer, NetError> {
         let BoundServer { socket, listener, address, receive_buffer } = self;
+        let takes_connections_at = listener.as_ref().and_then(|l| l.local_addr().ok());
         let (commands, asked) = unbounded_channel();
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
@@ -130,7 +133,7 @@ impl BoundServer {
         };
         let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
         let thread = Mutex::new(Some(thread.map_err(NetError::Socket)?));
-        Ok(RunningServer { shared, commands, thread, address, receive_buffer })
+        Ok(RunningServer { shared, commands, thread, takes_connections_at, receive_buffer })
     }
 }
 
