@@ -189,7 +189,7 @@ metrics! {
         |b| Some(b.up.retransmitted as f64);
     down_retransmitted(Count, Lower): "datagrams that the server sent again for want of an ack",
         |b| Some(b.down.retransmitted as f64);
-    given_up(Count, Lower): "messages given up without an ack, up and down to each member",
+    given_up(Count, Lower): "messages given up without an ack, up and down to each member, and queries without an answer",
         |b| Some((b.up.given_up + b.down.given_up) as f64);
     datagrams_per_delivery(Number, Lower): "datagrams of both directions in the window, of any kind, per delivery",
         |b| ratio(b.up.offered_in_window + b.down.offered_in_window, b.deliveries.delivered);

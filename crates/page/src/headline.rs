@@ -1,5 +1,6 @@
 //! The figures that a reader looks for first, with their names in words.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use skipbeat_measure::METRICS;
@@ -7,12 +8,12 @@ use skipbeat_measure::METRICS;
 use crate::read::Figures;
 
 /// A metric that stands out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Headline {
     /// Its name in the files.
     pub(crate) metric: &'static str,
     /// Its name in words.
-    pub(crate) label: &'static str,
+    pub(crate) label: Cow<'static, str>,
     /// What it says, in a line.
     pub(crate) meaning: &'static str,
     /// The metric without which it says nothing: it is left out where that is 0 or undefined.
@@ -25,7 +26,7 @@ const fn headline(
     meaning: &'static str,
     needs: &'static str,
 ) -> Headline {
-    Headline { metric, label, meaning, needs }
+    Headline { metric, label: Cow::Borrowed(label), meaning, needs }
 }
 
 /// The common ones.
@@ -86,17 +87,25 @@ const COMMON: [Headline; 18] = [
     headline("ghosts_mean", "Ghosts at a time", "members that are no honest client", "ghosts_mean"),
     headline("expelled", "Expelled", "live clients put out by a quit not theirs", "expelled"),
     headline("amplification", "Amplification", "bytes back per hostile byte", "amplification"),
-    headline("given_up", "Given up", "texts that never got their ack", "given_up"),
+    headline("given_up", "Given up", "texts and queries without ack or answer", "given_up"),
     headline("unexplained", "Unexplained", "what no ledger accounts for: must be 0", "unexplained"),
 ];
 
 /// All of them: the common ones, then those of workloads, and the last of all the ledger's.
 pub(crate) static HEADLINES: LazyLock<Vec<Headline>> = LazyLock::new(|| {
-    let of_workloads = METRICS
-        .iter()
-        .filter_map(|metric| Some(headline(metric.name, metric.label?, metric.meaning, "")));
-    let (ledger, common) = COMMON.split_last().expect("there are some");
-    common.iter().copied().chain(of_workloads).chain([*ledger]).collect()
+    let of_workloads = METRICS.iter().filter_map(|metric| {
+        // Where they are not shown as headings labels begin with a small letter.
+        let mut label = metric.label?.to_owned();
+        label.get_mut(..1)?.make_ascii_uppercase();
+        Some(Headline { label: label.into(), ..headline(metric.name, "", metric.meaning, "") })
+    });
+    let mut all: Vec<Headline> = COMMON.into_iter().chain(of_workloads).collect();
+    let ledger = all.iter().position(|headline| headline.metric == "unexplained");
+    if let Some(place) = ledger {
+        let ledger = all.remove(place);
+        all.push(ledger);
+    }
+    all
 });
 
 impl Headline {
@@ -111,5 +120,5 @@ impl Headline {
 
 /// The name of a metric in words if it has any, else as in the files.
 pub(crate) fn label(metric: &str) -> &str {
-    HEADLINES.iter().find(|headline| headline.metric == metric).map_or(metric, |h| h.label)
+    HEADLINES.iter().find(|headline| headline.metric == metric).map_or(metric, |h| &h.label)
 }

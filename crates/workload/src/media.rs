@@ -385,10 +385,10 @@ impl Books for Room {
     const METRICS: &'static [Measure<Tally>] = measures! {
         frames_expected(Count, Neither) []: "frames of the window × receivers that were up, their talkers apart",
             |t| Some(t.frames() as f64);
-        frames_lost_ratio(Ratio, Lower) []: "share of them that never came whole", |t| ratio(t.lost, t.frames());
-        frames_late_ratio(Ratio, Lower) ["frames too late"]: "share of them that came after they were to be played",
+        frames_lost_ratio(Ratio, Lower) []: "share of the expected frames that never came whole", |t| ratio(t.lost, t.frames());
+        frames_late_ratio(Ratio, Lower) ["frames too late"]: "share of the expected frames that came after they were to be played",
             |t| ratio(t.late, t.frames());
-        concealed_ratio(Ratio, Lower) ["frames concealed"]: "share of them that were not there in time: lost or late",
+        concealed_ratio(Ratio, Lower) ["frames concealed"]: "share of the expected frames that were not there in time: lost or late",
             |t| ratio(t.lost + t.late, t.frames());
         concealed_run_mean(Number, Lower) ["run of concealed frames, mean"]: "mean run of consecutive frames concealed at a receiver",
             |t| ratio(t.concealed, t.runs);

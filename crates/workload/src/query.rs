@@ -149,9 +149,9 @@ impl Books for Queries {
         answered_ratio(Ratio, Higher) ["queries answered"]: "share of the queries that were answered, of those answered or given up",
             |q| ratio(q.answered, q.answered + q.given_up);
         query_latency_mean_s(Seconds, Lower) []: "query due → answered, mean", |q| q.latency.mean();
-        query_latency_p50_s(Seconds, Lower) ["query latency, median"]: "the same, median", |q| q.latency.quantile(0.5);
-        query_latency_p99_s(Seconds, Lower) ["query latency, p99"]: "the same, 99th percentile", |q| q.latency.quantile(0.99);
-        query_latency_max_s(Seconds, Lower) []: "the same, longest", |q| q.latency.max();
+        query_latency_p50_s(Seconds, Lower) ["query latency, median"]: "query due → answered, median", |q| q.latency.quantile(0.5);
+        query_latency_p99_s(Seconds, Lower) ["query latency, p99"]: "query due → answered, 99th percentile", |q| q.latency.quantile(0.99);
+        query_latency_max_s(Seconds, Lower) []: "query due → answered, longest", |q| q.latency.max();
         query_retransmissions(Count, Lower) []: "datagrams that asked again", |q| Some(q.tries.saturating_sub(q.asked) as f64);
         load_amplification(Number, Lower) ["datagrams per query"]: "datagrams that asked, per query", |q| ratio(q.tries, q.asked);
     };

@@ -84,11 +84,16 @@ fn a_busy_wait_of_five_per_cent_is_a_regression_and_a_binary_against_itself_is_n
     };
     let (mut slower, mut itself) = (Vec::new(), Vec::new());
     for _ in 0..trials() {
-        slower.push(exit(slow));
+        // A machine that is too busy with other things says that it can't tell; never that all is well.
+        let mut codes = vec![exit(slow)];
+        while codes.len() < 3 && codes.ends_with(&[97]) {
+            codes.push(exit(slow));
+        }
+        slower.push(codes);
         itself.push(exit(base));
     }
     eprintln!("5 % busier: {slower:?}; against itself: {itself:?}");
-    assert!(slower.iter().all(|code| *code == 98), "{slower:?}");
+    assert!(slower.iter().all(|codes| codes.ends_with(&[98]) && !codes.contains(&0)), "{slower:?}");
     assert!(itself.iter().all(|code| [0, 97].contains(code)), "{itself:?}");
     let order = first_sides(&bench);
     let base_first = order.iter().filter(|side| *side == "base").count();

@@ -25,7 +25,7 @@ pub(crate) fn points(sweep: &Sweep) -> Markup {
     head.extend(judged.then_some("Outcome"));
     let texts = head.len();
     head.push("Runs");
-    head.extend(shown.iter().map(|headline| headline.label));
+    head.extend(shown.iter().map(|headline| &*headline.label));
     let rows = sweep.points.iter().take(ROWS).map(|point| {
         let mut row = vec![html! { (point.number) }];
         row.extend(

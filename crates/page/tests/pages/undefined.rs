@@ -27,7 +27,7 @@ fn a_defined_zero_is_a_zero() {
 
 #[test]
 fn tiles_that_mean_nothing_are_left_out() {
-    let page = with("chat_sent", "0");
+    let page = with("deliveries_expected", "0");
     assert!(!words(&page).contains("Delivery ratio</span>"));
     assert!(words(&page).contains("Query accuracy</span>"));
 }
