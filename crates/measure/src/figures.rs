@@ -189,7 +189,8 @@ metrics! {
         |b| Some(b.up.retransmitted as f64);
     down_retransmitted(Count, Lower): "datagrams that the server sent again for want of an ack",
         |b| Some(b.down.retransmitted as f64);
-    given_up(Count, Lower): "messages given up without an ack, up and down to each member, and queries without an answer",
+    given_up(Count, Lower): "messages given up without an ack, up and down to each member, and queries without \
+             an answer",
         |b| Some((b.up.given_up + b.down.given_up) as f64);
     datagrams_per_delivery(Number, Lower): "datagrams of both directions in the window, of any kind, per delivery",
         |b| ratio(b.up.offered_in_window + b.down.offered_in_window, b.deliveries.delivered);
@@ -233,7 +234,7 @@ metrics! {
     answer_latency_p50_s(Seconds, Lower): "heartbeat due at the socket → its answer read from it, median",
         |b| b.answers.quantile(0.5);
     answer_latency_p99_s(Seconds, Lower): "the same, 99th percentile", |b| b.answers.quantile(0.99);
-    bytes_per_delivery(Number, Lower): "bytes of the datagrams of both directions in the window, of any kind, per delivery",
+    bytes_per_delivery(Number, Lower): "bytes of datagrams of both directions in the window, of any kind, per delivery",
         |b| ratio(b.up.bytes_in_window + b.down.bytes_in_window, b.deliveries.delivered);
     connections_broken(Count, Lower): "connections in the window that ended by themselves while their client lived",
         |b| b.connections_broken.map(|n| n as f64);

@@ -1,10 +1,10 @@
 //! What was measured: typed events go in, figures come out. Nothing here is known to the machines,
 //! and nothing here knows which world the events come from.
 //!
-//! Where to look: the events in `event`, who is told of messages and streams in `messages`, every term of both ledgers in `ledger`, deliveries in
-//! `deliveries`, quality of failure detection in `detection`, RFC 4737 and RFC 3357 in `path`,
-//! every figure and its definition in `figures`, what makes a run inconclusive in `results`, what a
-//! figure has to be in `threshold`.
+//! Where to look: the events in `event`, who is told of messages and streams in `messages`, every term
+//! of both ledgers in `ledger`, deliveries in `deliveries`, quality of failure detection in `detection`,
+//! RFC 4737 and RFC 3357 in `path`, every common figure and its definition in `figures`, what makes a run
+//! inconclusive in `results`, what a figure has to be in `threshold`.
 #![forbid(unsafe_code)]
 
 mod ahead;

@@ -5,8 +5,9 @@
 //! Where to look: `server` is the built-in server's thread, `swarm` the loop that plays all
 //! clients, `transport` their sockets (`shared`, and on several threads `lane`), `outside` the
 //! membership of a server that is not ours, `outgoing` what the server wants sent and what of it goes
-//! together, `stream` one TCP connection and `streams` those of the clients, `wire` what all of these know of the kernel, `sys` the system calls, `plain` what other
-//! systems have in their place, `run` how it all is put together.
+//! together, `stream` one TCP connection and `streams` those of the clients, `wire` what all of these
+//! know of the kernel, `sys` the system calls, `plain` what other systems have in their place, `run`
+//! how it all is put together.
 #![cfg_attr(not(batched), expect(dead_code, reason = "some of it is for the batched calls"))]
 
 mod clock;

@@ -279,7 +279,8 @@ fn check_dialect(
         || options.heartbeat.by_server()
         || options.admission != Admission::Open
     {
-        "a dialect has no words for samples, queries, streams, `acks`, `session`, `hostile`, `admission` or heartbeats of the \
+        "a dialect has no words for samples, queries, streams, `acks`, `session`, `hostile`, \
+         `admission` or heartbeats of the \
          server"
     } else {
         return Ok(());

@@ -29,7 +29,8 @@ fn an_unknown_key_is_shown_with_line_and_caret() {
     assert_eq!(
         shown,
         "t.toml:8:1: unknown field `chatt`, expected one of `name`, `clients`, `member`, `heartbeat`, \
-         `chat`, `workload`, `transport`, `churn`, `acks`, `session`, `hostile`, `link`, `up`, `down`\n  |\n8 | chatt = { rate = 1 }\n  | ^^^^^"
+         `chat`, `workload`, `transport`, `churn`, `acks`, `session`, `hostile`, `link`, `up`, \
+         `down`\n  |\n8 | chatt = { rate = 1 }\n  | ^^^^^"
     );
 }
 

@@ -2,8 +2,8 @@
 //! queues carry their datagrams.
 //!
 //! Order: by time; at one time first what arrives (up before down, then by client), then the timers
-//! of connections, then the server's deadlines, then the swarm's heartbeats, then what else is due of the swarm. The result
-//! depends on the plan alone.
+//! of connections, then the server's deadlines, then the swarm's heartbeats, then what else is due of
+//! the swarm. The result depends on the plan alone.
 #![forbid(unsafe_code)]
 
 mod carrier;

@@ -48,7 +48,11 @@ fn the_ledger_closes_whatever_links_and_clients_do() {
         clients = 30
         workload.telemetry = { every = "500ms", jitter = "100ms", burst = 3 }
         churn = { crash = 0.05, leave = 0.05, rejoin_after = "2s", rebind = 0.02 }
-        up = { loss = 0.1, duplicate = 0.1, corrupt = 0.1, delay = { kind = "exponential", min = "5ms", mean = "50ms" } }
+        [group.up]
+        loss = 0.1
+        duplicate = 0.1
+        corrupt = 0.1
+        delay = { kind = "exponential", min = "5ms", mean = "50ms" }
         [[group]]
         name = "call"
         clients = 5
@@ -61,7 +65,11 @@ fn the_ledger_closes_whatever_links_and_clients_do() {
         workload.query = { rate = 3, timeout = "100ms", tries = 5 }
         churn = { crash = 0.05, leave = 0.05, rejoin_after = "2s" }
         up = { loss = 0.2, duplicate = 0.1, corrupt = 0.1 }
-        down = { loss = 0.2, duplicate = 0.1, corrupt = 0.1, delay = { kind = "exponential", min = "5ms", mean = "50ms" } }
+        [group.down]
+        loss = 0.2
+        duplicate = 0.1
+        corrupt = 0.1
+        delay = { kind = "exponential", min = "5ms", mean = "50ms" }
         [[group]]
         name = "talk"
         clients = 5

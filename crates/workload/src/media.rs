@@ -383,23 +383,36 @@ impl Books for Room {
     type Tally = Tally;
 
     const METRICS: &'static [Measure<Tally>] = measures! {
-        frames_expected(Count, Neither) []: "frames of the window × receivers that were up, their talkers apart",
+        frames_expected(Count, Neither) []:
+            "frames of the window × receivers that were up, their talkers apart",
             |t| Some(t.frames() as f64);
-        frames_lost_ratio(Ratio, Lower) []: "share of the expected frames that never came whole", |t| ratio(t.lost, t.frames());
-        frames_late_ratio(Ratio, Lower) ["frames too late"]: "share of the expected frames that came after they were to be played",
+        frames_lost_ratio(Ratio, Lower) []:
+            "share of the expected frames that never came whole",
+            |t| ratio(t.lost, t.frames());
+        frames_late_ratio(Ratio, Lower) ["frames too late"]:
+            "share of the expected frames that came after they were to be played",
             |t| ratio(t.late, t.frames());
-        concealed_ratio(Ratio, Lower) ["frames concealed"]: "share of the expected frames that were not there in time: lost or late",
+        concealed_ratio(Ratio, Lower) ["frames concealed"]:
+            "share of the expected frames that were not there in time: lost or late",
             |t| ratio(t.lost + t.late, t.frames());
-        concealed_run_mean(Number, Lower) ["run of concealed frames, mean"]: "mean run of consecutive frames concealed at a receiver",
+        concealed_run_mean(Number, Lower) ["run of concealed frames, mean"]:
+            "mean run of consecutive frames concealed at a receiver",
             |t| ratio(t.concealed, t.runs);
-        concealed_run_max(Number, Lower) []: "the longest of those runs", |t| (t.runs > 0).then_some(t.longest as f64);
-        playout_delay_mean_s(Seconds, Lower) ["playout delay, mean"]: "frame due → played, mean over receivers and seconds",
+        concealed_run_max(Number, Lower) []:
+            "the longest of those runs",
+            |t| (t.runs > 0).then_some(t.longest as f64);
+        playout_delay_mean_s(Seconds, Lower) ["playout delay, mean"]:
+            "frame due → played, mean over receivers and seconds",
             |t| t.playout_s();
-        media_jitter_s(Seconds, Lower) []: "interarrival jitter of a stream (RFC 3550, 6.4.1), mean over streams at the end",
+        media_jitter_s(Seconds, Lower) []:
+            "interarrival jitter of a stream (RFC 3550, 6.4.1), mean over streams at the end",
             |t| (t.jitters > 0).then(|| t.jitter_sum / t.jitters as f64);
-        r_factor(Number, Higher) ["R-factor of speech"]: "transmission rating R of the speech: 93 is best, below 50 nearly all are dissatisfied \
-             (ITU-T G.107)", |t| t.rating();
-        mos(Number, Higher) ["mean opinion score"]: "mean opinion score that is expected of that, 1 to 4.5 (ITU-T G.107, annex B)",
+        r_factor(Number, Higher) ["R-factor of speech"]:
+            "transmission rating R of the speech: 93 is best, below 50 nearly all are dissatisfied \
+             (ITU-T G.107)",
+            |t| t.rating();
+        mos(Number, Higher) ["mean opinion score"]:
+            "mean opinion score that is expected of that, 1 to 4.5 (ITU-T G.107, annex B)",
             |t| t.rating().map(emodel::opinion);
     };
 

@@ -143,17 +143,33 @@ impl Books for Queries {
     type Tally = Queries;
 
     const METRICS: &'static [Measure<Queries>] = measures! {
-        queries(Count, Neither) []: "queries that were due in the window", |q| Some(q.asked as f64);
-        queries_answered(Count, Neither) []: "of those, answered before their client gave up",
+        queries(Count, Neither) []:
+            "queries that were due in the window",
+            |q| Some(q.asked as f64);
+        queries_answered(Count, Neither) []:
+            "of those, answered before their client gave up",
             |q| Some(q.answered as f64);
-        answered_ratio(Ratio, Higher) ["queries answered"]: "share of the queries that were answered, of those answered or given up",
+        answered_ratio(Ratio, Higher) ["queries answered"]:
+            "share of the queries that were answered, of those answered or given up",
             |q| ratio(q.answered, q.answered + q.given_up);
-        query_latency_mean_s(Seconds, Lower) []: "query due → answered, mean", |q| q.latency.mean();
-        query_latency_p50_s(Seconds, Lower) ["query latency, median"]: "query due → answered, median", |q| q.latency.quantile(0.5);
-        query_latency_p99_s(Seconds, Lower) ["query latency, p99"]: "query due → answered, 99th percentile", |q| q.latency.quantile(0.99);
-        query_latency_max_s(Seconds, Lower) []: "query due → answered, longest", |q| q.latency.max();
-        query_retransmissions(Count, Lower) []: "datagrams that asked again", |q| Some(q.tries.saturating_sub(q.asked) as f64);
-        load_amplification(Number, Lower) ["datagrams per query"]: "datagrams that asked, per query", |q| ratio(q.tries, q.asked);
+        query_latency_mean_s(Seconds, Lower) []:
+            "query due → answered, mean",
+            |q| q.latency.mean();
+        query_latency_p50_s(Seconds, Lower) ["query latency, median"]:
+            "query due → answered, median",
+            |q| q.latency.quantile(0.5);
+        query_latency_p99_s(Seconds, Lower) ["query latency, p99"]:
+            "query due → answered, 99th percentile",
+            |q| q.latency.quantile(0.99);
+        query_latency_max_s(Seconds, Lower) []:
+            "query due → answered, longest",
+            |q| q.latency.max();
+        query_retransmissions(Count, Lower) []:
+            "datagrams that asked again",
+            |q| Some(q.tries.saturating_sub(q.asked) as f64);
+        load_amplification(Number, Lower) ["datagrams per query"]:
+            "datagrams that asked, per query",
+            |q| ratio(q.tries, q.asked);
     };
 
     fn due(&mut self, _: Time, _: MessageId, _: Option<&ClientSet>) {

@@ -164,20 +164,33 @@ impl Books for Sensors {
     type Tally = Tally;
 
     const METRICS: &'static [Measure<Tally>] = measures! {
-        samples(Count, Neither) []: "samples that were due in the window", |t| Some(t.samples as f64);
-        samples_taken(Count, Neither) []: "of those, the ones that the server took", |t| t.told(t.taken as f64);
-        samples_taken_per_s(PerSecond, Higher) ["samples taken / s"]: "samples of the window that the server took, per second of it",
+        samples(Count, Neither) []:
+            "samples that were due in the window",
+            |t| Some(t.samples as f64);
+        samples_taken(Count, Neither) []:
+            "of those, the ones that the server took",
+            |t| t.told(t.taken as f64);
+        samples_taken_per_s(PerSecond, Higher) ["samples taken / s"]:
+            "samples of the window that the server took, per second of it",
             |t| t.told((t.window_s > 0.0).then(|| t.taken as f64 / t.window_s)?);
-        age_mean_s(Seconds, Lower) ["age of information, mean"]: "age of the freshest sample that the server has of a sensor, mean over time",
+        age_mean_s(Seconds, Lower) ["age of information, mean"]:
+            "age of the freshest sample that the server has of a sensor, mean over time",
             |t| t.told(t.ages.mean()?);
-        age_p99_s(Seconds, Lower) ["age of information, p99"]: "age of the freshest sample of a sensor that is not exceeded for 99 % of the time", |t| t.told(t.ages.quantile(0.99)?);
-        sensor_loss_mean(Ratio, Lower) ["loss of a sensor, mean"]: "share of a sensor's samples that the server never had, mean over sensors",
+        age_p99_s(Seconds, Lower) ["age of information, p99"]:
+            "age of the freshest sample of a sensor that is not exceeded for 99 % of the time",
+            |t| t.told(t.ages.quantile(0.99)?);
+        sensor_loss_mean(Ratio, Lower) ["loss of a sensor, mean"]:
+            "share of a sensor's samples that the server never had, mean over sensors",
             |t| t.told((!t.shares.is_empty()).then(|| t.shares.iter().sum::<f64>() / t.shares.len() as f64)?);
-        sensor_loss_max(Ratio, Lower) ["loss of the worst sensor"]: "share of its samples that the server never had, of the sensor that lost most",
+        sensor_loss_max(Ratio, Lower) ["loss of the worst sensor"]:
+            "share of its samples that the server never had, of the sensor that lost most",
             |t| t.told(t.shares.iter().copied().reduce(f64::max)?);
-        sample_loss_run_mean(Number, Lower) ["run of lost samples, mean"]: "mean run of consecutive samples of a sensor that were lost (RFC 3357)",
+        sample_loss_run_mean(Number, Lower) ["run of lost samples, mean"]:
+            "mean run of consecutive samples of a sensor that were lost (RFC 3357)",
             |t| t.told(ratio(t.lost, t.runs)?);
-        sample_loss_run_max(Number, Lower) []: "the longest of those runs", |t| t.told((t.runs > 0).then_some(t.longest as f64)?);
+        sample_loss_run_max(Number, Lower) []:
+            "the longest of those runs",
+            |t| t.told((t.runs > 0).then_some(t.longest as f64)?);
     };
 
     fn due(&mut self, _: Time, message: MessageId, _: Option<&ClientSet>) {
