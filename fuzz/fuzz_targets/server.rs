@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::Down;
 use skipbeat_server::{
-    Admission, Effects, Heartbeat, Note, Options, PeerId, Rejoin, Sending, Server, Settled, Sweep,
+    Admission, ServerEffects, Mechanism, Note, Options, PeerId, Rejoin, Sending, Server, AckEnd, EvictionTiming,
 };
 
 /// The enemy's addresses; the honest member's is behind them.
@@ -38,7 +38,7 @@ impl Seen {
     }
 }
 
-impl Effects for Seen {
+impl ServerEffects for Seen {
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending) {
         let seat = self.seat(to);
         self.unproved += if sending == Sending::Once { payload.len() } else { 0 };
@@ -53,7 +53,7 @@ impl Effects for Seen {
         self.told += 1;
         self.heard += u64::from(to.contains(self.seats[HONEST]));
     }
-    fn settled(&mut self, to: PeerId, _: &[u8], _: Settled) {
+    fn settled(&mut self, to: PeerId, _: &[u8], _: AckEnd) {
         self.seat(to);
     }
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
@@ -71,8 +71,8 @@ impl Effects for Seen {
 fn options(choice: u8) -> Options {
     let pick = |bit: u8| choice >> bit & 1 == 1;
     Options {
-        heartbeat: if pick(0) { Heartbeat::Both } else { Heartbeat::Client },
-        sweep: if pick(1) { Sweep::Lazy } else { Sweep::Deadline },
+        heartbeat: if pick(0) { Mechanism::Both } else { Mechanism::Client },
+        sweep: if pick(1) { EvictionTiming::Lazy } else { EvictionTiming::Deadline },
         rejoin: if pick(2) { Rejoin::Sticky } else { Rejoin::Auto },
         admission: if pick(3) { Admission::Cookie } else { Admission::Open },
         ..Options::default()
@@ -93,7 +93,7 @@ fuzz_target!(|input: &[u8]| {
         ..Seen::default()
     };
     let mut now = Time::ZERO;
-    let mut say = |now, seat: usize, text: &[u8], seen: &mut Seen, server: &mut Server| {
+    let say = |now, seat: usize, text: &[u8], seen: &mut Seen, server: &mut Server| {
         server.handle_datagram(now, seen.seats[seat], address(seat), text, seen);
     };
     // The honest one joins in peace, and uses its token at once.

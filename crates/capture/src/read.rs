@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::Capture;
     use skipbeat_core::{Direction, Roster, Seed, Span, Time};
-    use skipbeat_link::{Class, Freight, LinkOptions, Links, read_compact};
+    use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, read_compact};
 
     #[test]
     fn what_was_written_is_read_and_what_left_later_stands_later() {
@@ -143,8 +143,8 @@ mod tests {
         for n in 0..200u64 {
             let at = Time::ZERO + Span::from_millis(n);
             let payload = format!("datagram {n}").into_bytes();
-            let freight = Freight { bytes: payload.len(), class: Class::Chat };
-            let verdict = links.judge(at, 0, 0, freight);
+            let packet = PacketInfo { bytes: payload.len(), class: Class::Chat };
+            let verdict = links.judge(at, 0, 0, packet);
             expected +=
                 1 + usize::from(verdict.arrival.is_ok()) + usize::from(verdict.copy().is_some());
             let ends = ends[n as usize % 2];

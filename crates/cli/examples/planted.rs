@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use skipbeat_core::{Direction, Place, Span, Time};
+use skipbeat_core::{Direction, EndpointId, Span, Time};
+use skipbeat_harness::Tap;
 use skipbeat_link::Verdict;
 use skipbeat_measure::{HostReport, Results};
 use skipbeat_net::thread_cpu;
 use skipbeat_report::{Build, Ending, ResultFolder};
 use skipbeat_scenario::{Changes, Plan, Setting, Study};
-use skipbeat_tunnel::Tap;
 
 /// `skipbeat`, as far as comparisons call it.
 #[derive(Parser)]
@@ -45,7 +45,14 @@ struct Busy {
 }
 
 impl Tap for Busy {
-    fn passage(&mut self, _: Time, direction: Direction, _: Place, _: &[u8], verdict: &Verdict) {
+    fn passage(
+        &mut self,
+        _: Time,
+        direction: Direction,
+        _: EndpointId,
+        _: &[u8],
+        verdict: &Verdict,
+    ) {
         if direction == Direction::Up && verdict.arrival.is_ok() {
             count(self.rounds);
         }

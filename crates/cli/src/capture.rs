@@ -6,10 +6,10 @@ use std::path::Path;
 use std::rc::Rc;
 
 use skipbeat_capture::{Capture, CaptureError};
-use skipbeat_core::{Direction, Place, Time};
+use skipbeat_core::{Direction, EndpointId, Time};
+use skipbeat_harness::Tap;
 use skipbeat_link::Verdict;
 use skipbeat_sim::{CLIENTS, SERVER};
-use skipbeat_tunnel::Tap;
 
 /// A capture that goes on until its file can't be written.
 #[derive(Clone)]
@@ -62,10 +62,10 @@ impl Tap for SharedCapture {
         &mut self,
         at: Time,
         direction: Direction,
-        place: Place,
+        endpoint: EndpointId,
         payload: &[u8],
         verdict: &Verdict,
     ) {
-        self.write(at, direction, [CLIENTS.address(place), SERVER], payload, verdict);
+        self.write(at, direction, [CLIENTS.address(endpoint), SERVER], payload, verdict);
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use skipbeat_core::{Span, Time};
 use skipbeat_net::Clock;
 use skipbeat_protocol::{Down, Join, Packet, Up};
-use skipbeat_reliable::{Outbox, Overdue, Window};
+use skipbeat_reliable::{DuplicateWindow, Outbox, Overdue};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -151,7 +151,7 @@ struct Acks {
     outbox: Outbox<Vec<u8>>,
     next_number: u32,
     /// What was heard already.
-    heard: Window,
+    heard: DuplicateWindow,
 }
 
 impl Client {
@@ -297,7 +297,7 @@ impl Client {
     /// A server that started again counts from the beginning.
     fn begin_anew(&mut self) {
         if let Some(acks) = &mut self.acks {
-            acks.heard = Window::default();
+            acks.heard = DuplicateWindow::default();
         }
     }
 

@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 use crate::options::{Format, World, share};
 use crate::outputs;
 use crate::outputs::OutputOptions;
-use crate::pairs::{Bout, Fought, program};
+use crate::pairs::{PairedResults, PairedRuns, program};
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -170,7 +170,7 @@ fn compare_binaries(
     let out = options.out.clone().unwrap_or_else(default_out);
     let noise_before = options.noise.as_deref().map(read_noise).transpose()?;
     let interrupt = Interrupt::listen()?;
-    let bout = Bout {
+    let bout = PairedRuns {
         study: &study,
         scenario,
         base,
@@ -233,7 +233,12 @@ fn read_noise(path: &Path) -> anyhow::Result<Noise> {
 }
 
 /// What is judged: what was asked for, or else whatever of the usual is defined.
-fn rule(study: &Study, fought: &Fought, noise: Option<&Noise>, options: &CompareOptions) -> Rule {
+fn rule(
+    study: &Study,
+    fought: &PairedResults,
+    noise: Option<&Noise>,
+    options: &CompareOptions,
+) -> Rule {
     let defined = |metric: &&&str| {
         let mut sides = fought.pairs.iter().flat_map(|pair| [&pair.base, &pair.new]);
         sides.any(|side| side.contains_key(**metric))
@@ -255,7 +260,7 @@ fn rule(study: &Study, fought: &Fought, noise: Option<&Noise>, options: &Compare
 }
 
 /// A comparison from which pairs are missing says so.
-fn doubt(fought: &Fought, asked: u32, comparison: &mut Comparison) {
+fn doubt(fought: &PairedResults, asked: u32, comparison: &mut Comparison) {
     if let Some(reason) = fought.dropped.first() {
         let n = fought.dropped.len();
         comparison
@@ -275,7 +280,7 @@ fn doubt(fought: &Fought, asked: u32, comparison: &mut Comparison) {
 /// What a binary against itself shows of this machine.
 fn say_noise(
     noise: &Noise,
-    fought: &Fought,
+    fought: &PairedResults,
     out: &Path,
     options: &CompareOptions,
 ) -> anyhow::Result<Exit> {

@@ -15,7 +15,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table};
 use skipbeat_core::{Span, Time};
 use skipbeat_link::Cause;
-use skipbeat_measure::{Figures, Judged, Look, Second, Unit, metric};
+use skipbeat_measure::{Figures, Judged, Second, Snapshot, Unit, metric};
 use skipbeat_net::Clock;
 use skipbeat_report::{show, thousands};
 use skipbeat_scenario::Plan;
@@ -81,7 +81,7 @@ impl<'a> Live<'a> {
     }
 
     /// Draws what is to be seen, if it is time to.
-    pub(crate) fn look(&mut self, look: &Look<'_>) {
+    pub(crate) fn look(&mut self, look: &Snapshot<'_>) {
         let now = self.clock.now();
         if now < self.next_frame {
             return;

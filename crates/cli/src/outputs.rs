@@ -9,7 +9,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Context;
 use clap::Args;
 use skipbeat_compare::{
-    Comparison, Conclusion, Design, Finding, Row, ScenarioVerdict, Verdict, Way, export, show,
+    ComparedMetric, Comparison, Conclusion, Design, Finding, ScenarioVerdict, Verdict, Way, export,
+    show,
 };
 
 use crate::exit::Exit;
@@ -159,12 +160,12 @@ fn colour(conclusion: Conclusion) -> String {
 /// A comparison: how many metrics are as they were, and those that are not.
 fn compared(comparison: &Comparison) -> String {
     // Of pairs every metric that is judged is of interest, and what has no say only if it says much.
-    let shown = |row: &&Row| match comparison.design {
+    let shown = |row: &&ComparedMetric| match comparison.design {
         Design::InterleavedPairs if row.judged => true,
         Design::InterleavedPairs => [Finding::Worse, Finding::Better].contains(&row.finding),
         _ => row.finding != Finding::Same,
     };
-    let differing: Vec<&Row> = comparison.rows.iter().filter(shown).collect();
+    let differing: Vec<&ComparedMetric> = comparison.rows.iter().filter(shown).collect();
     let count = |finding| comparison.rows.iter().filter(|row| row.finding == finding).count();
     let mut text = format!(
         "  against {}, {} {} of runs: {} worse, {} changed, {} cannot tell, {} better, {} the same\n",

@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 const RAW: &str = "pairs.csv";
 
 /// Two binaries and what they run.
-pub(crate) struct Bout<'a> {
+pub(crate) struct PairedRuns<'a> {
     pub(crate) study: &'a Study,
     pub(crate) scenario: &'a Path,
     pub(crate) base: &'a Path,
@@ -32,7 +32,7 @@ pub(crate) struct Bout<'a> {
 }
 
 /// What came of it.
-pub(crate) struct Fought {
+pub(crate) struct PairedResults {
     pub(crate) pairs: Vec<Pair>,
     /// Why runs were inconclusive; their pairs don't count.
     pub(crate) dropped: Vec<String>,
@@ -46,16 +46,17 @@ enum Ran {
     Interrupted,
 }
 
-impl Bout<'_> {
+impl PairedRuns<'_> {
     /// Runs all pairs, after one that warms the machine up and is dropped. Every figure of a run that
     /// counts is a row of `pairs.csv` as soon as the run is over.
-    pub(crate) fn fight(&self, interrupt: &Interrupt) -> anyhow::Result<Fought> {
+    pub(crate) fn fight(&self, interrupt: &Interrupt) -> anyhow::Result<PairedResults> {
         fs::create_dir_all(self.out)?;
         let path = self.out.join(RAW);
         let mut raw = csv::Writer::from_path(&path)
             .with_context(|| format!("can't write {}", path.display()))?;
         raw.write_record(["pair", "place", "side", "seed", "metric", "value"])?;
-        let mut fought = Fought { pairs: Vec::new(), dropped: Vec::new(), interrupted: false };
+        let mut fought =
+            PairedResults { pairs: Vec::new(), dropped: Vec::new(), interrupted: false };
         let draws = self.study.base.seed();
         let (seeds, order) = (draws.family("compare.pair"), draws.family("compare.order"));
         for number in 0..=self.pairs {
@@ -99,7 +100,7 @@ impl Bout<'_> {
         Ok(fought)
     }
 
-    fn tell(&self, number: u32, fought: &Fought) {
+    fn tell(&self, number: u32, fought: &PairedResults) {
         if self.quiet {
             return;
         }

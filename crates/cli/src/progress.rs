@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::Look;
+use skipbeat_measure::Snapshot;
 use skipbeat_net::Clock;
 use skipbeat_scenario::Plan;
 
@@ -47,7 +47,7 @@ pub(crate) enum Shown<'a> {
 
 impl Shown<'_> {
     /// The run has come so far.
-    pub(crate) fn look(&mut self, look: &Look<'_>) {
+    pub(crate) fn look(&mut self, look: &Snapshot<'_>) {
         match self {
             Shown::Progress(progress) => progress.reach(look.now),
             Shown::Live(live) => live.look(look),

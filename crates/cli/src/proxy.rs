@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use anyhow::Context;
 use clap::Args;
 use skipbeat_core::{Direction, Seed, Span, Time};
-use skipbeat_link::{Course, LinkOptions, OutageKind, read_compact};
+use skipbeat_link::{LinkOptions, LinkSchedule, OutageKind, read_compact};
 use skipbeat_net::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyTotals};
 use skipbeat_report::proxy_summary;
 use skipbeat_scenario::{Changes, Study};
@@ -85,10 +85,10 @@ const COMMANDS: &str = "up LINK, down LINK, both LINK, partition [up|down] SPAN,
 pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
     let (base, seed) = links_of_scenario(options)?;
     let [up, down] = base;
-    let read = |text: &Option<String>, direction, base: Course| match text {
+    let read = |text: &Option<String>, direction, base: LinkSchedule| match text {
         None => Ok(base),
         Some(text) => match read_compact(text, direction, base.options).and_then(read_files) {
-            Ok(options) => Ok(Course { options, ..base }),
+            Ok(options) => Ok(LinkSchedule { options, ..base }),
             Err(e) => Err(UsageError(format!("--{}: {e}", direction.name()))),
         },
     };
@@ -145,9 +145,9 @@ fn summary(totals: &ProxyTotals) -> String {
 }
 
 /// The links of a group of the scenario, up and down, and the seed.
-fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([Course; 2], u64)> {
+fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([LinkSchedule; 2], u64)> {
     let Some(path) = &options.scenario else {
-        return Ok(([Course::default(), Course::default()], options.seed.unwrap_or(1)));
+        return Ok(([LinkSchedule::default(), LinkSchedule::default()], options.seed.unwrap_or(1)));
     };
     let plan = Study::load(path, &Changes::default())?.base;
     let group = match &options.group {

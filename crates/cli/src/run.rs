@@ -5,13 +5,13 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use skipbeat_measure::{HostReport, Look, Outcome, Results};
+use skipbeat_harness::Tap;
+use skipbeat_measure::{HostReport, Outcome, Results, Snapshot};
 use skipbeat_net::{Clock, Io};
 use skipbeat_report::{
     Build, Cell, Ending, FileError, ResultFolder, Shard, json_summary, text_summary,
 };
 use skipbeat_scenario::{Changes, Mode, Plan, Setting, Study};
-use skipbeat_tunnel::Tap;
 
 use crate::capture::SharedCapture;
 use crate::exit::{Exit, UsageError, complain};
@@ -207,7 +207,7 @@ fn run_once(
     let plan = &study.runs[0].plan;
     let mut progress = how.display.begin(plan)?;
     let mut watch = Watch::new(plan, interrupt);
-    let mut go_on = |look: Look<'_>| {
+    let mut go_on = |look: Snapshot<'_>| {
         progress.look(&look);
         watch.look(&look)
     };
@@ -248,7 +248,7 @@ pub(crate) fn play(
     plan: &Plan,
     io: Io,
     capture: Option<SharedCapture>,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
 ) -> anyhow::Result<Done> {
     let tap = capture.map(|capture| Box::new(capture) as Box<dyn Tap>);
     Ok(match plan.mode {
@@ -274,7 +274,7 @@ pub(crate) struct Done {
 fn simulate(
     plan: &Plan,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
 ) -> Done {
     let clock = Clock::start();
     let before = skipbeat_net::thread_cpu();

@@ -12,7 +12,7 @@ use skipbeat_core::{Seed, Span, Time};
 use skipbeat_net::{LiveServer, Stats};
 use skipbeat_scenario::{ServerRuntime, read_value};
 use skipbeat_server::{
-    Admission, DetectorOptions, Heartbeat, Limits, Note, Options, Rate, Rejoin, Sweep,
+    Admission, DetectorOptions, EvictionTiming, Limits, Mechanism, Note, Options, RateLimit, Rejoin,
 };
 
 use crate::exit::Exit;
@@ -32,12 +32,12 @@ pub(crate) struct ServeOptions {
     pub(crate) timeout: Span,
 
     /// When to look for silent members: deadline (at once), lazy (while broadcasting), or a period
-    #[arg(long, value_name = "WHEN", default_value = "deadline", value_parser = read_value::<Sweep>)]
-    pub(crate) sweep: Sweep,
+    #[arg(long, value_name = "WHEN", default_value = "deadline", value_parser = read_value::<EvictionTiming>)]
+    pub(crate) sweep: EvictionTiming,
 
     /// Who beats: client, server or both
-    #[arg(long, value_name = "WHO", default_value = "client", value_parser = read_value::<Heartbeat>)]
-    pub(crate) heartbeat: Heartbeat,
+    #[arg(long, value_name = "WHO", default_value = "client", value_parser = read_value::<Mechanism>)]
+    pub(crate) heartbeat: Mechanism,
 
     /// How often the server beats to each member, where it does
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
@@ -139,8 +139,8 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
             members: options.max_members,
             per_client: options
                 .max_rate
-                .map(|rate| Rate { rate, burst: (2.0 * rate).ceil() as u32 }),
-            total: options.max_total_rate.map(|rate| Rate { rate, burst: rate.ceil() as u32 }),
+                .map(|rate| RateLimit { rate, burst: (2.0 * rate).ceil() as u32 }),
+            total: options.max_total_rate.map(|rate| RateLimit { rate, burst: rate.ceil() as u32 }),
         },
     };
     if let Some(contradiction) = core.contradiction() {

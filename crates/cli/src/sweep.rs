@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Serialize;
 use skipbeat_core::Time;
-use skipbeat_measure::{HostReport, Look, Outcome};
+use skipbeat_measure::{HostReport, Outcome, Snapshot};
 use skipbeat_net::{Clock, Io};
 use skipbeat_report::{
     Cell, Journal, ResultFolder, Shard, capacity_summary, holds, json_sweep, sweep_summary,
@@ -133,11 +133,11 @@ impl Work<'_> {
                 continue;
             }
             let mut watch = Watch::new(&run.plan, self.interrupt);
-            let mut go_on = |look: Look<'_>| {
+            let mut go_on = |look: Snapshot<'_>| {
                 self.reached[place].store(look.now.nanos(), Ordering::Relaxed);
                 watch.look(&look)
             };
-            if !go_on(Look::early(Time::ZERO)) {
+            if !go_on(Snapshot::early(Time::ZERO)) {
                 return;
             }
             let played = play(&run.plan, self.io, None, &mut go_on);

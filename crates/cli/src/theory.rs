@@ -10,7 +10,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use skipbeat_net::Clock;
-use skipbeat_theory::{EXPERIMENTS, Row, Size, Verdict};
+use skipbeat_theory::{Agreement, EXPERIMENTS, Size, TheoryRow};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -64,7 +64,7 @@ pub(crate) fn theory(options: &TheoryOptions) -> anyhow::Result<Exit> {
     // Whoever closed our output has seen enough; the exit code says the rest.
     let _ = print(&rows, &mut out);
     let count = |verdict| rows.iter().flatten().filter(|row| row.verdict() == verdict).count();
-    Ok(match (count(Verdict::Differs), count(Verdict::TooFew)) {
+    Ok(match (count(Agreement::Differs), count(Agreement::TooFew)) {
         _ if interrupt.came() => Exit::Interrupted,
         (0, 0) => Exit::Pass,
         (0, _) => Exit::Inconclusive,
@@ -78,7 +78,12 @@ fn cores() -> usize {
 
 /// Runs all experiments, so many at a time: the rows of each, none where the user did not wait. The
 /// rows are those of one after the other.
-fn run_all(size: Size, threads: usize, interrupt: &Interrupt, mut status: Status) -> Vec<Vec<Row>> {
+fn run_all(
+    size: Size,
+    threads: usize,
+    interrupt: &Interrupt,
+    mut status: Status,
+) -> Vec<Vec<TheoryRow>> {
     let clock = Clock::start();
     let next = Arc::new(AtomicUsize::new(0));
     let (done, rows) = std::sync::mpsc::channel();
@@ -114,9 +119,10 @@ fn run_all(size: Size, threads: usize, interrupt: &Interrupt, mut status: Status
     all
 }
 
-fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
+fn print(rows: &[Vec<TheoryRow>], out: &mut impl Write) -> std::io::Result<()> {
     let all = || rows.iter().flatten();
-    let width = |of: fn(&Row) -> &str| all().map(|row| of(row).chars().count()).max().unwrap_or(0);
+    let width =
+        |of: fn(&TheoryRow) -> &str| all().map(|row| of(row).chars().count()).max().unwrap_or(0);
     let (case, form) = (width(|row| &row.case), width(|row| row.form));
     let mut table = "";
     for (experiment, rows) in EXPERIMENTS.iter().zip(rows) {
@@ -132,9 +138,9 @@ fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
         }
         for row in rows {
             let (style, verdict) = match row.verdict() {
-                Verdict::Agrees => (GREEN, "agrees"),
-                Verdict::Differs => (RED, "DIFFERS"),
-                Verdict::TooFew => (YELLOW, "too few samples"),
+                Agreement::Agrees => (GREEN, "agrees"),
+                Agreement::Differs => (RED, "DIFFERS"),
+                Agreement::TooFew => (YELLOW, "too few samples"),
             };
             let [expected, got] = [row.expected, row.got].map(number);
             writeln!(
@@ -147,12 +153,12 @@ fn print(rows: &[Vec<Row>], out: &mut impl Write) -> std::io::Result<()> {
         }
     }
     let count = |verdict| all().filter(|row| row.verdict() == verdict).count();
-    let (agree, differ) = (count(Verdict::Agrees), count(Verdict::Differs));
+    let (agree, differ) = (count(Agreement::Agrees), count(Agreement::Differs));
     writeln!(out, "\n{agree} of {} rows agree within their intervals", all().count())?;
     if differ > 0 {
         writeln!(out, "{RED}{differ} differ by more than chance allows{RED:#}")?;
     }
-    match count(Verdict::TooFew) {
+    match count(Agreement::TooFew) {
         0 => {}
         few => writeln!(out, "{few} have too few samples: more clients, hours or times")?,
     }

@@ -2,7 +2,7 @@
 //! dashboard are told of each look.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::Look;
+use skipbeat_measure::Snapshot;
 use skipbeat_scenario::Plan;
 
 use crate::interrupt::Interrupt;
@@ -29,7 +29,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether the run goes on.
-    pub(crate) fn look(&mut self, look: &Look<'_>) -> bool {
+    pub(crate) fn look(&mut self, look: &Snapshot<'_>) -> bool {
         self.interrupted |= self.interrupt.came();
         if look.now >= self.next && !self.interrupted {
             self.next = look.now + EVERY;
@@ -39,7 +39,7 @@ impl<'a> Watch<'a> {
     }
 
     /// A threshold that is not met, and that nothing can mend but better figures.
-    fn broken(&self, look: &Look<'_>) -> Option<String> {
+    fn broken(&self, look: &Snapshot<'_>) -> Option<String> {
         let (whole, groups) = look.figures()?;
         let judged = self.plan.judge(&whole, &groups);
         let broken =

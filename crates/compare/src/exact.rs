@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::folder::{Line, Sheet};
 use crate::statistics::median;
-use crate::verdict::{Comparison, Conclusion, Design, Finding, Row, unit, way};
+use crate::verdict::{ComparedMetric, Comparison, Conclusion, Design, Finding, unit, way};
 
 /// Compares results with those of a base, each with its name.
 ///
@@ -25,7 +25,7 @@ pub fn compare(
     for pair in &pairs {
         places.entry((&pair.1.point, &pair.1.group)).or_default().push(pair);
     }
-    let mut rows: Vec<Row> =
+    let mut rows: Vec<ComparedMetric> =
         places.values().flat_map(|own| rows_of(own, design, minimum_effect)).collect();
     rows.sort_by_key(|row| row.finding);
     let runs = pairs.iter().filter(|(_, new)| new.group.is_none()).count();
@@ -46,7 +46,7 @@ pub fn compare(
         Conclusion::Pass
     };
     // A figure with a better side that is gone, or new, is no matter of how much.
-    let appeared = |row: &Row| row.finding == Finding::Changed && row.better.is_some();
+    let appeared = |row: &ComparedMetric| row.finding == Finding::Changed && row.better.is_some();
     let worse = found(Finding::Worse)
         || rows.iter().any(appeared)
         || (minimum_effect.is_none() && (found(Finding::Changed) || behaviour > 0));
@@ -122,7 +122,11 @@ fn behaves_differently(base: &Line, new: &Line) -> bool {
 }
 
 /// The metrics of one point and group.
-fn rows_of(own: &[&(&Line, &Line)], design: Design, minimum_effect: Option<f64>) -> Vec<Row> {
+fn rows_of(
+    own: &[&(&Line, &Line)],
+    design: Design,
+    minimum_effect: Option<f64>,
+) -> Vec<ComparedMetric> {
     let like = own[0].1;
     let known = |metric: &str| own.iter().all(|(base, _)| cell(base, metric).is_some());
     let metrics = like.cells.iter().map(|(name, _)| name).filter(|name| known(name));
@@ -139,7 +143,7 @@ fn row(
     metric: &str,
     design: Design,
     minimum_effect: Option<f64>,
-) -> Row {
+) -> ComparedMetric {
     let same = pairs.iter().all(|(base, new)| cell(base, metric) == cell(new, metric));
     let both: Vec<(f64, f64)> = pairs
         .iter()
@@ -153,7 +157,7 @@ fn row(
     let all = effects.len() == pairs.len();
     let better = way(metric);
     let small = all && minimum_effect.is_some_and(|least| effects.iter().all(|e| e.abs() < least));
-    Row {
+    ComparedMetric {
         point: like.point.clone(),
         group: like.group.clone(),
         metric: metric.to_owned(),

@@ -19,6 +19,6 @@ pub use noise::{Noise, NoiseRow, noise};
 pub use paired::{Pair, Rule, compare as compare_pairs};
 pub use statistics::{bootstrap_median, holm, median, wilcoxon};
 pub use verdict::{
-    Comparison, Conclusion, Design, Figure, Finding, Row, ScenarioVerdict, ThresholdCase, Verdict,
-    Way, schema, show,
+    ComparedMetric, Comparison, Conclusion, Design, Figure, Finding, ScenarioVerdict,
+    ThresholdCase, Verdict, Way, schema, show,
 };

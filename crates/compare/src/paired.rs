@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use skipbeat_core::Seed;
 
 use crate::statistics::{bootstrap_median, holm, median, wilcoxon};
-use crate::verdict::{Comparison, Conclusion, Design, Finding, Row, Way, unit, way};
+use crate::verdict::{ComparedMetric, Comparison, Conclusion, Design, Finding, Way, unit, way};
 
 /// Bootstrap samples behind an interval that is shown.
 const RESAMPLES: u32 = 10_000;
@@ -78,11 +78,11 @@ pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
     // What has no say does not weaken the test of what has.
     let beside = others.iter().map(|one| decide(std::slice::from_ref(one), rule, RESAMPLES));
     let beside: Vec<Decision> = beside.flatten().collect();
-    let mut rows: Vec<Row> = (judged.iter().zip(&decisions))
+    let mut rows: Vec<ComparedMetric> = (judged.iter().zip(&decisions))
         .map(|(series, decision)| row(pairs, series, decision, true))
         .chain(others.iter().zip(&beside).map(|(s, d)| row(pairs, s, d, false)))
         .collect();
-    let order = |row: &Row| rule.judged.iter().position(|metric| *metric == row.metric);
+    let order = |row: &ComparedMetric| rule.judged.iter().position(|metric| *metric == row.metric);
     rows.sort_by_key(|row| order(row).unwrap_or(usize::MAX));
     let found = |finding| rows.iter().any(|row| row.judged && row.finding == finding);
     let conclusion = if found(Finding::Worse) || found(Finding::Changed) {
@@ -201,7 +201,7 @@ fn finding(
     }
 }
 
-fn row(pairs: &[Pair], series: &Series, decision: &Decision, judged: bool) -> Row {
+fn row(pairs: &[Pair], series: &Series, decision: &Decision, judged: bool) -> ComparedMetric {
     let metric = &series.metric;
     let of = |side: fn(&Pair) -> &BTreeMap<String, f64>| {
         median(&pairs.iter().filter_map(|pair| side(pair).get(metric)).copied().collect::<Vec<_>>())
@@ -211,7 +211,7 @@ fn row(pairs: &[Pair], series: &Series, decision: &Decision, judged: bool) -> Ro
     let (one, other) = (effect(decision.interval.0), effect(decision.interval.1));
     let known = series.lonely == 0 && !series.worse.is_empty();
     let finite = |value: f64| (known && value.is_finite()).then_some(value);
-    Row {
+    ComparedMetric {
         point: String::new(),
         group: None,
         metric: metric.clone(),

@@ -178,7 +178,7 @@ pub struct Comparison {
     /// What it comes to.
     pub conclusion: Conclusion,
     /// Each metric.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ComparedMetric>,
     /// What has to be known beside that.
     pub notes: Vec<String>,
 }
@@ -197,7 +197,7 @@ pub enum Design {
 
 /// A metric of both sides.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Row {
+pub struct ComparedMetric {
     /// The point of the sweep, in words; empty where there is but one.
     pub point: String,
     /// The group; nothing for all together.

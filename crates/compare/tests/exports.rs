@@ -1,12 +1,12 @@
 //! A verdict in the formats of other programs.
 
 use skipbeat_compare::{
-    Comparison, Conclusion, Design, Figure, Finding, Row, ScenarioVerdict, ThresholdCase, Verdict,
-    Way, export,
+    ComparedMetric, Comparison, Conclusion, Design, Figure, Finding, ScenarioVerdict,
+    ThresholdCase, Verdict, Way, export,
 };
 
-fn row(metric: &str, finding: Finding) -> Row {
-    Row {
+fn row(metric: &str, finding: Finding) -> ComparedMetric {
+    ComparedMetric {
         point: String::new(),
         group: Some("phones".to_owned()),
         metric: metric.to_owned(),

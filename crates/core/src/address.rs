@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::Place;
+use crate::EndpointId;
 
-/// Place `n` is the `n`-th address from a first one, at one common port. Where the whole prefix is
+/// EndpointId `n` is the `n`-th address from a first one, at one common port. Where the whole prefix is
 /// local, as 127.0.0.0/8 is on Linux, every client has an address of its own without privilege and
 /// without a socket of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,34 +24,34 @@ impl AddressPlan {
 
     /// The IP address of a place; `place` must be below [`Self::CAPACITY`].
     #[inline]
-    pub fn ip(self, place: Place) -> IpAddr {
-        debug_assert!(place < Self::CAPACITY);
+    pub fn ip(self, endpoint: EndpointId) -> IpAddr {
+        debug_assert!(endpoint < Self::CAPACITY);
         match self.first {
-            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).wrapping_add(place)).into(),
+            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).wrapping_add(endpoint)).into(),
             IpAddr::V6(first) => {
-                Ipv6Addr::from(u128::from(first).wrapping_add(place.into())).into()
+                Ipv6Addr::from(u128::from(first).wrapping_add(endpoint.into())).into()
             }
         }
     }
 
     /// The socket address of a place.
     #[inline]
-    pub fn address(self, place: Place) -> SocketAddr {
-        SocketAddr::new(self.ip(place), self.port)
+    pub fn address(self, endpoint: EndpointId) -> SocketAddr {
+        SocketAddr::new(self.ip(endpoint), self.port)
     }
 
     /// The place at an address, if the plan has one there.
     #[inline]
-    pub fn place(self, ip: IpAddr) -> Option<Place> {
-        let place = match (self.first, ip) {
+    pub fn endpoint(self, ip: IpAddr) -> Option<EndpointId> {
+        let endpoint = match (self.first, ip) {
             (IpAddr::V4(first), IpAddr::V4(ip)) => {
                 u32::from(ip).checked_sub(u32::from(first)).map(u128::from)
             }
             (IpAddr::V6(first), IpAddr::V6(ip)) => u128::from(ip).checked_sub(u128::from(first)),
             _ => None,
         };
-        let place = place.and_then(|place| Place::try_from(place).ok());
-        place.filter(|place| *place < Self::CAPACITY)
+        let endpoint = endpoint.and_then(|endpoint| EndpointId::try_from(endpoint).ok());
+        endpoint.filter(|endpoint| *endpoint < Self::CAPACITY)
     }
 }
 
@@ -64,14 +64,14 @@ mod tests {
         for first in [AddressPlan::LOOPBACK, "10.0.0.0".parse().unwrap(), "fd00::".parse().unwrap()]
         {
             let plan = AddressPlan { first, port: 7 };
-            for place in [0, 1, 255, 256, 1_000_000] {
-                assert_eq!(plan.place(plan.ip(place)), Some(place));
+            for endpoint in [0, 1, 255, 256, 1_000_000] {
+                assert_eq!(plan.endpoint(plan.ip(endpoint)), Some(endpoint));
             }
         }
         let loopback = AddressPlan { first: AddressPlan::LOOPBACK, port: 7 };
         assert_eq!(loopback.address(258).to_string(), "127.1.1.2:7");
         for elsewhere in ["127.0.0.1", "192.0.2.1", "::1"] {
-            assert_eq!(loopback.place(elsewhere.parse().unwrap()), None);
+            assert_eq!(loopback.endpoint(elsewhere.parse().unwrap()), None);
         }
     }
 }

@@ -5,7 +5,7 @@ pub type ClientId = u32;
 
 /// An address that somebody of the swarm has, had or forges: the first are those of the clients, in
 /// order, where they are at the start.
-pub type Place = u32;
+pub type EndpointId = u32;
 
 /// A chat message: who said it, and which of its messages it is (from zero).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -23,7 +23,7 @@ pub use clients::ClientSet;
 pub use distribution::Distribution;
 pub use figure::{Better, Unit};
 pub use forms::ScalarOrTable;
-pub use identity::{ClientId, Direction, Life, MessageId, Place};
+pub use identity::{ClientId, Direction, EndpointId, Life, MessageId};
 pub use normal::{normal_cdf, normal_density, normal_quantile};
 pub use prefetch::{PREFETCH, prefetch};
 pub use probability::Probability;

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_core::{Direction, Roster, Seed, Span, Time};
-use skipbeat_link::{Class, Freight, LinkOptions, Links, read_compact};
+use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, read_compact};
 
 const LINKS: u32 = 1_000;
 
@@ -21,7 +21,7 @@ fn verdict(c: &mut Criterion) {
     );
     let mut group = c.benchmark_group("link verdict");
     group.throughput(Throughput::Elements(LINKS.into()));
-    let freight = Freight { bytes: 64, class: Class::Chat };
+    let packet = PacketInfo { bytes: 64, class: Class::Chat };
     let stages = [
         "loss=5%",
         "loss=ge(loss=5%,burst=3)",
@@ -48,7 +48,7 @@ fn verdict(c: &mut Criterion) {
             b.iter(|| {
                 now += Span::from_millis(1);
                 for link in 0..LINKS {
-                    black_box(links.judge(now, 0, link, freight));
+                    black_box(links.judge(now, 0, link, packet));
                 }
             });
         });

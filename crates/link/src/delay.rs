@@ -21,13 +21,13 @@ pub struct Delay {
     /// the distribution stays exact, which netem's correlation does not.
     pub correlation: f64,
     /// Whether datagrams may overtake each other.
-    pub order: Order,
+    pub order: DelayOrder,
 }
 
 /// Whether datagrams may overtake each other because their delays vary.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Order {
+pub enum DelayOrder {
     /// They may.
     #[default]
     Free,
@@ -132,7 +132,7 @@ struct Table {
     correlation: f64,
     /// Whether datagrams may overtake each other; default `"free"`.
     #[serde(default)]
-    order: Order,
+    order: DelayOrder,
 }
 
 #[derive(Deserialize, Clone, Copy, JsonSchema)]
@@ -253,7 +253,7 @@ fn model(t: &mut Table) -> Result<DelayModel, &'static str> {
 
 impl From<DelayModel> for Delay {
     fn from(model: DelayModel) -> Self {
-        Delay { model, correlation: 0.0, order: Order::Free }
+        Delay { model, correlation: 0.0, order: DelayOrder::Free }
     }
 }
 
@@ -278,12 +278,12 @@ impl Delay {
     pub const NONE: Delay = Delay {
         model: DelayModel::Constant { value: Span::ZERO },
         correlation: 0.0,
-        order: Order::Free,
+        order: DelayOrder::Free,
     };
 
     /// Whether links need to remember anything for it.
     pub(crate) fn remembers(&self) -> bool {
-        self.correlation > 0.0 || self.order == Order::Preserve
+        self.correlation > 0.0 || self.order == DelayOrder::Preserve
     }
 
     /// The delay of the datagram at `index`.
@@ -313,7 +313,7 @@ impl Delay {
             self.draw(stream, index)
         };
         let arrival = now + delay;
-        if self.order == Order::Free {
+        if self.order == DelayOrder::Free {
             return arrival;
         }
         state.latest = state.latest.max(arrival);

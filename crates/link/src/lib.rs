@@ -21,9 +21,9 @@ mod reorder;
 mod text;
 
 pub use corrupt::{Change, Corrupt, Damage};
-pub use delay::{Delay, DelayModel, Order};
+pub use delay::{Delay, DelayModel, DelayOrder};
 pub use duplicate::Duplicate;
-pub use links::{Course, Links};
+pub use links::{LinkSchedule, Links};
 pub use loss::{Loss, LossModel};
 pub use options::{LinkOptions, LinkTable};
 pub use outage::{Outage, OutageKind};
@@ -38,7 +38,7 @@ use skipbeat_core::{ClientId, Span, Time};
 
 /// What a datagram is, for the stages that look at it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Freight {
+pub struct PacketInfo {
     /// Its payload in bytes.
     pub bytes: usize,
     /// What it says.
@@ -74,7 +74,7 @@ pub struct Verdict {
 
 /// What a link does with one datagram, where all that it can do is to lose or delay it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Flight {
+pub struct Transit {
     /// Whose link.
     pub client: ClientId,
     /// The place of the datagram on its link, from zero.
@@ -83,7 +83,7 @@ pub struct Flight {
     pub arrival: Time,
 }
 
-impl Flight {
+impl Transit {
     /// The same as a verdict.
     #[inline(always)]
     pub fn verdict(&self) -> Verdict {

@@ -8,11 +8,11 @@ use skipbeat_core::{
 use crate::delay::DelayState;
 use crate::loss::LossState;
 use crate::rate::Queue;
-use crate::{Besides, Cause, Flight, Freight, How, LinkOptions, Outage, OutageKind, Verdict};
+use crate::{Besides, Cause, How, LinkOptions, Outage, OutageKind, PacketInfo, Transit, Verdict};
 
 /// What the links of a group are, over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Course {
+pub struct LinkSchedule {
     /// From the beginning.
     pub options: LinkOptions,
     /// What they become, and when, in order of time.
@@ -21,7 +21,7 @@ pub struct Course {
     pub outages: Vec<Outage>,
 }
 
-impl Course {
+impl LinkSchedule {
     /// The travel time that all but one in 10⁴ datagrams stay below, outages and queues apart.
     pub fn nearly_longest(&self) -> Span {
         let later = self.changes.iter().map(|(_, options)| options.nearly_longest());
@@ -42,7 +42,7 @@ impl Course {
 
     /// Whether its links do nothing at all, ever.
     pub fn is_nothing(&self) -> bool {
-        *self == Course::default()
+        *self == LinkSchedule::default()
     }
 
     /// Whether its links do nothing, ever, but lose each datagram by itself and delay it by a draw of
@@ -57,9 +57,9 @@ impl Course {
     }
 }
 
-impl From<LinkOptions> for Course {
+impl From<LinkOptions> for LinkSchedule {
     fn from(options: LinkOptions) -> Self {
-        Course { options, ..Course::default() }
+        LinkSchedule { options, ..LinkSchedule::default() }
     }
 }
 
@@ -127,21 +127,21 @@ fn streams(known: &[[Stream; 2]], families: [Family; 2], client: ClientId) -> [S
 }
 
 impl Links {
-    /// Fresh links for the clients of a roster; `courses` by group.
+    /// Fresh links for the clients of a roster; `schedules` by group.
     pub fn new(
         seed: Seed,
         direction: Direction,
-        courses: impl IntoIterator<Item = Course>,
+        schedules: impl IntoIterator<Item = LinkSchedule>,
         roster: &Roster,
     ) -> Self {
         let family = |stage: &str| seed.family(&format!("link.{}.{stage}", direction.name()));
-        let groups = courses.into_iter().enumerate().map(|(number, course)| {
-            let mut changes = course.changes.into_iter();
+        let groups = schedules.into_iter().enumerate().map(|(number, schedule)| {
+            let mut changes = schedule.changes.into_iter();
             let mut group = Group {
-                options: course.options,
+                options: schedule.options,
                 next_change: changes.next(),
                 changes,
-                outages: course.outages,
+                outages: schedule.outages,
                 plain: None,
                 clients: roster.range(number),
             };
@@ -216,7 +216,7 @@ impl Links {
         now: Time,
         group: usize,
         client: ClientId,
-        freight: Freight,
+        packet: PacketInfo,
     ) -> Verdict {
         let seen = of(&mut self.seen, client);
         let index = *seen;
@@ -227,11 +227,11 @@ impl Links {
         }
         match self.groups[group].plain {
             Some(loss) => self.plain(now, group, client, index, loss),
-            None => self.pipeline(now, group, client, freight, index),
+            None => self.pipeline(now, group, client, packet, index),
         }
     }
 
-    /// What becomes of the next datagrams on links that are and stay plain ([`Course::is_plain`]):
+    /// What becomes of the next datagrams on links that are and stay plain ([`LinkSchedule::is_plain`]):
     /// when each enters the link of which client. These are the verdicts of [`Links::judge`], in
     /// short. `soon` are those of them that may be asked for early. First who loses it, then how long
     /// the others take: short loops without a branch that is hard to foresee.
@@ -240,10 +240,10 @@ impl Links {
         sent: impl Iterator<Item = (Time, ClientId)>,
         mut soon: impl Iterator<Item = ClientId>,
         roster: &Roster,
-        flights: &mut Vec<Flight>,
+        transits: &mut Vec<Transit>,
     ) {
-        flights.clear();
-        flights.extend(sent.map(|(at, client)| {
+        transits.clear();
+        transits.extend(sent.map(|(at, client)| {
             if let Some(client) = soon.next() {
                 prefetch(&self.seen, client);
             }
@@ -255,9 +255,9 @@ impl Links {
             debug_assert!(plain.is_some(), "all links are plain");
             let loss = plain.unwrap_or(Probability::ZERO);
             let lost = loss.decides(losses.bits(index.into()));
-            Flight { client, index, arrival: if lost { Time::NEVER } else { at } }
+            Transit { client, index, arrival: if lost { Time::NEVER } else { at } }
         }));
-        for Flight { client, index, arrival } in flights {
+        for Transit { client, index, arrival } in transits {
             if *arrival != Time::NEVER {
                 let [_, delays] = streams(&self.streams, [self.loss, self.delay], *client);
                 let options = &self.groups[roster.group_of(*client)].options;
@@ -291,7 +291,7 @@ impl Links {
         now: Time,
         group: usize,
         client: ClientId,
-        freight: Freight,
+        packet: PacketInfo,
         index: u32,
     ) -> Verdict {
         let Group { options, outages, .. } = &self.groups[group];
@@ -306,7 +306,7 @@ impl Links {
                 }
             }
         }
-        if !options.loss.is_none() && options.loss.heeds(freight.class) {
+        if !options.loss.is_none() && options.loss.heeds(packet.class) {
             let stream = self.loss.stream(link);
             let lost = match options.loss.alone() {
                 Some(probability) => probability.decides(stream.bits(place)),
@@ -316,11 +316,11 @@ impl Links {
                 return Verdict::lost(index, Cause::Loss);
             }
         }
-        if options.mtu.is_some_and(|mtu| freight.bytes > mtu) {
+        if options.mtu.is_some_and(|mtu| packet.bytes > mtu) {
             return Verdict::lost(index, Cause::Mtu);
         }
         if let Some(rate) = &options.rate {
-            match rate.pass(of(&mut self.queues, client), at, freight.bytes) {
+            match rate.pass(of(&mut self.queues, client), at, packet.bytes) {
                 Ok(departure) => at = departure,
                 Err(cause) => return Verdict::lost(index, cause),
             }
@@ -369,7 +369,7 @@ mod tests {
     use super::*;
     use crate::{Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder};
 
-    const TEXT: Freight = Freight { bytes: 100, class: Class::Chat };
+    const TEXT: PacketInfo = PacketInfo { bytes: 100, class: Class::Chat };
 
     fn verdicts(options: LinkOptions, n: u64) -> Vec<Verdict> {
         let mut links = Links::new(Seed(3), Direction::Up, [options.into()], &Roster::new([1]));
@@ -418,15 +418,15 @@ mod tests {
         {
             let loss = Loss::bernoulli(Probability::new(loss).unwrap());
             let options = LinkOptions { loss, delay: delay.into(), ..LinkOptions::default() };
-            let courses = || [options.clone().into(), options.clone().into()];
-            let mut one = Links::new(Seed(4), Direction::Down, courses(), &roster);
-            let mut many = Links::new(Seed(4), Direction::Down, courses(), &roster);
-            let mut flights = Vec::new();
+            let schedules = || [options.clone().into(), options.clone().into()];
+            let mut one = Links::new(Seed(4), Direction::Down, schedules(), &roster);
+            let mut many = Links::new(Seed(4), Direction::Down, schedules(), &roster);
+            let mut transits = Vec::new();
             for now in (0..5).map(|n| Time::from_nanos(n * 1_000_000)) {
                 let sent = (0..5005).step_by(7).map(|client| (now, client));
-                many.fly(sent.clone(), std::iter::empty(), &roster, &mut flights);
+                many.fly(sent.clone(), std::iter::empty(), &roster, &mut transits);
                 let alone = sent.map(|(at, c)| one.judge(at, roster.group_of(c), c, TEXT));
-                assert!(alone.eq(flights.iter().map(Flight::verdict)));
+                assert!(alone.eq(transits.iter().map(Transit::verdict)));
             }
         }
     }
@@ -477,12 +477,12 @@ mod tests {
         let at = |millis| Time::ZERO + Span::from_millis(millis);
         let ms = Span::from_millis;
         let outage = |kind, from, to| Outage { kind, from: ms(from), to: ms(to) };
-        let course = Course {
+        let schedule = LinkSchedule {
             options: LinkOptions::default(),
             changes: vec![(ms(50), LinkOptions { mtu: Some(10), ..LinkOptions::default() })],
             outages: vec![outage(OutageKind::Partition, 10, 20), outage(OutageKind::Clog, 30, 40)],
         };
-        let mut links = Links::new(Seed(1), Direction::Down, [course], &Roster::new([1]));
+        let mut links = Links::new(Seed(1), Direction::Down, [schedule], &Roster::new([1]));
         let mut arrival = |millis| links.judge(at(millis), 0, 0, TEXT).arrival;
         assert_eq!((arrival(9), arrival(10)), (Ok(at(9)), Err(Cause::Partition)));
         assert_eq!((arrival(19), arrival(20)), (Err(Cause::Partition), Ok(at(20))));
@@ -496,7 +496,7 @@ mod tests {
         let options = LinkOptions { loss, ..LinkOptions::default() };
         let mut links = Links::new(Seed(1), Direction::Up, [options.into()], &Roster::new([1]));
         let mut arrives =
-            |class| links.judge(Time::ZERO, 0, 0, Freight { bytes: 1, class }).arrival.is_ok();
+            |class| links.judge(Time::ZERO, 0, 0, PacketInfo { bytes: 1, class }).arrival.is_ok();
         assert!(!arrives(Class::Heartbeat) && arrives(Class::Chat) && arrives(Class::Ack));
     }
 

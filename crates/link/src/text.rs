@@ -140,7 +140,7 @@ pub fn compact(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Loss, LossModel, Order};
+    use crate::{DelayOrder, Loss, LossModel};
     use skipbeat_core::Span;
 
     fn read(text: &str) -> Result<LinkOptions, String> {
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(read_compact("@none", Direction::Up, on).unwrap(), LinkOptions::default());
         assert_eq!(
             read("delay=exp(mean=3ms,order=\"preserve\")").unwrap().delay.order,
-            Order::Preserve
+            DelayOrder::Preserve
         );
     }
 

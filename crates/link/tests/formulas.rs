@@ -2,9 +2,9 @@
 //! number of datagrams; every distribution against its quantile function (Kolmogorov-Smirnov).
 
 use skipbeat_core::{Direction, Roster, Seed, Span, Time};
-use skipbeat_link::{Class, Freight, LinkOptions, Links, Verdict, read_compact};
+use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, Verdict, read_compact};
 
-const FREIGHT: Freight = Freight { bytes: 100, class: Class::Chat };
+const FREIGHT: PacketInfo = PacketInfo { bytes: 100, class: Class::Chat };
 
 fn options(text: &str) -> LinkOptions {
     read_compact(text, Direction::Up, LinkOptions::default())
@@ -120,7 +120,7 @@ fn what_a_model_does_not_look_at_does_not_move_it_on() {
     let options = options("loss=every(n=3,only=[\"heartbeat\"])");
     let mut links = Links::new(Seed(1), Direction::Up, [options.into()], &Roster::new([1]));
     let mut arrives =
-        |class| links.judge(Time::ZERO, 0, 0, Freight { bytes: 1, class }).arrival.is_ok();
+        |class| links.judge(Time::ZERO, 0, 0, PacketInfo { bytes: 1, class }).arrival.is_ok();
     for _ in 0..5 {
         for expected in [true, true, false] {
             assert_eq!((arrives(Class::Chat), arrives(Class::Heartbeat)), (true, expected));

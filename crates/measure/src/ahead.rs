@@ -2,7 +2,7 @@
 //! same is in the books as if each had been told of by itself.
 
 use skipbeat_core::{ClientId, Direction, Span, Time};
-use skipbeat_link::{Cause, Flight};
+use skipbeat_link::{Cause, Transit};
 
 use crate::deliveries::Delivery;
 use crate::path::Ahead;
@@ -12,10 +12,10 @@ use crate::{Event, MessageSlot, Recorder};
 impl Recorder {
     /// Clients beat, each at its time, over links whose verdicts are known: the same as an
     /// [`Event::Offered`] for each.
-    pub fn beat(&mut self, beats: &[(Time, ClientId)], bytes: usize, flights: &[Flight]) {
+    pub fn beat(&mut self, beats: &[(Time, ClientId)], bytes: usize, transits: &[Transit]) {
         let (direction, message) = (Direction::Up, None);
-        for ((at, client), flight) in beats.iter().zip(flights) {
-            let (at, client, verdict) = (*at, *client, flight.verdict());
+        for ((at, client), transit) in beats.iter().zip(transits) {
+            let (at, client, verdict) = (*at, *client, transit.verdict());
             let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
             self.digest.add(at, &offered);
             self.offer(at, direction, client, bytes, &verdict, None);
@@ -31,14 +31,14 @@ impl Recorder {
         bytes: usize,
         message: Option<MessageSlot>,
         last: Time,
-        flights: &[Flight],
-        mut beyond: impl FnMut(&Flight),
+        transits: &[Transit],
+        mut beyond: impl FnMut(&Transit),
     ) {
         let (direction, within) = (Direction::Down, self.window.contains(now));
         let mut latest = Time::ZERO;
         let mut lost = 0;
-        for flight in flights {
-            let (Flight { client, index, arrival: at }, verdict) = (*flight, flight.verdict());
+        for transit in transits {
+            let (Transit { client, index, arrival: at }, verdict) = (*transit, transit.verdict());
             let offered = Event::Offered { direction, client, bytes, verdict, mangled: 0, message };
             self.digest.add(now, &offered);
             let group = self.roster.group_of(client);
@@ -54,7 +54,7 @@ impl Recorder {
                 if at == Time::NEVER {
                     lost += 1;
                 } else {
-                    beyond(flight);
+                    beyond(transit);
                 }
                 continue;
             }
@@ -77,7 +77,7 @@ impl Recorder {
             paths.arrive_ahead(now, client, ahead, &mut path_tallies[group], &mut self.jitters);
         }
         self.told_until = self.told_until.max(latest);
-        let sent = flights.len() as u64;
+        let sent = transits.len() as u64;
         let second = self.timeline.at(now);
         second.down_sent += sent;
         second.down_bytes += sent * bytes as u64;

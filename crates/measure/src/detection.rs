@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use skipbeat_core::{ClientId, ClientSet, Life, Place, Roster, Span, Time};
+use skipbeat_core::{ClientId, ClientSet, EndpointId, Life, Roster, Span, Time};
 
 use crate::{Distribution, Window};
 
@@ -161,7 +161,7 @@ pub(crate) struct Detection {
     /// Clients whose address has changed and that are no members at the new one yet.
     rebound: BTreeMap<ClientId, Time>,
     /// Members that are no clients, by their address: since when.
-    ghosts: BTreeMap<Place, Time>,
+    ghosts: BTreeMap<EndpointId, Time>,
     pub(crate) tallies: Vec<DetectionTally>,
     pub(crate) evictions: Vec<Eviction>,
 }
@@ -260,7 +260,7 @@ impl Detection {
     }
 
     /// The address of a client changes: its membership stays behind as a ghost.
-    pub(crate) fn rebound(&mut self, at: Time, id: ClientId, group: usize, left: Place) {
+    pub(crate) fn rebound(&mut self, at: Time, id: ClientId, group: usize, left: EndpointId) {
         self.tallies[group].rebinds += u64::from(self.window.contains(at));
         self.rebound.entry(id).or_insert(at);
         if self.members.contains(id) {
@@ -275,7 +275,7 @@ impl Detection {
         at: Time,
         id: ClientId,
         group: usize,
-        [left, to]: [Place; 2],
+        [left, to]: [EndpointId; 2],
         current: bool,
     ) {
         let Some(since) = self.take_ghost(at, left, group) else { return };
@@ -288,8 +288,8 @@ impl Detection {
     }
 
     /// A ghost is a member from now on.
-    pub(crate) fn ghost_joined(&mut self, at: Time, place: Place, group: usize) {
-        if self.ghosts.insert(place, at).is_none() {
+    pub(crate) fn ghost_joined(&mut self, at: Time, endpoint: EndpointId, group: usize) {
+        if self.ghosts.insert(endpoint, at).is_none() {
             self.count_ghosts(at, group, 1);
         }
     }
@@ -300,10 +300,10 @@ impl Detection {
         at: Time,
         id: ClientId,
         group: usize,
-        place: Place,
+        endpoint: EndpointId,
         silence: Option<Span>,
     ) {
-        let Some(since) = self.take_ghost(at, place, group) else { return };
+        let Some(since) = self.take_ghost(at, endpoint, group) else { return };
         let tally = &mut self.tallies[group];
         if self.window.contains(since) {
             tally.ghost_durations.record(at.since(since));
@@ -321,8 +321,8 @@ impl Detection {
         }
     }
 
-    fn take_ghost(&mut self, at: Time, place: Place, group: usize) -> Option<Time> {
-        let since = self.ghosts.remove(&place)?;
+    fn take_ghost(&mut self, at: Time, endpoint: EndpointId, group: usize) -> Option<Time> {
+        let since = self.ghosts.remove(&endpoint)?;
         self.count_ghosts(at, group, -1);
         Some(since)
     }

@@ -1,6 +1,6 @@
 //! The one event stream. Both worlds speak it; every reader reads it.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Place, Span};
+use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, Life, MessageId, Span};
 use skipbeat_link::Verdict;
 
 use crate::MessageSlot;
@@ -74,16 +74,16 @@ pub enum Event<'a> {
         /// Which client.
         client: ClientId,
         /// The place that it leaves.
-        left: Place,
+        left: EndpointId,
     },
     /// The server found a member at another address, by its session.
     Moved {
         /// Which client.
         client: ClientId,
         /// Where the server thought it was.
-        left: Place,
+        left: EndpointId,
         /// Where it is now, in the server's eyes.
-        to: Place,
+        to: EndpointId,
         /// Whether it really is there.
         current: bool,
     },
@@ -92,14 +92,14 @@ pub enum Event<'a> {
         /// Who had the address, or forged it, or is hostile there.
         client: ClientId,
         /// The address.
-        place: Place,
+        endpoint: EndpointId,
     },
     /// A ghost is a member no more.
     GhostGone {
         /// Who had the address, or forged it, or is hostile there.
         client: ClientId,
         /// The address.
-        place: Place,
+        endpoint: EndpointId,
         /// How long the server had not heard of it, if it was evicted.
         silence: Option<Span>,
     },

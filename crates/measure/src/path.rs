@@ -81,7 +81,7 @@ const RECORDS: usize = 32;
 
 /// The order of one stream, by RFC 4737.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub struct StreamOrder {
     /// One above the highest index that arrived (RFC 4737 `NextExp`).
     next_expected: u32,
     arrivals: u32,
@@ -91,10 +91,10 @@ pub struct Order {
     kept: u32,
 }
 
-impl Order {
+impl StreamOrder {
     /// A stream of which nothing has arrived.
-    pub const NEW: Order =
-        Order { next_expected: 0, arrivals: 0, records: [(0, 0); RECORDS], kept: 0 };
+    pub const NEW: StreamOrder =
+        StreamOrder { next_expected: 0, arrivals: 0, records: [(0, 0); RECORDS], kept: 0 };
 
     /// The datagram of this number arrives.
     #[inline]
@@ -137,7 +137,7 @@ pub(crate) struct Ahead {
 pub(crate) struct Paths {
     sample: Sample,
     /// Empty until something arrives.
-    orders: Vec<Order>,
+    orders: Vec<StreamOrder>,
     /// How many streams are observed.
     observed: usize,
     /// The losses that stand at the end of each stream.
@@ -238,7 +238,7 @@ impl Paths {
     #[inline]
     fn begin(&mut self) {
         if self.orders.is_empty() {
-            self.orders.resize(self.observed, Order::NEW);
+            self.orders.resize(self.observed, StreamOrder::NEW);
         }
     }
 

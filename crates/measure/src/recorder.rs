@@ -17,7 +17,7 @@ use crate::results::doubts;
 use crate::timeline::Timeline;
 use crate::{
     Carriage, DatagramTally, DeliveryTally, Distribution, Event, Figures, LedgerRow, MessageSlot,
-    PathTally, Results, Second, Shares, World, observers_every,
+    PathTally, Results, RunContext, Second, Shares, observers_every,
 };
 
 /// The part of a run that is measured: from the end of the warm-up to the beginning of the drain.
@@ -388,13 +388,13 @@ impl Recorder {
                 let group = self.roster.group_of(client);
                 self.detection.moved(at, client, group, [left, to], current);
             }
-            Event::GhostJoined { client, place } => {
-                self.detection.ghost_joined(at, place, self.roster.group_of(client));
+            Event::GhostJoined { client, endpoint } => {
+                self.detection.ghost_joined(at, endpoint, self.roster.group_of(client));
                 self.member_joined(at);
             }
-            Event::GhostGone { client, place, silence } => {
+            Event::GhostGone { client, endpoint, silence } => {
                 let group = self.roster.group_of(client);
-                self.detection.ghost_gone(at, client, group, place, silence);
+                self.detection.ghost_gone(at, client, group, endpoint, silence);
                 self.member_gone(at);
                 self.timeline.at(at).evictions += u64::from(silence.is_some());
             }
@@ -437,15 +437,15 @@ impl Recorder {
     }
 
     /// The run is over.
-    pub fn finish(mut self, world: World) -> Results {
+    pub fn finish(mut self, context: RunContext) -> Results {
         for Way { paths, path_tallies, .. } in &mut self.ways {
             paths.finish(&self.roster, path_tallies, &mut self.jitters);
         }
         self.deliveries.finish(&self.flying_down, &self.roster);
         self.tell_what_is_over();
-        self.detection.finish(world.end, &self.roster);
-        let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
-        self.settle_kernel(&up, &down, world.foreign);
+        self.detection.finish(context.end, &self.roster);
+        let [up, down] = context.carriage.clone().unwrap_or_else(|| self.frictionless());
+        self.settle_kernel(&up, &down, context.foreign);
         let carriage = [&up, &down];
 
         let groups: Vec<usize> = (0..self.roster.groups()).collect();
@@ -460,10 +460,10 @@ impl Recorder {
             ledger.extend(delivery_rows(group, &self.delivery_tally(of)));
         }
         let unexplained = total_unexplained(&ledger);
-        let doubts = doubts(unexplained, carriage, &world);
+        let doubts = doubts(unexplained, carriage, &context);
         let detection = &self.detection;
-        let figures = self.figures(&groups, Some(unexplained), detection, carriage, &world);
-        let of_group = |g: &usize| self.figures(&[*g], None, detection, carriage, &world);
+        let figures = self.figures(&groups, Some(unexplained), detection, carriage, &context);
+        let of_group = |g: &usize| self.figures(&[*g], None, detection, carriage, &context);
         let by_group = groups.iter().map(of_group).collect();
         let detection = detection.tally(&groups);
         let mut evictions = std::mem::take(&mut self.detection.evictions);
@@ -473,7 +473,7 @@ impl Recorder {
         Results {
             figures,
             groups: by_group,
-            timeline: self.timeline.finish(world.end),
+            timeline: self.timeline.finish(context.end),
             evictions,
             ledger,
             links: [ways_up.datagrams, ways_down.datagrams],
@@ -482,14 +482,14 @@ impl Recorder {
             latency_real: sum(latency_real, &groups),
             eviction_latency: detection.latency,
             mistake_duration: detection.mistake_durations,
-            lateness: world.lateness,
+            lateness: context.lateness,
             refusals: self.refusals,
             doubts,
             observed_every: observers_every(self.roster.clients()),
             digest: self.digest.sum,
             events: self.digest.events,
             log: self.digest.log.unwrap_or_default(),
-            end: world.end,
+            end: context.end,
         }
     }
 
@@ -540,13 +540,13 @@ impl Recorder {
 
     /// The figures of the whole run and of each group, as if it ended now, but without what is still
     /// open of messages.
-    pub(crate) fn figures_so_far(&self, world: &World) -> (Figures, Vec<Figures>) {
+    pub(crate) fn figures_so_far(&self, context: &RunContext) -> (Figures, Vec<Figures>) {
         let mut detection = self.detection.clone();
-        detection.finish(world.end, &self.roster);
-        let [up, down] = world.carriage.clone().unwrap_or_else(|| self.frictionless());
+        detection.finish(context.end, &self.roster);
+        let [up, down] = context.carriage.clone().unwrap_or_else(|| self.frictionless());
         let groups: Vec<usize> = (0..self.roster.groups()).collect();
         let of = |groups: &[usize], unexplained| {
-            self.figures(groups, unexplained, &detection, [&up, &down], world)
+            self.figures(groups, unexplained, &detection, [&up, &down], context)
         };
         (of(&groups, Some(0)), groups.iter().map(|g| of(&[*g], None)).collect())
     }
@@ -575,7 +575,7 @@ impl Recorder {
         unexplained: Option<i64>,
         detection: &Detection,
         [up, down]: [&Carriage; 2],
-        world: &World,
+        context: &RunContext,
     ) -> Figures {
         let whole = unexplained.is_some();
         let range = |g: &usize| self.roster.range(*g);
@@ -598,7 +598,7 @@ impl Recorder {
             down_path: &self.path_tally(Direction::Down, groups),
             latency: &sum(&self.latency, groups),
             answers: &sum(&self.answers, groups),
-            answers_known: world.answers_known,
+            answers_known: context.answers_known,
             latency_real: &sum(self.latency_real.as_ref().unwrap_or(&self.latency), groups),
             jitter: self.jitters.mean(first..last),
             up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),
@@ -607,16 +607,16 @@ impl Recorder {
                 Some(_) => down.entered.iter().sum(),
                 None => groups.iter().map(|g| down.entered[*g]).sum(),
             },
-            datagrams_seen: world.carriage.is_none() || !groups.iter().all(|g| self.stream[*g]),
+            datagrams_seen: context.carriage.is_none() || !groups.iter().all(|g| self.stream[*g]),
             connections_broken: (groups.iter().any(|g| self.stream[*g]))
                 .then(|| groups.iter().map(|g| self.disconnected[*g]).sum()),
             unexplained,
-            membership_seen: world.membership_seen,
-            membership_told: !world.foreign,
-            server_beats: world.server_beats,
-            workloads: skipbeat_workload::figures(workloads, world.end),
-            run_s: world.end.seconds(),
-            window_s: self.window.to.min(world.end).since(self.window.from).seconds(),
+            membership_seen: context.membership_seen,
+            membership_told: !context.foreign,
+            server_beats: context.server_beats,
+            workloads: skipbeat_workload::figures(workloads, context.end),
+            run_s: context.end.seconds(),
+            window_s: self.window.to.min(context.end).since(self.window.from).seconds(),
         })
     }
 }

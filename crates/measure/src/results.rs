@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What the world knows at the end that no event says.
-pub struct World {
+pub struct RunContext {
     /// When the run ended: earlier than planned where it was interrupted.
     pub end: Time,
     /// How datagrams were carried up and down; none in the simulator.
@@ -137,9 +137,13 @@ pub struct Results {
 }
 
 /// Why the figures can't be relied on.
-pub(crate) fn doubts(unexplained: i64, [up, down]: [&Carriage; 2], world: &World) -> Vec<Doubt> {
-    let limit = world.lateness_limit;
-    let p99 = world.lateness.as_ref().and_then(|lateness| lateness.quantile(0.99));
+pub(crate) fn doubts(
+    unexplained: i64,
+    [up, down]: [&Carriage; 2],
+    context: &RunContext,
+) -> Vec<Doubt> {
+    let limit = context.lateness_limit;
+    let p99 = context.lateness.as_ref().and_then(|lateness| lateness.quantile(0.99));
     let late = p99.filter(|p99| *p99 > limit.seconds());
     let dropped = down.dropped.filter(|count| *count > 0);
     [

@@ -3,7 +3,9 @@
 
 use skipbeat_core::{ClientSet, Direction, Life, Roster, Span, Time};
 use skipbeat_link::Verdict;
-use skipbeat_measure::{Doubt, Event, EvictionCause, GroupKind, Recorder, Results, Window, World};
+use skipbeat_measure::{
+    Doubt, Event, EvictionCause, GroupKind, Recorder, Results, RunContext, Window,
+};
 
 fn at(seconds: f64) -> Time {
     Time::ZERO + Span::from_seconds(seconds)
@@ -19,7 +21,7 @@ fn recorder() -> Recorder {
 }
 
 fn finish(recorder: Recorder, end: f64) -> Results {
-    recorder.finish(World {
+    recorder.finish(RunContext {
         end: at(end),
         carriage: None,
         foreign: false,

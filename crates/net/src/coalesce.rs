@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use skipbeat_server::PeerId;
 
-use crate::parcel::Piece;
+use crate::message::ByteRange;
 
 /// The most bytes of one message: the longest UDP payload there is over IPv4 (RFC 768, RFC 791).
 const MOST_BYTES: usize = 65_507;
@@ -38,7 +38,7 @@ pub(crate) fn arrange(texts: &[(Option<PeerId>, usize)]) -> Vec<usize> {
 
 /// Cuts datagrams to one address, in their order, into messages: up to `most` of equal length, of
 /// which only the last may be shorter.
-pub(crate) fn runs(pieces: &[Piece], most: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+pub(crate) fn runs(pieces: &[ByteRange], most: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let length = |n: usize| (pieces[n].1 - pieces[n].0) as usize;
     let mut start = 0;
     std::iter::from_fn(move || {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pieces(lengths: &[usize]) -> Vec<Piece> {
+    fn pieces(lengths: &[usize]) -> Vec<ByteRange> {
         let ends = lengths.iter().scan(0, |end, length| {
             *end += *length as u32;
             Some(*end)

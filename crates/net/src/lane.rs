@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use skipbeat_core::{Place, Span};
+use skipbeat_core::{EndpointId, Span};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::SwarmPlan;
 use tokio::sync::Notify;
@@ -32,20 +32,20 @@ const REST: Duration = Duration::from_millis(200);
 #[derive(Default)]
 struct Bundle {
     bytes: Vec<u8>,
-    datagrams: Vec<(Place, u32)>,
+    datagrams: Vec<(EndpointId, u32)>,
 }
 
 impl Bundle {
-    fn push(&mut self, place: Place, payload: &[u8]) {
+    fn push(&mut self, endpoint: EndpointId, payload: &[u8]) {
         self.bytes.extend_from_slice(payload);
-        self.datagrams.push((place, payload.len() as u32));
+        self.datagrams.push((endpoint, payload.len() as u32));
     }
 
-    fn each(&self, mut each: impl FnMut(Place, &[u8])) {
+    fn each(&self, mut each: impl FnMut(EndpointId, &[u8])) {
         let mut rest = &self.bytes[..];
-        for (place, length) in &self.datagrams {
+        for (endpoint, length) in &self.datagrams {
             let (payload, after) = rest.split_at(*length as usize);
-            each(*place, payload);
+            each(*endpoint, payload);
             rest = after;
         }
     }
@@ -58,7 +58,7 @@ impl Bundle {
 
 /// What a thread and the one that plays the clients share.
 #[derive(Default)]
-struct Shelf {
+struct LaneState {
     state: Mutex<State>,
     /// There is something to send, or room for what is read, or an end of it.
     wake: Notify,
@@ -82,7 +82,7 @@ struct State {
     stop: bool,
 }
 
-impl Shelf {
+impl LaneState {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,7 +101,7 @@ pub(crate) struct Lanes {
 }
 
 struct Lane {
-    shelf: Arc<Shelf>,
+    shared: Arc<LaneState>,
     outgoing: Bundle,
     thread: Option<JoinHandle<Option<Span>>>,
 }
@@ -110,13 +110,13 @@ impl Lanes {
     pub(crate) fn open(
         target: SocketAddr,
         first: IpAddr,
-        places: u32,
+        endpoints: u32,
         plan: &SwarmPlan,
         room: usize,
     ) -> io::Result<Self> {
         let bind = |_| BoundSocket::bind(target, first, plan, room);
         let sockets = (0..plan.threads).map(bind).collect::<io::Result<Vec<_>>>()?;
-        let spread = Spread::new(sockets.iter().map(|socket| socket.plan).collect(), places);
+        let spread = Spread::new(sockets.iter().map(|socket| socket.plan).collect(), endpoints);
         let receive_buffer = sockets.first().map_or(0, |socket| socket.receive_buffer);
         let news = Arc::new(Notify::new());
         let lanes = sockets.into_iter().map(|socket| Lane::start(socket, &news));
@@ -141,13 +141,13 @@ impl Lanes {
         for _ in 0..self.lanes.len() {
             let lane = &self.lanes[self.next];
             self.next = (self.next + 1) % self.lanes.len();
-            let mut state = lane.shelf.state();
+            let mut state = lane.shared.state();
             if let Some(failure) = state.failure.take() {
                 return Err(failure);
             }
             let Some(bundle) = state.read.pop_front() else { continue };
             if state.read.len() + 1 == MOST_BATCHES {
-                lane.shelf.wake.notify_one();
+                lane.shared.wake.notify_one();
             }
             state.empty.push(std::mem::replace(&mut self.current, bundle));
             return Ok(Batch::Full);
@@ -155,27 +155,27 @@ impl Lanes {
         Ok(Batch::Nothing)
     }
 
-    pub(crate) fn each(&self, each: impl FnMut(Place, &[u8])) {
+    pub(crate) fn each(&self, each: impl FnMut(EndpointId, &[u8])) {
         self.current.each(each);
     }
 
-    pub(crate) fn send(&mut self, from: Place, payload: &[u8]) {
+    pub(crate) fn send(&mut self, from: EndpointId, payload: &[u8]) {
         self.lanes[self.spread.range(from)].outgoing.push(from, payload);
     }
 
     /// Hands to the threads what waits.
     pub(crate) fn flush(&mut self) {
-        for Lane { shelf, outgoing, .. } in &mut self.lanes {
+        for Lane { shared, outgoing, .. } in &mut self.lanes {
             if outgoing.datagrams.is_empty() {
                 continue;
             }
-            shelf.waiting.fetch_add(outgoing.datagrams.len(), Ordering::Relaxed);
-            let mut state = shelf.state();
+            shared.waiting.fetch_add(outgoing.datagrams.len(), Ordering::Relaxed);
+            let mut state = shared.state();
             let empty = state.empty.pop().unwrap_or_default();
             state.to_send.push(std::mem::replace(outgoing, empty));
             drop(state);
             outgoing.clear();
-            shelf.wake.notify_one();
+            shared.wake.notify_one();
         }
     }
 
@@ -188,7 +188,7 @@ impl Lanes {
     /// Datagrams that wait to be sent.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = |lane: &Lane| {
-            lane.shelf.waiting.load(Ordering::Relaxed) + lane.outgoing.datagrams.len()
+            lane.shared.waiting.load(Ordering::Relaxed) + lane.outgoing.datagrams.len()
         };
         self.lanes.iter().map(waiting).sum()
     }
@@ -197,8 +197,8 @@ impl Lanes {
     pub(crate) fn end_sending(&self) {
         for end in [false, true] {
             for lane in self.lanes.iter().filter(|_| end) {
-                lane.shelf.state().end_sending = true;
-                lane.shelf.wake.notify_one();
+                lane.shared.state().end_sending = true;
+                lane.shared.wake.notify_one();
             }
             for _ in 0..REST.as_millis() {
                 if self.waiting() == 0 {
@@ -212,9 +212,9 @@ impl Lanes {
     /// Ends the threads; gives their processor time.
     pub(crate) fn stop(&mut self) -> Option<Span> {
         let mut cpu = Some(Span::ZERO);
-        for Lane { shelf, thread, .. } in &mut self.lanes {
-            shelf.state().stop = true;
-            shelf.wake.notify_one();
+        for Lane { shared, thread, .. } in &mut self.lanes {
+            shared.state().stop = true;
+            shared.wake.notify_one();
             let own = thread.take().and_then(|thread| thread.join().ok().flatten());
             cpu = cpu.zip(own).map(|(sum, own)| sum + own);
         }
@@ -222,16 +222,16 @@ impl Lanes {
     }
 
     pub(crate) fn dropped(&self) -> Option<u64> {
-        self.lanes.iter().map(|lane| lane.shelf.state().dropped).sum()
+        self.lanes.iter().map(|lane| lane.shared.state().dropped).sum()
     }
 
     pub(crate) fn refused(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.shelf.state().refused).sum()
+        self.lanes.iter().map(|lane| lane.shared.state().refused).sum()
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
         let mut sum = Traffic::default();
-        self.lanes.iter().for_each(|lane| sum.add(&lane.shelf.state().traffic));
+        self.lanes.iter().for_each(|lane| sum.add(&lane.shared.state().traffic));
         sum
     }
 }
@@ -244,8 +244,8 @@ impl Drop for Lanes {
 
 impl Lane {
     fn start(socket: BoundSocket, news: &Arc<Notify>) -> io::Result<Self> {
-        let shelf = Arc::new(Shelf::default());
-        let (of_thread, news) = (Arc::clone(&shelf), Arc::clone(news));
+        let shared = Arc::new(LaneState::default());
+        let (of_thread, news) = (Arc::clone(&shared), Arc::clone(news));
         let body = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let done = runtime.and_then(|runtime| {
@@ -259,15 +259,15 @@ impl Lane {
             thread_cpu()
         };
         let thread = std::thread::Builder::new().name("skipbeat-swarm".to_owned()).spawn(body)?;
-        Ok(Lane { shelf, outgoing: Bundle::default(), thread: Some(thread) })
+        Ok(Lane { shared, outgoing: Bundle::default(), thread: Some(thread) })
     }
 }
 
 /// The loop of a thread: send what waits, read what there is, wait.
-async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Result<()> {
+async fn work(mut socket: SharedSocket, shared: &LaneState, news: &Notify) -> io::Result<()> {
     loop {
         let (to_send, room, end_sending, stop) = {
-            let mut state = shelf.state();
+            let mut state = shared.state();
             // At the end all is read that there is.
             let most = if state.stop { usize::MAX } else { MOST_BATCHES };
             let room = most.saturating_sub(state.read.len());
@@ -282,7 +282,7 @@ async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Res
             socket.queue.give_up();
         }
         let gone = before - socket.queue.len();
-        if shelf.waiting.fetch_sub(gone, Ordering::Relaxed) >= JAM && gone > 0 {
+        if shared.waiting.fetch_sub(gone, Ordering::Relaxed) >= JAM && gone > 0 {
             // Clients may be waiting for that.
             news.notify_one();
         }
@@ -290,10 +290,10 @@ async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Res
         for _ in 0..room.min(BATCHES_AT_ONCE) {
             last = socket.fill()?;
             if last != Batch::Nothing {
-                let mut bundle = shelf.state().empty.pop().unwrap_or_default();
+                let mut bundle = shared.state().empty.pop().unwrap_or_default();
                 bundle.clear();
-                socket.each(|place, payload| bundle.push(place, payload));
-                shelf.state().read.push_back(bundle);
+                socket.each(|endpoint, payload| bundle.push(endpoint, payload));
+                shared.state().read.push_back(bundle);
                 news.notify_one();
             }
             if last != Batch::Full {
@@ -301,7 +301,7 @@ async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Res
             }
         }
         {
-            let mut state = shelf.state();
+            let mut state = shared.state();
             state.empty.extend(to_send);
             state.refused = socket.queue.sender.refused;
             state.traffic = socket.traffic();
@@ -315,11 +315,11 @@ async fn work(mut socket: SharedSocket, shelf: &Shelf, news: &Notify) -> io::Res
             tokio::task::yield_now().await;
         }
         if room == 0 {
-            shelf.wake.notified().await;
+            shared.wake.notified().await;
         } else if last != Batch::Full {
             tokio::select! {
                 ready = socket.ready() => ready?,
-                () = shelf.wake.notified() => {}
+                () = shared.wake.notified() => {}
             }
         }
     }

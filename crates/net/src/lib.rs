@@ -10,15 +10,16 @@
 //! how it all is put together.
 #![cfg_attr(not(batched), expect(dead_code, reason = "some of it is for the batched calls"))]
 
+mod client_sockets;
 mod clock;
 mod coalesce;
 mod error;
 mod host;
 mod lane;
 mod live;
+mod message;
 mod outgoing;
 mod outside;
-mod parcel;
 mod peers;
 mod plain;
 mod proxy;
@@ -33,7 +34,6 @@ mod swarm;
 #[cfg_attr(not(batched), path = "sys_elsewhere.rs")]
 mod sys;
 mod target;
-mod transport;
 mod wire;
 
 pub use clock::Clock;
@@ -41,7 +41,7 @@ pub use error::NetError;
 pub use host::{kernel_counters, peak_memory};
 pub use live::LiveServer;
 pub use proxy::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals};
-pub use run::{Outcome, run};
+pub use run::{NetRun, run};
 pub use server::{Member, Stats};
 pub use sys::thread_cpu;
 pub use wire::Io;

@@ -13,7 +13,7 @@ use skipbeat_server::PeerId;
 use tokio::net::UdpSocket;
 
 use crate::coalesce::{arrange, runs};
-use crate::parcel::{Parcels, Piece};
+use crate::message::{ByteRange, MessageQueue};
 use crate::peers::Peers;
 use crate::wire::Sender;
 
@@ -24,7 +24,7 @@ const MOST_BYTES: usize = 64 << 20;
 
 /// A text to many, or a datagram to one.
 struct Text {
-    piece: Piece,
+    range: ByteRange,
     /// Who said it, where it is a text of a member.
     speaker: Option<PeerId>,
     to: To,
@@ -53,7 +53,7 @@ struct Going {
     /// Everybody who gets something.
     all: ClientSet,
     /// The texts to all, arranged, if all of them go to the same members.
-    same: Vec<Piece>,
+    same: Vec<ByteRange>,
     runs: Vec<Range<usize>>,
     /// The places of texts to many.
     to_many: Vec<usize>,
@@ -67,7 +67,7 @@ struct Going {
 pub(crate) struct Outgoing {
     going: Option<Going>,
     coming: Round,
-    parcels: Parcels,
+    queue: MessageQueue,
     pub(crate) sender: Sender,
     /// Datagrams in `coming`, and those of `going` that are in no message yet.
     waiting: u64,
@@ -75,7 +75,7 @@ pub(crate) struct Outgoing {
     most_waiting: u64,
     /// Datagrams beyond that.
     pub(crate) overflowed: u64,
-    pieces: Vec<Piece>,
+    ranges: Vec<ByteRange>,
 }
 
 /// How far a flush came.
@@ -94,18 +94,18 @@ impl Outgoing {
         Outgoing {
             going: None,
             coming: Round::default(),
-            parcels: Parcels::default(),
+            queue: MessageQueue::default(),
             sender,
             waiting: 0,
             most_waiting,
             overflowed: 0,
-            pieces: Vec::new(),
+            ranges: Vec::new(),
         }
     }
 
     /// Datagrams that wait.
     pub(crate) fn waiting(&self) -> u64 {
-        self.waiting + self.parcels.datagrams() as u64
+        self.waiting + self.queue.datagrams() as u64
     }
 
     /// Whether part of what waits may be gone already.
@@ -158,7 +158,7 @@ impl Outgoing {
         let Round { bytes, texts, .. } = &mut self.coming;
         let start = bytes.len() as u32;
         bytes.extend_from_slice(payload);
-        texts.push(Text { piece: (start, bytes.len() as u32), speaker, to });
+        texts.push(Text { range: (start, bytes.len() as u32), speaker, to });
     }
 
     /// Sends what waits, up to `messages`; `count` is told who gets how many datagrams, as they are
@@ -178,16 +178,16 @@ impl Outgoing {
                 }
                 self.going = Some(Going::new(std::mem::take(&mut self.coming), segments));
             }
-            let Outgoing { going: Some(going), parcels, pieces, waiting, sender, .. } = self else {
+            let Outgoing { going: Some(going), queue, ranges, waiting, sender, .. } = self else {
                 unreachable!("there is a round")
             };
-            let more = going.fill(parcels, peers, segments, pieces, |peer, datagrams| {
+            let more = going.fill(queue, peers, segments, ranges, |peer, datagrams| {
                 *waiting -= datagrams;
                 count(peer, datagrams);
             });
-            let before = parcels.len();
-            if !sender.send(socket, &going.round.bytes, parcels) {
-                parcels.tidy();
+            let before = queue.len();
+            if !sender.send(socket, &going.round.bytes, queue) {
+                queue.tidy();
                 return Flushed::Full;
             }
             if !more {
@@ -212,7 +212,7 @@ impl Outgoing {
         for going in self.going.take().into_iter().chain([coming]) {
             going.each(&mut count);
         }
-        (self.waiting, self.parcels) = (0, Parcels::default());
+        (self.waiting, self.queue) = (0, MessageQueue::default());
         all
     }
 }
@@ -256,40 +256,40 @@ impl Going {
     /// Makes messages until there are enough for a batch; says whether there are more to make.
     fn fill(
         &mut self,
-        parcels: &mut Parcels,
+        queue: &mut MessageQueue,
         peers: &Peers,
         segments: usize,
-        pieces: &mut Vec<Piece>,
+        ranges: &mut Vec<ByteRange>,
         mut count: impl FnMut(PeerId, u64),
     ) -> bool {
-        while parcels.len() < MESSAGES_AT_ONCE {
+        while queue.len() < MESSAGES_AT_ONCE {
             let Some(peer) = self.all.first_from(self.next) else { return false };
             self.next = peer + 1;
             let to = peers.address(peer);
             let own = self.singles_of(peer);
             if own.is_empty() && self.round.sets.len() == 1 {
                 for run in &self.runs {
-                    parcels.push(to, None, &self.same[run.clone()]);
+                    queue.push(to, None, &self.same[run.clone()]);
                 }
                 count(peer, self.same.len() as u64);
                 continue;
             }
             let mut datagrams = 0;
             for (_, place) in own {
-                let Text { piece, to: To::One(_, address), .. } = self.round.texts[*place] else {
+                let Text { range, to: To::One(_, address), .. } = self.round.texts[*place] else {
                     continue;
                 };
                 if address != to {
-                    parcels.push(address, None, &[piece]);
+                    queue.push(address, None, &[range]);
                     datagrams += 1;
                 }
             }
-            pieces.clear();
-            self.collect(peer, to, own, pieces);
-            for run in runs(pieces, segments) {
-                parcels.push(to, None, &pieces[run]);
+            ranges.clear();
+            self.collect(peer, to, own, ranges);
+            for run in runs(ranges, segments) {
+                queue.push(to, None, &ranges[run]);
             }
-            count(peer, datagrams + pieces.len() as u64);
+            count(peer, datagrams + ranges.len() as u64);
         }
         self.all.first_from(self.next).is_some()
     }
@@ -301,7 +301,7 @@ impl Going {
         peer: PeerId,
         address: SocketAddr,
         own: &[(PeerId, usize)],
-        pieces: &mut Vec<Piece>,
+        ranges: &mut Vec<ByteRange>,
     ) {
         let gets = |place: &usize| match self.round.texts[*place].to {
             To::Set(set) => self.round.sets[set].contains(peer),
@@ -309,22 +309,22 @@ impl Going {
         };
         let of_all = self.to_many.iter().copied().filter(gets);
         if own.is_empty() {
-            self.arrange(of_all, pieces);
+            self.arrange(of_all, ranges);
             return;
         }
         let own = own.iter().map(|(_, place)| *place).filter(gets);
         let mut places: Vec<usize> = of_all.chain(own).collect();
         places.sort_unstable();
-        pieces.extend(places.into_iter().map(|place| self.round.texts[place].piece));
+        ranges.extend(places.into_iter().map(|place| self.round.texts[place].range));
     }
 
     /// The texts at these places in an order that makes few messages.
-    fn arrange(&self, places: impl Iterator<Item = usize>, pieces: &mut Vec<Piece>) {
+    fn arrange(&self, places: impl Iterator<Item = usize>, ranges: &mut Vec<ByteRange>) {
         let texts: Vec<&Text> = places.map(|place| &self.round.texts[place]).collect();
         let lengths: Vec<_> = (texts.iter())
-            .map(|Text { piece: (start, end), speaker, .. }| (*speaker, (end - start) as usize))
+            .map(|Text { range: (start, end), speaker, .. }| (*speaker, (end - start) as usize))
             .collect();
-        pieces.extend(arrange(&lengths).into_iter().map(|n| texts[n].piece));
+        ranges.extend(arrange(&lengths).into_iter().map(|n| texts[n].range));
     }
 
     fn singles_of(&self, peer: PeerId) -> &[(PeerId, usize)] {
@@ -414,26 +414,26 @@ mod tests {
                 };
                 let start = round.bytes.len() as u32;
                 round.bytes.resize(start as usize + length, number as u8);
-                let piece = (start, round.bytes.len() as u32);
-                round.texts.push(Text { piece, speaker, to });
+                let range = (start, round.bytes.len() as u32);
+                round.texts.push(Text { range, speaker, to });
             }
-            let (mut going, mut parcels) = (Going::new(round, segments), Parcels::default());
+            let (mut going, mut queue) = (Going::new(round, segments), MessageQueue::default());
             let mut counted: BTreeMap<PeerId, u64> = BTreeMap::new();
             let mut got: BTreeMap<PeerId, Vec<Vec<u8>>> = BTreeMap::new();
             loop {
-                let more = going.fill(&mut parcels, &peers, segments, &mut Vec::new(), |peer, n| {
+                let more = going.fill(&mut queue, &peers, segments, &mut Vec::new(), |peer, n| {
                     *counted.entry(peer).or_default() += n;
                 });
-                for n in 0..parcels.len() {
-                    let parcel = parcels.get(n);
-                    prop_assert!(parcel.datagrams.len() <= segments);
-                    let peer = plan.place(parcel.to.ip()).unwrap();
-                    let datagrams = parcel.datagrams.iter().map(|(start, end)| {
+                for n in 0..queue.len() {
+                    let message = queue.get(n);
+                    prop_assert!(message.datagrams.len() <= segments);
+                    let peer = plan.endpoint(message.to.ip()).unwrap();
+                    let datagrams = message.datagrams.iter().map(|(start, end)| {
                         going.round.bytes[*start as usize..*end as usize].to_vec()
                     });
                     got.entry(peer).or_default().extend(datagrams);
                 }
-                parcels.advance(parcels.len());
+                queue.advance(queue.len());
                 if !more {
                     break;
                 }

@@ -62,7 +62,7 @@ impl Known {
     #[inline]
     fn planned(&self, address: SocketAddr) -> Option<PeerId> {
         let Known::Planned(plan, clients) = self else { return None };
-        plan.place(address).filter(|place| place < clients)
+        plan.endpoint(address).filter(|endpoint| endpoint < clients)
     }
 }
 
@@ -97,7 +97,7 @@ impl Peers {
         }
         let peer = match self.free.pop() {
             Some(peer) => {
-                *self.place(peer) = address;
+                *self.address_mut(peer) = address;
                 peer
             }
             None => {
@@ -110,7 +110,7 @@ impl Peers {
     }
 
     /// Where the address of one of the others is kept.
-    fn place(&mut self, peer: PeerId) -> &mut SocketAddr {
+    fn address_mut(&mut self, peer: PeerId) -> &mut SocketAddr {
         &mut self.others[(peer - self.known.len()) as usize]
     }
 
@@ -140,7 +140,7 @@ impl Peers {
             if peer < self.known.len() {
                 self.exchanged.insert(peer, address);
             } else {
-                *self.place(peer) = address;
+                *self.address_mut(peer) = address;
             }
         }
     }

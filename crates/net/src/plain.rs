@@ -11,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::parcel::Parcels;
+use crate::message::MessageQueue;
 use crate::wire::{BATCH, Received, Refusal};
 use skipbeat_measure::Traffic;
 
@@ -19,13 +19,13 @@ use skipbeat_measure::Traffic;
 pub(crate) fn send_one(
     socket: &UdpSocket,
     bytes: &[u8],
-    parcels: &Parcels,
+    queue: &MessageQueue,
     traffic: &mut Traffic,
 ) -> Result<usize, Refusal> {
-    let parcel = parcels.get(0);
-    let &[(start, end)] = parcel.datagrams else { return Err(Refusal::NoSegments) };
+    let message = queue.get(0);
+    let &[(start, end)] = message.datagrams else { return Err(Refusal::NoSegments) };
     traffic.send_calls += 1;
-    match socket.try_send_to(&bytes[start as usize..end as usize], parcel.to) {
+    match socket.try_send_to(&bytes[start as usize..end as usize], message.to) {
         Ok(_) => {
             traffic.sends += 1;
             traffic.datagrams_sent += 1;

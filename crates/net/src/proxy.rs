@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Calendar, Direction, Roster, Seed, Span, Time};
-use skipbeat_link::{Class, Course, Freight, LinkOptions, Links, Outage, Verdict};
+use skipbeat_link::{Class, LinkOptions, LinkSchedule, Links, Outage, PacketInfo, Verdict};
 use skipbeat_measure::{DatagramTally, Distribution};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
@@ -38,9 +38,9 @@ pub struct ProxyOptions {
     /// The server.
     pub target: SocketAddr,
     /// The links from clients to the server, counted from the start of the proxy.
-    pub up: Course,
+    pub up: LinkSchedule,
     /// The links from the server to clients.
-    pub down: Course,
+    pub down: LinkSchedule,
     /// Every verdict follows from it.
     pub seed: Seed,
     /// A session without datagrams for longer is closed.
@@ -97,7 +97,7 @@ pub trait ProxyObserver {
 }
 
 /// What a proxy has done. Each direction: `offered + duplicated = lost by cause + arrived + in
-/// flight`, and of what arrived `not_sent` did not go on.
+/// transit`, and of what arrived `not_sent` did not go on.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyTotals {
     /// Up and down.
@@ -254,10 +254,10 @@ async fn carry(
 
 impl<'a> Proxy<'a> {
     fn new(options: &'a ProxyOptions, socket: &Socket) -> io::Result<Self> {
-        let links = |direction, course: &Course| {
+        let links = |direction, schedule: &LinkSchedule| {
             // One group, to which every session belongs that will ever be.
             let roster = Roster::new([0]);
-            Links::new(options.seed, direction, [course.clone()], &roster)
+            Links::new(options.seed, direction, [schedule.clone()], &roster)
         };
         Ok(Proxy {
             clock: Clock::start(),
@@ -359,8 +359,8 @@ impl<'a> Proxy<'a> {
         let Some(session) = &mut self.sessions[number as usize] else { return };
         session.last = now;
         let client = session.client;
-        let freight = Freight { bytes: payload.len(), class: class(payload) };
-        let verdict = self.links[direction as usize].judge(now, 0, number, freight);
+        let packet = PacketInfo { bytes: payload.len(), class: class(payload) };
+        let verdict = self.links[direction as usize].judge(now, 0, number, packet);
         self.totals.links[direction as usize].offer(now, true, payload.len(), &verdict);
         let session = number;
         observer.passage(&Passage { at: now, direction, session, client, payload, verdict });

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::Socket;
 use tokio::net::UdpSocket;
 
-use crate::parcel::{Parcels, Piece};
+use crate::message::{ByteRange, MessageQueue};
 use crate::wire::{Io, Sender};
 
 /// Bytes of payloads beyond which those that are gone are forgotten, though others wait.
@@ -15,7 +15,7 @@ const MUCH: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     bytes: Vec<u8>,
-    parcels: Parcels,
+    queue: MessageQueue,
     pub(crate) sender: Sender,
 }
 
@@ -23,42 +23,42 @@ impl SendQueue {
     /// An empty queue towards a socket of this kind.
     pub(crate) fn new(io: Io, socket: &Socket) -> Self {
         let sender = Sender::new(io, socket, 1);
-        SendQueue { bytes: Vec::new(), parcels: Parcels::default(), sender }
+        SendQueue { bytes: Vec::new(), queue: MessageQueue::default(), sender }
     }
 
     /// Keeps a payload for the datagrams that follow.
-    pub(crate) fn payload(&mut self, payload: &[u8]) -> Piece {
+    pub(crate) fn payload(&mut self, payload: &[u8]) -> ByteRange {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(payload);
         (start, self.bytes.len() as u32)
     }
 
     /// Adds a datagram; `from` is the local address where the socket has many.
-    pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, payload: Piece) {
-        self.parcels.push(to, from, &[payload]);
+    pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, payload: ByteRange) {
+        self.queue.push(to, from, &[payload]);
     }
 
     /// How many datagrams wait.
     pub(crate) fn len(&self) -> usize {
-        self.parcels.len()
+        self.queue.len()
     }
 
     /// Sends what waits, until the send buffer is full; says whether nothing waits any more.
     pub(crate) fn flush(&mut self, socket: &UdpSocket) -> bool {
-        let all = self.sender.send(socket, &self.bytes, &mut self.parcels);
+        let all = self.sender.send(socket, &self.bytes, &mut self.queue);
         if all {
             self.bytes.clear();
         } else if self.bytes.len() >= MUCH {
-            self.parcels.forget_gone();
-            self.bytes.drain(..self.parcels.rebase() as usize);
+            self.queue.forget_gone();
+            self.bytes.drain(..self.queue.rebase() as usize);
         }
         all
     }
 
     /// Gives up what waits: it counts as refused.
     pub(crate) fn give_up(&mut self) {
-        self.sender.refused += self.parcels.len() as u64;
-        self.parcels = Parcels::default();
+        self.sender.refused += self.queue.len() as u64;
+        self.queue = MessageQueue::default();
         self.bytes.clear();
     }
 }

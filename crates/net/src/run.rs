@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::{Carriage, Doubt, HostReport, Look, Results, World};
+use skipbeat_harness::Tap;
+use skipbeat_measure::{Carriage, Doubt, HostReport, Results, RunContext, Snapshot};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::{Act, Datagram, Swarm};
-use skipbeat_tunnel::Tap;
 use skipbeat_workload::{Saying, Word};
 
+use crate::client_sockets::ClientSockets;
 use crate::clock::Clock;
 use crate::host;
 use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
-use crate::streams::Streams;
-use crate::swarm::{Carrier, close, listen, play};
+use crate::streams::KernelStreams;
+use crate::swarm::{NetDriver, close, listen, play};
 use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
-use crate::transport::Transport;
 use crate::wire::Io;
 use crate::{NetError, kernel_counters};
 
@@ -27,7 +27,7 @@ const LAST_ANSWERS: Span = Span::from_millis(200);
 const ROOM_FOR_ENDING: usize = 1024;
 
 /// What a run on real sockets came to.
-pub struct Outcome {
+pub struct NetRun {
     /// What was measured.
     pub results: Results,
     /// What it cost.
@@ -58,8 +58,8 @@ pub fn run(
     plan: &Plan,
     io: Io,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
-) -> Result<Outcome, NetError> {
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
+) -> Result<NetRun, NetError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -71,45 +71,45 @@ async fn run_here(
     plan: &Plan,
     io: Io,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
-) -> Result<Outcome, NetError> {
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
+) -> Result<NetRun, NetError> {
     let kernel_before = kernel_counters();
     let (mut tested, mut transport, clock) = begin(plan, io, go_on).await?;
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let foreign = !matches!(tested, Tested::BuiltIn(_));
     let server = tested.built_in().and_then(|server| server.takes_connections_at);
-    let streams = server.map(|server| Streams::new(server, clock));
-    let mut carrier = Carrier::new(plan, foreign, streams);
-    carrier.tunnel.tap = tap;
+    let streams = server.map(|server| KernelStreams::new(server, clock));
+    let mut driver = NetDriver::new(plan, foreign, streams);
+    driver.harness.tap = tap;
     let cpu_before = thread_cpu();
 
     let server = tested.built_in();
-    let mut look = |carrier: &Carrier| {
-        let world = world(plan, carrier, carrier.now, None);
-        go_on(Look::new(&carrier.tunnel.recorder, world))
+    let mut look = |driver: &NetDriver| {
+        let context = context(plan, driver, driver.now, None);
+        go_on(Snapshot::new(&driver.harness.recorder, context))
     };
     let failure =
-        play(&mut swarm, &mut carrier, &mut transport, server, clock, io, &mut look).await.err();
+        play(&mut swarm, &mut driver, &mut transport, server, clock, io, &mut look).await.err();
     if failure.is_some() {
-        carrier.tunnel.end = clock.now();
+        driver.harness.end = clock.now();
     }
     let failure = failure.map(NetError::Socket);
-    let counts = tested.end(plan, &mut carrier, &mut transport, clock, io).await;
+    let counts = tested.end(plan, &mut driver, &mut transport, clock, io).await;
     let of_threads = transport.stop();
-    let closed = close(&mut carrier, &mut transport, tested.built_in(), clock);
+    let closed = close(&mut driver, &mut transport, tested.built_in(), clock);
     let failure = failure.or(counts.failure).or(closed.err().map(NetError::Socket));
 
     let wall_s = clock.now().seconds();
     let cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     let cpu = cpu.map(|cpu| cpu + of_threads.unwrap_or_default());
     let carriage =
-        carriage(&carrier, &transport, counts.server.as_ref(), counts.dropped, plan.swarm.gro);
+        carriage(&driver, &transport, counts.server.as_ref(), counts.dropped, plan.swarm.gro);
     let dropped_down = carriage[1].dropped;
-    let world = World {
-        lateness: Some(std::mem::take(&mut carrier.lateness)),
-        ..world(plan, &carrier, carrier.tunnel.end, Some(carriage))
+    let context = RunContext {
+        lateness: Some(std::mem::take(&mut driver.lateness)),
+        ..context(plan, &driver, driver.harness.end, Some(carriage))
     };
-    let mut results = carrier.tunnel.recorder.finish(world);
+    let mut results = driver.harness.recorder.finish(context);
     results.doubts.extend(counts.ended);
 
     let receive_buffers = [("swarm", Some(transport.receive_buffer()))]
@@ -140,19 +140,24 @@ async fn run_here(
         lateness_p99_s: results.lateness.as_ref().and_then(|l| l.quantile(0.99)),
         lateness_max_s: results.lateness.as_ref().and_then(|l| l.max()),
     };
-    Ok(Outcome { results, host, failure })
+    Ok(NetRun { results, host, failure })
 }
 
 /// What this world knows that no event says, if the run ends at `end`.
-fn world(plan: &Plan, carrier: &Carrier, end: Time, carriage: Option<[Carriage; 2]>) -> World {
-    let foreign = carrier.outside.is_some();
+fn context(
+    plan: &Plan,
+    driver: &NetDriver,
+    end: Time,
+    carriage: Option<[Carriage; 2]>,
+) -> RunContext {
+    let foreign = driver.outside.is_some();
     let from = plan.measured_from();
-    let seen = carrier.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
-    World {
+    let seen = driver.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
+    RunContext {
         end,
         carriage,
         foreign,
-        membership_seen: !foreign || (seen && carrier.room),
+        membership_seen: !foreign || (seen && driver.room),
         answers_known: plan.dialect.as_ref().is_some_and(|dialect| dialect.ack.is_some()),
         server_beats: plan.server.options.heartbeat.by_server(),
         lateness: None,
@@ -164,11 +169,11 @@ fn world(plan: &Plan, carrier: &Carrier, end: Time, carriage: Option<[Carriage; 
 async fn begin(
     plan: &Plan,
     io: Io,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
-) -> Result<(Tested, Transport, Clock), NetError> {
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
+) -> Result<(Tested, ClientSockets, Clock), NetError> {
     let forged = plan.groups.iter().map(|group| group.behaviour.forged_addresses());
     let clients = plan.roster().clients();
-    let places = clients + forged.sum::<u32>();
+    let endpoints = clients + forged.sum::<u32>();
     let sizes = plan.groups.iter().map(|group| &group.behaviour).flat_map(|group| {
         let said = group.workload.map(|work| match work.saying() {
             Saying { word: Word::Get(_), size } => size.max(plan.server.options.value_size),
@@ -177,7 +182,7 @@ async fn begin(
         [said, group.hostile.map(|hostile| hostile.size)]
     });
     let room = sizes.flatten().max().unwrap_or(0) + ROOM_FOR_ENDING;
-    let open = |target: SocketAddr| Transport::open(target, places, &plan.swarm, io, room);
+    let open = |target: SocketAddr| ClientSockets::open(target, endpoints, &plan.swarm, io, room);
     let mut probe = skipbeat_protocol::QUIT.to_vec();
     if let Some(dialect) = &plan.dialect {
         // What leaves, or nothing where there is no word for it.
@@ -247,20 +252,20 @@ impl Tested {
     async fn end(
         &mut self,
         plan: &Plan,
-        carrier: &mut Carrier,
-        transport: &mut Transport,
+        driver: &mut NetDriver,
+        transport: &mut ClientSockets,
         clock: Clock,
         io: Io,
     ) -> ServerEnd {
         let mut end = ServerEnd::default();
         transport.send_the_rest().await;
         if let Tested::BuiltIn(server) = self {
-            let handed: u64 = carrier.handed.iter().sum();
+            let handed: u64 = driver.handed.iter().sum();
             server.tell_to_stop(handed.saturating_sub(transport.not_sent()));
             // What it still sends has to be read, or our own buffer overflows.
             while !server.is_finished() {
                 let step = Span::from_millis(2);
-                let heard = listen(carrier, transport, Some(server), clock, io, step).await;
+                let heard = listen(driver, transport, Some(server), clock, io, step).await;
                 end.failure = end.failure.or(heard.err().map(NetError::Socket));
                 if end.failure.is_some() {
                     break;
@@ -269,7 +274,7 @@ impl Tested {
             match server.join() {
                 Ok(counts) => {
                     let sent = counts.sent.iter().sum::<u64>().saturating_sub(counts.not_sent);
-                    let rest = listen_for(carrier, transport, server, clock, io, sent).await;
+                    let rest = listen_for(driver, transport, server, clock, io, sent).await;
                     end.failure = end.failure.or(rest.err());
                     (end.dropped, end.cpu) = (counts.dropped, counts.cpu);
                     end.server = Some(counts);
@@ -278,7 +283,7 @@ impl Tested {
             }
             return end;
         }
-        let heard = listen(carrier, transport, None, clock, io, LAST_ANSWERS).await;
+        let heard = listen(driver, transport, None, clock, io, LAST_ANSWERS).await;
         end.failure = heard.err().map(NetError::Socket);
         let drops = match &plan.server.target {
             Target::Address { address } | Target::Command { address, .. } => drops_of(*address),
@@ -307,8 +312,8 @@ impl Tested {
 /// Reads until `sent` datagrams of the server were read or dropped, as long as a slow network may
 /// still have some of them.
 async fn listen_for(
-    carrier: &mut Carrier,
-    transport: &mut Transport,
+    driver: &mut NetDriver,
+    transport: &mut ClientSockets,
     server: &RunningServer,
     clock: Clock,
     io: Io,
@@ -317,13 +322,11 @@ async fn listen_for(
     let until = clock.now() + LAST_ANSWERS;
     loop {
         let dropped = transport.dropped().unwrap_or(0);
-        if carrier.received.iter().sum::<u64>() + dropped >= sent || clock.now() >= until {
+        if driver.received.iter().sum::<u64>() + dropped >= sent || clock.now() >= until {
             return Ok(());
         }
         let step = Span::from_millis(5);
-        listen(carrier, transport, Some(server), clock, io, step)
-            .await
-            .map_err(NetError::Socket)?;
+        listen(driver, transport, Some(server), clock, io, step).await.map_err(NetError::Socket)?;
     }
 }
 
@@ -334,19 +337,19 @@ fn drops_of(address: SocketAddr) -> Option<u64> {
 
 /// What the sockets and the kernel did with the datagrams, up and down.
 fn carriage(
-    carrier: &Carrier,
-    transport: &Transport,
+    driver: &NetDriver,
+    transport: &ClientSockets,
     server: Option<&ServerCounts>,
     dropped_up: Option<u64>,
     gro: bool,
 ) -> [Carriage; 2] {
     // The server knows addresses; whose they are is known here.
     let group = |address: SocketAddr| {
-        let owner = carrier.tunnel.places.owner(transport.place(address)?)?;
-        Some(carrier.tunnel.roster.group_of(owner))
+        let owner = driver.harness.endpoints.owner(transport.endpoint(address)?)?;
+        Some(driver.harness.roster.group_of(owner))
     };
     let by_group = |counts: &[u64], server: &ServerCounts| {
-        let mut sums = vec![0; carrier.handed.len()];
+        let mut sums = vec![0; driver.handed.len()];
         let mut strangers = 0;
         let Some(peers) = &server.peers else { return (sums, strangers) };
         for (count, peer) in counts.iter().zip(0..).filter(|(count, _)| **count > 0) {
@@ -356,7 +359,7 @@ fn carriage(
     };
     let read = server.map(|counts| by_group(&counts.received, counts));
     let mut up = Carriage {
-        entered: carrier.handed.clone(),
+        entered: driver.handed.clone(),
         not_sent: transport.not_sent(),
         dropped: dropped_up,
         left: read.as_ref().map(|(by_group, _)| by_group.clone()),
@@ -371,7 +374,7 @@ fn carriage(
     let not_sent = server.map_or(0, |counts| counts.not_sent);
     let missing = sent.as_ref().map(|sent| {
         let entered: u64 = sent.iter().sum();
-        entered.saturating_sub(not_sent + carrier.received.iter().sum::<u64>())
+        entered.saturating_sub(not_sent + driver.received.iter().sum::<u64>())
     });
     // What is received as one counts as one where it is dropped: the counter says that datagrams
     // were dropped, what is missing how many.
@@ -382,9 +385,9 @@ fn carriage(
     // What a foreign server sent is known only by what reached our socket, read or dropped. The
     // dropped have no group: they stand behind the groups.
     let entered =
-        sent.unwrap_or_else(|| carrier.received.iter().copied().chain(dropped_down).collect());
+        sent.unwrap_or_else(|| driver.received.iter().copied().chain(dropped_down).collect());
     let down =
-        Carriage { entered, not_sent, dropped: dropped_down, left: Some(carrier.received.clone()) };
+        Carriage { entered, not_sent, dropped: dropped_down, left: Some(driver.received.clone()) };
     [up, down]
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use skipbeat_core::{AddressPlan, Place};
+use skipbeat_core::{AddressPlan, EndpointId};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::SwarmPlan;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -94,16 +94,16 @@ impl SharedSocket {
     }
 
     /// The datagrams of the last batch, each with the place it is for.
-    pub(crate) fn each(&self, mut each: impl FnMut(Place, &[u8])) {
+    pub(crate) fn each(&self, mut each: impl FnMut(EndpointId, &[u8])) {
         self.receiver.each(|datagram| {
-            if let Some(place) = datagram.to.and_then(|to| self.plan.place(to)) {
-                each(place, datagram.payload);
+            if let Some(endpoint) = datagram.to.and_then(|to| self.plan.endpoint(to)) {
+                each(endpoint, datagram.payload);
             }
         });
     }
 
     /// Adds a datagram to those that wait to be sent.
-    pub(crate) fn send(&mut self, from: Place, payload: &[u8]) {
+    pub(crate) fn send(&mut self, from: EndpointId, payload: &[u8]) {
         let payload = self.queue.payload(payload);
         self.queue.push(self.target, Some(self.plan.ip(from)), payload);
     }

@@ -27,13 +27,13 @@ pub(crate) enum Heard {
 
 /// The connections.
 #[derive(Debug)]
-pub(crate) struct Streams {
+pub(crate) struct KernelStreams {
     server: SocketAddr,
     clock: Clock,
     connections: BTreeMap<ClientId, Connection>,
     /// From where each client connects, the first time and ever after: so the server knows it again.
     locals: BTreeMap<ClientId, SocketAddr>,
-    places: HashMap<SocketAddr, ClientId>,
+    endpoints: HashMap<SocketAddr, ClientId>,
     opened: u32,
     send: UnboundedSender<News<Whose>>,
     news: UnboundedReceiver<News<Whose>>,
@@ -51,15 +51,15 @@ struct Connection {
     attended: bool,
 }
 
-impl Streams {
+impl KernelStreams {
     pub(crate) fn new(server: SocketAddr, clock: Clock) -> Self {
         let (send, news) = unbounded_channel();
-        Streams {
+        KernelStreams {
             server,
             clock,
             connections: BTreeMap::new(),
             locals: BTreeMap::new(),
-            places: HashMap::new(),
+            endpoints: HashMap::new(),
             opened: 0,
             send,
             news,
@@ -68,8 +68,8 @@ impl Streams {
     }
 
     /// The client that connects from an address.
-    pub(crate) fn place(&self, address: SocketAddr) -> Option<ClientId> {
-        self.places.get(&address).copied()
+    pub(crate) fn endpoint(&self, address: SocketAddr) -> Option<ClientId> {
+        self.endpoints.get(&address).copied()
     }
 
     /// A client connects after a while, in the place of any earlier connection of its. What is written
@@ -152,7 +152,7 @@ impl Streams {
             match news {
                 News::Open { who: (client, _), address, .. } => {
                     self.locals.insert(client, address);
-                    self.places.insert(address, client);
+                    self.endpoints.insert(address, client);
                 }
                 News::Came { who, at, datagram } if of_now(who, &self.connections) => {
                     heard.push(Heard::Came(who.0, at, datagram));

@@ -7,20 +7,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use skipbeat_core::{Calendar, ClientId, Direction, Life, Place, Span, Time};
+use skipbeat_core::{Calendar, ClientId, Direction, EndpointId, Life, Span, Time};
+use skipbeat_harness::{Driver, FromSwarm, Harness, Sent, SentDown, class_of, heed};
 use skipbeat_link::{Change, Class, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot};
 use skipbeat_protocol::{Down, Tag};
 use skipbeat_scenario::Plan;
-use skipbeat_server::Sweep;
+use skipbeat_server::EvictionTiming;
 use skipbeat_swarm::{Act, Audience, Datagram, Heard, Swarm};
-use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of, heed};
 
+use crate::client_sockets::ClientSockets;
 use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
 use crate::server::{RunningServer, ServerEvent};
-use crate::streams::{self, Streams};
-use crate::transport::Transport;
+use crate::streams::{self, KernelStreams};
 use crate::wire::{Alarm, Batch, Io};
 
 /// The caller hears of the progress, and can end the run, this often.
@@ -43,13 +43,13 @@ struct Flying<L> {
 }
 
 /// What a client says, from which place it seems to come, and what was changed of it.
-type Up = (Datagram, Place, Option<Change>);
+type Up = (Datagram, EndpointId, Option<Change>);
 /// What the server says, as far as clients have to heed it.
 type DownLoad = Option<Heard>;
 
 /// Carries datagrams between the swarm machine and the sockets.
-pub(crate) struct Carrier {
-    pub(crate) tunnel: Tunnel,
+pub(crate) struct NetDriver {
+    pub(crate) harness: Harness,
     pub(crate) lateness: Distribution,
     pub(crate) outside: Option<Outside>,
     /// Whether whoever does not get what others get is gone: so it is in a room alone.
@@ -68,20 +68,20 @@ pub(crate) struct Carrier {
     /// When the last heartbeat of each client was due at the socket, where the server answers them.
     beat_at: Vec<Time>,
     /// The connections of those who talk TCP, where there are such.
-    pub(crate) streams: Option<Streams>,
+    pub(crate) streams: Option<KernelStreams>,
     /// The places to which clients have moved since they were last told to the transport.
-    taken: Vec<Place>,
+    taken: Vec<EndpointId>,
 }
 
-impl Carrier {
-    pub(crate) fn new(plan: &Plan, foreign: bool, streams: Option<Streams>) -> Self {
-        let tunnel = Tunnel::new(plan);
-        let clients = tunnel.roster.clients();
+impl NetDriver {
+    pub(crate) fn new(plan: &Plan, foreign: bool, streams: Option<KernelStreams>) -> Self {
+        let harness = Harness::new(plan);
+        let clients = harness.roster.clients();
         let groups = plan.groups.len();
-        let lazy = plan.server.options.sweep == Sweep::Lazy;
+        let lazy = plan.server.options.sweep == EvictionTiming::Lazy;
         let dialect = plan.dialect.as_ref();
         let answered = dialect.is_some_and(|dialect| dialect.ack.is_some());
-        Carrier {
+        NetDriver {
             lateness: Distribution::default(),
             outside: foreign.then(|| Outside::new(clients, lazy)),
             room: dialect.is_none_or(|dialect| dialect.audience == Audience::All),
@@ -94,33 +94,33 @@ impl Carrier {
             beat_at: vec![Time::ZERO; if answered { clients as usize } else { 0 }],
             streams,
             taken: Vec::new(),
-            tunnel,
+            harness,
         }
     }
 
     /// A datagram of the server reached our socket.
-    fn receive(&mut self, place: Place, payload: &[u8]) {
-        let Some(owner) = self.tunnel.places.owner(place) else { return };
-        self.received[self.tunnel.roster.group_of(owner)] += 1;
-        let tag = self.tunnel.tag(payload);
-        let message = self.tunnel.message(tag);
-        let answer = self.tunnel.is_answer(owner, payload);
+    fn receive(&mut self, endpoint: EndpointId, payload: &[u8]) {
+        let Some(owner) = self.harness.endpoints.owner(endpoint) else { return };
+        self.received[self.harness.roster.group_of(owner)] += 1;
+        let tag = self.harness.tag(payload);
+        let message = self.harness.message(tag);
+        let answer = self.harness.is_answer(owner, payload);
         let down = Down::parse(payload);
         if let (Down::Value { .. }, Some(_), Some(_)) = (down, message, &self.outside) {
             // Another server tells of what it has by its answer.
-            self.tunnel.record(self.now, Event::Served { client: owner, message, datagrams: 1 });
+            self.harness.record(self.now, Event::Served { client: owner, message, datagrams: 1 });
         }
         let class = if answer { Class::Ack } else { class_of(&down) };
-        let fallen = self.tunnel.send_down(self.now, place, payload, class, message);
-        let Some(Fallen { client, verdict, messages }) = fallen else { return };
+        let fallen = self.harness.send_down(self.now, endpoint, payload, class, message);
+        let Some(SentDown { client, verdict, messages }) = fallen else { return };
         if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
             outside.got(self.now, client, tag.message);
         }
         if let (true, Ok(at)) = (answer, verdict.arrival) {
             let after = self.now.since(self.beat_at[client as usize]);
-            self.tunnel.record(at, Event::Answered { client, after });
+            self.harness.record(at, Event::Answered { client, after });
         }
-        let heard = self.tunnel.heed(payload, &verdict);
+        let heard = self.harness.heed(payload, &verdict);
         launch(&mut self.flying_down, client, verdict, messages, heard);
     }
 
@@ -130,19 +130,19 @@ impl Carrier {
         &mut self,
         last: Time,
         swarm: &mut Swarm,
-        transport: &mut Transport,
+        transport: &mut ClientSockets,
         scratch: &mut Vec<u8>,
     ) -> io::Result<()> {
         let until = self.now.min(last);
         self.land_down(until, swarm);
-        for place in std::mem::take(&mut self.taken) {
-            transport.take_place(place)?;
+        for endpoint in std::mem::take(&mut self.taken) {
+            transport.take_place(endpoint)?;
         }
         // Where the send buffer is full what comes now waits on its link, and is late.
         while !transport.is_jammed() {
             let Some((at, flying)) = self.flying_up.pop_until(until) else { break };
             let Flying { client, index, copy, message, load: (datagram, from, change) } = flying;
-            self.tunnel.write(client, &datagram, scratch);
+            self.harness.write(client, &datagram, scratch);
             if let (Act::Heartbeat(_), Some(beat)) =
                 (datagram.act, self.beat_at.get_mut(client as usize))
             {
@@ -152,11 +152,11 @@ impl Carrier {
                 change.apply(scratch);
             }
             transport.send(from, scratch);
-            self.handed[self.tunnel.roster.group_of(client)] += 1;
+            self.handed[self.harness.roster.group_of(client)] += 1;
             let (direction, late) = (Direction::Up, self.now.since(at));
             self.lateness.record(late);
             let event = Event::Arrived { direction, client, index, copy, late, message };
-            self.tunnel.record(at, event);
+            self.harness.record(at, event);
         }
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Carrier {
             let Flying { client, index, copy, message, load: heard } = flying;
             let (direction, late) = (Direction::Down, Span::ZERO);
             let event = Event::Arrived { direction, client, index, copy, late, message };
-            self.tunnel.record(at, event);
+            self.harness.record(at, event);
             if let Some(heard) = heard {
                 swarm.hear(at, client, heard, &mut FromSwarm(self));
             }
@@ -174,48 +174,48 @@ impl Carrier {
     }
 
     /// Hears what the built-in server tells. Of strangers nothing is recorded.
-    fn hear(&mut self, server: &RunningServer, transport: &Transport) {
-        let Carrier { tunnel, streams, .. } = self;
-        let of_stream = |peer| streams.as_ref().and_then(|streams| streams.place(peer));
-        let place = |peer: SocketAddr| of_stream(peer).or_else(|| transport.place(peer));
+    fn hear(&mut self, server: &RunningServer, transport: &ClientSockets) {
+        let NetDriver { harness, streams, .. } = self;
+        let of_stream = |peer| streams.as_ref().and_then(|streams| streams.endpoint(peer));
+        let endpoint = |peer: SocketAddr| of_stream(peer).or_else(|| transport.endpoint(peer));
         for event in server.events() {
             match event {
                 ServerEvent::Broadcast { at, tag, mut members, others } => {
-                    let message = tunnel.message(tag);
-                    for place in others.into_iter().filter_map(place) {
-                        members.insert(place);
+                    let message = harness.message(tag);
+                    for endpoint in others.into_iter().filter_map(endpoint) {
+                        members.insert(endpoint);
                     }
-                    tunnel.broadcast(at, message, &members);
+                    harness.broadcast(at, message, &members);
                 }
                 ServerEvent::Held { at, tag } => {
-                    let message = tunnel.message(tag);
-                    tunnel.record(at, Event::Held { message });
+                    let message = harness.message(tag);
+                    harness.record(at, Event::Held { message });
                 }
                 ServerEvent::Retransmitted { at, peer } => {
-                    if let Some(place) = place(peer) {
-                        tunnel.retransmitted(at, place);
+                    if let Some(endpoint) = endpoint(peer) {
+                        harness.retransmitted(at, endpoint);
                     }
                 }
                 ServerEvent::Settled { at, peer, tag, acked } => {
-                    if let Some(place) = place(peer) {
-                        tunnel.settled(at, place, tunnel.message(tag), acked);
+                    if let Some(endpoint) = endpoint(peer) {
+                        harness.settled(at, endpoint, harness.message(tag), acked);
                     }
                 }
                 ServerEvent::Read { at, peer, tag } => {
-                    if let Some(client) = place(peer) {
-                        tunnel.read(at, Direction::Up, client, tunnel.message(tag));
+                    if let Some(client) = endpoint(peer) {
+                        harness.read(at, Direction::Up, client, harness.message(tag));
                     }
                 }
-                ServerEvent::Crashed { at } => tunnel.record(at, Event::ServerCrashed),
+                ServerEvent::Crashed { at } => harness.record(at, Event::ServerCrashed),
                 ServerEvent::Unread { at, peer, tag } => {
-                    if let Some(place) = place(peer) {
-                        tunnel.unread(at, place, tunnel.message(tag));
+                    if let Some(endpoint) = endpoint(peer) {
+                        harness.unread(at, endpoint, harness.message(tag));
                     }
                 }
                 ServerEvent::Note { at, peer, left, note, tag } => {
-                    if let Some(at_place) = place(peer) {
-                        let left = place(left).unwrap_or(at_place);
-                        tunnel.note(at, at_place, note, left, tunnel.message(tag));
+                    if let Some(at_place) = endpoint(peer) {
+                        let left = endpoint(left).unwrap_or(at_place);
+                        harness.note(at, at_place, note, left, harness.message(tag));
                     }
                 }
             }
@@ -227,15 +227,15 @@ impl Carrier {
         for heard in heard {
             match heard {
                 streams::Heard::Came(client, at, datagram) => {
-                    let message = self.tunnel.message(Tag::find(&datagram));
+                    let message = self.harness.message(Tag::find(&datagram));
                     let at = at.min(self.now);
-                    self.tunnel.read(at, Direction::Down, client, message);
+                    self.harness.read(at, Direction::Down, client, message);
                     if let Some(heard) = heed(Down::parse(&datagram)) {
                         swarm.hear(self.now, client, heard, &mut FromSwarm(self));
                     }
                 }
                 streams::Heard::Over(client) => {
-                    self.tunnel.record(self.now, Event::Disconnected { client });
+                    self.harness.record(self.now, Event::Disconnected { client });
                     // Where it can't be had, it is not asked for all the time.
                     self.begin_connection(self.now, client, CONNECT_AGAIN);
                 }
@@ -246,7 +246,7 @@ impl Carrier {
     /// A client connects; what was in an earlier connection is lost.
     fn begin_connection(&mut self, at: Time, client: ClientId, after: Duration) {
         for direction in Direction::BOTH {
-            self.tunnel.severed(at, direction, client);
+            self.harness.severed(at, direction, client);
         }
         if let Some(streams) = &mut self.streams {
             streams.connect(client, after);
@@ -256,19 +256,19 @@ impl Carrier {
     /// Concludes from what clients got who the members of a foreign server are.
     fn conclude(&mut self, until: Time) {
         let Some(mut outside) = self.outside.take() else { return };
-        let (tunnel, room) = (&mut self.tunnel, self.room);
+        let (harness, room) = (&mut self.harness, self.room);
         outside.settle(until, |conclusion| match conclusion {
             Conclusion::Joined { .. } | Conclusion::Quit { .. } | Conclusion::Evicted { .. }
                 if !room => {}
-            Conclusion::Joined { at, client } => tunnel.record(at, Event::Joined { client }),
-            Conclusion::Quit { at, client } => tunnel.record(at, Event::Quit { client }),
+            Conclusion::Joined { at, client } => harness.record(at, Event::Joined { client }),
+            Conclusion::Quit { at, client } => harness.record(at, Event::Quit { client }),
             Conclusion::Evicted { at, client, uncertainty } => {
-                tunnel.record(at, Event::Evicted { client, silence: None, uncertainty });
+                harness.record(at, Event::Evicted { client, silence: None, uncertainty });
             }
             Conclusion::Broadcast { at, message, members } => {
-                let message = tunnel.recorder.find(message);
+                let message = harness.recorder.find(message);
                 let (datagrams, complete) = (members.len(), true);
-                tunnel.record(
+                harness.record(
                     at,
                     Event::Broadcast { message, members: &members, datagrams, complete },
                 );
@@ -279,15 +279,15 @@ impl Carrier {
 
     /// Tells what is still on the links and in streams.
     fn leave_in_flight(&mut self) {
-        let end = self.tunnel.end;
-        self.tunnel.leave_in_streams(end);
+        let end = self.harness.end;
+        self.harness.leave_in_streams(end);
         for (_, Flying { client, message, .. }) in self.flying_up.iter() {
             let direction = Direction::Up;
-            self.tunnel.record(end, Event::InFlight { direction, client, message });
+            self.harness.record(end, Event::InFlight { direction, client, message });
         }
         for (_, Flying { client, message, .. }) in self.flying_down.iter() {
             let direction = Direction::Down;
-            self.tunnel.record(end, Event::InFlight { direction, client, message });
+            self.harness.record(end, Event::InFlight { direction, client, message });
         }
     }
 }
@@ -309,9 +309,9 @@ fn launch<L: Copy + Ord>(
     }
 }
 
-impl Carry for Carrier {
-    fn tunnel(&mut self) -> &mut Tunnel {
-        &mut self.tunnel
+impl Driver for NetDriver {
+    fn harness(&mut self) -> &mut Harness {
+        &mut self.harness
     }
 
     fn launch(&mut self, sent: &Sent<'_>) {
@@ -327,11 +327,11 @@ impl Carry for Carrier {
 
     fn write(&mut self, planned: Time, client: ClientId, datagram: &Datagram) {
         let mut bytes = Vec::new();
-        self.tunnel.write(client, datagram, &mut bytes);
+        self.harness.write(client, datagram, &mut bytes);
         let taken = self.streams.as_mut().is_some_and(|s| s.write(client, &bytes));
         self.lateness.record(self.now.since(planned));
         if !taken {
-            self.tunnel.severed(planned, Direction::Up, client);
+            self.harness.severed(planned, Direction::Up, client);
         }
     }
 
@@ -344,83 +344,83 @@ impl Carry for Carrier {
         }
     }
 
-    fn moved(&mut self, client: ClientId, left: Place, to: Place) {
+    fn moved(&mut self, client: ClientId, left: EndpointId, to: EndpointId) {
         self.taken.push(to);
         // From outside a membership that is left behind can't be seen any more.
-        let (now, place) = (self.now, left);
+        let (now, endpoint) = (self.now, left);
         if self.outside.as_mut().is_some_and(|outside| outside.loses(now, client)) {
-            self.tunnel.record(now, Event::GhostGone { client, place, silence: None });
+            self.harness.record(now, Event::GhostGone { client, endpoint, silence: None });
         }
     }
 }
 
-/// Plays the swarm until the end of the plan, or until `go_on` says no. `tunnel.end` is the end
+/// Plays the swarm until the end of the plan, or until `go_on` says no. `harness.end` is the end
 /// that it came to, also where it failed.
 pub(crate) async fn play(
     swarm: &mut Swarm,
-    carrier: &mut Carrier,
-    transport: &mut Transport,
+    driver: &mut NetDriver,
+    transport: &mut ClientSockets,
     server: Option<&RunningServer>,
     clock: Clock,
     io: Io,
-    go_on: &mut dyn FnMut(&Carrier) -> bool,
+    go_on: &mut dyn FnMut(&NetDriver) -> bool,
 ) -> io::Result<()> {
     let alarm = Alarm::new(io)?;
     let mut scratch = Vec::new();
     let mut next_look = Time::ZERO;
-    swarm.start(&mut FromSwarm(carrier));
+    swarm.start(&mut FromSwarm(driver));
     loop {
-        let heard = carrier.streams.as_mut().map(Streams::heard);
-        let empty = drain(carrier, transport, server, clock, BATCHES_AT_ONCE)?;
-        carrier.hear_streams(heard.unwrap_or_default(), swarm);
+        let heard = driver.streams.as_mut().map(KernelStreams::heard);
+        let empty = drain(driver, transport, server, clock, BATCHES_AT_ONCE)?;
+        driver.hear_streams(heard.unwrap_or_default(), swarm);
         // What was planned before the end happens, however late it is; the end itself is out.
-        let last = carrier.tunnel.end - Span::from_nanos(1);
-        carrier.now = clock.now();
-        swarm.advance(carrier.now.min(last), &mut FromSwarm(carrier));
-        carrier.land(last, swarm, transport, &mut scratch)?;
+        let last = driver.harness.end - Span::from_nanos(1);
+        driver.now = clock.now();
+        swarm.advance(driver.now.min(last), &mut FromSwarm(driver));
+        driver.land(last, swarm, transport, &mut scratch)?;
         transport.flush();
-        carrier.conclude(carrier.now);
-        if carrier.now > last {
+        driver.conclude(driver.now);
+        if driver.now > last {
             return Ok(());
         }
-        if carrier.now >= next_look {
-            next_look = carrier.now + LOOK;
+        if driver.now >= next_look {
+            next_look = driver.now + LOOK;
             if server.is_some_and(RunningServer::is_finished) {
-                carrier.tunnel.end = carrier.now;
+                driver.harness.end = driver.now;
                 return Err(io::Error::other("the thread of the built-in server ended"));
             }
-            if !go_on(carrier) {
-                carrier.tunnel.end = carrier.now;
+            if !go_on(driver) {
+                driver.harness.end = driver.now;
                 return Ok(());
             }
         }
         if !empty {
-            if transport.is_full() || carrier.streams.is_some() {
+            if transport.is_full() || driver.streams.is_some() {
                 // Whether there is room again, and what came out of streams, is known after tokio had
                 // its turn.
                 tokio::task::yield_now().await;
             }
             continue;
         }
-        let down = carrier.flying_down.next_at().filter(|_| carrier.answers);
-        let up = carrier.flying_up.next_at().filter(|_| !transport.is_jammed());
+        let down = driver.flying_down.next_at().filter(|_| driver.answers);
+        let up = driver.flying_up.next_at().filter(|_| !transport.is_jammed());
         let due = [swarm.next_deadline(), up, down].into_iter().flatten();
-        let due = due.fold(next_look.min(carrier.tunnel.end), Time::min);
+        let due = due.fold(next_look.min(driver.harness.end), Time::min);
         let wait = due.since(clock.now());
         if !wait.is_zero() {
             tokio::select! {
                 ready = transport.ready() => ready?,
                 slept = alarm.sleep(wait.max(SLACK)) => slept?,
-                () = ready_of(&mut carrier.streams) => {}
+                () = ready_of(&mut driver.streams) => {}
             }
-        } else if carrier.streams.is_some() {
+        } else if driver.streams.is_some() {
             tokio::task::yield_now().await;
         }
     }
 }
 
 /// Waits until something has happened to a stream; for ever where there are none.
-async fn ready_of(streams: &mut Option<Streams>) {
+async fn ready_of(streams: &mut Option<KernelStreams>) {
     match streams {
         Some(streams) => streams.ready().await,
         None => std::future::pending().await,
@@ -429,8 +429,8 @@ async fn ready_of(streams: &mut Option<Streams>) {
 
 /// Reads up to so many batches; says whether the sockets are empty.
 fn drain(
-    carrier: &mut Carrier,
-    transport: &mut Transport,
+    driver: &mut NetDriver,
+    transport: &mut ClientSockets,
     server: Option<&RunningServer>,
     clock: Clock,
     batches: usize,
@@ -438,13 +438,13 @@ fn drain(
     for _ in 0..batches {
         let batch = transport.fill()?;
         // What is read after the end is on a link when the run ends.
-        carrier.now = clock.now().min(carrier.tunnel.end);
+        driver.now = clock.now().min(driver.harness.end);
         // Whatever was read, the server told of before it sent it.
         if let Some(server) = server {
-            carrier.hear(server, transport);
+            driver.hear(server, transport);
         }
         if batch != Batch::Nothing {
-            transport.each(|place, payload| carrier.receive(place, payload));
+            transport.each(|endpoint, payload| driver.receive(endpoint, payload));
         }
         if batch != Batch::Full {
             return Ok(true);
@@ -455,8 +455,8 @@ fn drain(
 
 /// Reads what comes in for a while.
 pub(crate) async fn listen(
-    carrier: &mut Carrier,
-    transport: &mut Transport,
+    driver: &mut NetDriver,
+    transport: &mut ClientSockets,
     server: Option<&RunningServer>,
     clock: Clock,
     io: Io,
@@ -466,7 +466,7 @@ pub(crate) async fn listen(
     let alarm = Alarm::new(io)?;
     loop {
         transport.flush();
-        while !drain(carrier, transport, server, clock, BATCHES_AT_ONCE)? {}
+        while !drain(driver, transport, server, clock, BATCHES_AT_ONCE)? {}
         let left = until.since(clock.now());
         if left.is_zero() {
             return Ok(());
@@ -480,13 +480,13 @@ pub(crate) async fn listen(
 
 /// After the server has ended: reads what is left and closes the books.
 pub(crate) fn close(
-    carrier: &mut Carrier,
-    transport: &mut Transport,
+    driver: &mut NetDriver,
+    transport: &mut ClientSockets,
     server: Option<&RunningServer>,
     clock: Clock,
 ) -> io::Result<()> {
-    while !drain(carrier, transport, server, clock, BATCHES_AT_ONCE)? {}
-    carrier.conclude(Time::NEVER);
-    carrier.leave_in_flight();
+    while !drain(driver, transport, server, clock, BATCHES_AT_ONCE)? {}
+    driver.conclude(Time::NEVER);
+    driver.leave_in_flight();
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::Look;
+use skipbeat_measure::Snapshot;
 use tokio::process::{Child, Command};
 
 use crate::clock::Clock;
@@ -33,7 +33,7 @@ impl RunningCommand {
         command: &[String],
         address: SocketAddr,
         probe: &[u8],
-        go_on: &mut dyn FnMut(Look<'_>) -> bool,
+        go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
     ) -> Result<Self, NetError> {
         if listens(address, probe).await.map_err(NetError::Socket)? {
             return Err(NetError::Occupied { target: address });
@@ -58,7 +58,7 @@ impl RunningCommand {
                 let cpu_before = child.id().and_then(host::cpu_of);
                 return Ok(RunningCommand { child, program: program.clone(), cpu_before });
             }
-            if !go_on(Look::early(Time::ZERO)) {
+            if !go_on(Snapshot::early(Time::ZERO)) {
                 return Err(NetError::Interrupted);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

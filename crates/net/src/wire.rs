@@ -10,7 +10,7 @@ use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
-use crate::parcel::Parcels;
+use crate::message::MessageQueue;
 use crate::{plain, sys};
 use skipbeat_measure::Traffic;
 
@@ -40,7 +40,7 @@ impl Io {
 pub(crate) enum Refusal {
     /// The send buffer is full: it may be sent later.
     Full,
-    /// It is longer than what the path carries in one piece.
+    /// It is longer than what the path carries in one range.
     TooLong,
     /// Several datagrams can't be one message on this path.
     NoSegments,
@@ -101,13 +101,18 @@ impl Sender {
 
     /// Sends messages until none is left or the send buffer is full; says whether none is left.
     /// `bytes` are what they point into.
-    pub(crate) fn send(&mut self, socket: &UdpSocket, bytes: &[u8], parcels: &mut Parcels) -> bool {
-        while parcels.len() > 0 {
+    pub(crate) fn send(
+        &mut self,
+        socket: &UdpSocket,
+        bytes: &[u8],
+        queue: &mut MessageQueue,
+    ) -> bool {
+        while queue.len() > 0 {
             let Sender { io, traffic, .. } = self;
             let sent = socket.try_io(Interest::WRITABLE, || {
                 let sent = match io {
-                    Io::Batched => sys::send_batch(socket, bytes, parcels, traffic),
-                    Io::Portable => plain::send_one(socket, bytes, parcels, traffic),
+                    Io::Batched => sys::send_batch(socket, bytes, queue, traffic),
+                    Io::Portable => plain::send_one(socket, bytes, queue, traffic),
                 };
                 if sent == Err(Refusal::Full) {
                     traffic.send_buffer_full += 1;
@@ -118,20 +123,20 @@ impl Sender {
             match sent {
                 Err(_) => return false,
                 Ok(Ok(messages)) => {
-                    if (0..messages).any(|n| parcels.get(n).datagrams.len() > 1) {
+                    if (0..messages).any(|n| queue.get(n).datagrams.len() > 1) {
                         self.strikes = 0;
                     }
-                    parcels.advance(messages);
+                    queue.advance(messages);
                 }
-                Ok(Err(refusal)) => self.cope(refusal, socket, parcels),
+                Ok(Err(refusal)) => self.cope(refusal, socket, queue),
             }
         }
         true
     }
 
     /// The first message was refused: it goes in another form, or is counted.
-    fn cope(&mut self, refusal: Refusal, socket: &UdpSocket, parcels: &mut Parcels) {
-        let several = parcels.get(0).datagrams.len();
+    fn cope(&mut self, refusal: Refusal, socket: &UdpSocket, queue: &mut MessageQueue) {
+        let several = queue.get(0).datagrams.len();
         match refusal {
             Refusal::NoSegments => {
                 // One member behind a network without them takes them from nobody else.
@@ -140,9 +145,9 @@ impl Sender {
                     self.segments = 1;
                     self.without_segments = Some("the networks on the way have none");
                 }
-                parcels.split_first();
+                queue.split_first();
             }
-            Refusal::TooLong if several > 1 => parcels.split_first(),
+            Refusal::TooLong if several > 1 => queue.split_first(),
             Refusal::TooLong if !self.fragments => {
                 self.fragments = true;
                 // If that can't be, the next try ends below.
@@ -150,7 +155,7 @@ impl Sender {
             }
             Refusal::TooLong | Refusal::Other | Refusal::Full => {
                 self.refused += several as u64;
-                parcels.advance(1);
+                queue.advance(1);
             }
         }
     }

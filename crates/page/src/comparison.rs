@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 use serde_json::json;
 use skipbeat_compare::{
-    Comparison, Conclusion, Design, Finding, Row, ScenarioVerdict, export, show,
+    ComparedMetric, Comparison, Conclusion, Design, Finding, ScenarioVerdict, export, show,
 };
 
 use crate::sections::section;
@@ -53,7 +53,7 @@ fn badge(conclusion: Conclusion) -> Markup {
 }
 
 fn compared(comparison: &Comparison) -> Markup {
-    let (same, others): (Vec<&Row>, Vec<&Row>) =
+    let (same, others): (Vec<&ComparedMetric>, Vec<&ComparedMetric>) =
         comparison.rows.iter().partition(|row| row.finding == Finding::Same);
     let count = |finding| others.iter().filter(|row| row.finding == finding).count();
     let how = match comparison.design {
@@ -102,7 +102,7 @@ fn compared(comparison: &Comparison) -> Markup {
     }
 }
 
-fn rows(rows: &[&Row], comparison: &Comparison) -> Markup {
+fn rows(rows: &[&ComparedMetric], comparison: &Comparison) -> Markup {
     // One scale for all rows of a table; an outlier does not squeeze the others to nothing.
     let reach = rows.iter().flat_map(|row| row.interval.into_iter().flatten().chain(row.effect));
     let reach = reach.map(f64::abs);
@@ -139,7 +139,7 @@ fn rows(rows: &[&Row], comparison: &Comparison) -> Markup {
     }
 }
 
-fn tag(row: &Row) -> Markup {
+fn tag(row: &ComparedMetric) -> Markup {
     let (class, sign) = match row.finding {
         Finding::Better => ("good", "✓"),
         Finding::Same => ("even", "="),
@@ -154,7 +154,7 @@ fn tag(row: &Row) -> Markup {
 }
 
 /// The interval as a bar, the change as a mark; the shaded middle is what does not matter.
-fn interval(row: &Row, widest: f64, minimum: Option<f64>) -> Markup {
+fn interval(row: &ComparedMetric, widest: f64, minimum: Option<f64>) -> Markup {
     let place = |share: f64| (share / widest).clamp(-1.0, 1.0) * HALF;
     let Some(effect) = row.effect else { return html! {} };
     let [low, high] = row.interval.unwrap_or([effect, effect]).map(place);

@@ -9,14 +9,14 @@ const WORDS: usize = WINDOW as usize / 64;
 
 /// The window of one peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Window {
+pub struct DuplicateWindow {
     /// One above the highest number seen.
     next: u64,
     /// Whether a number was seen, at the number modulo [`WINDOW`].
     seen: [u64; WORDS],
 }
 
-impl Window {
+impl DuplicateWindow {
     /// Takes a number; says whether it is new. What is below the window counts as seen.
     pub fn take(&mut self, number: u32) -> bool {
         let number = u64::from(number);
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn each_number_is_new_once() {
-        let mut window = Window::default();
+        let mut window = DuplicateWindow::default();
         let numbers = [0, 0, 2, 1, 1, 2, 66, 2, 3, 3, 1024, 0, 1, 1023, 1025, 5000, 3976, 3975];
         let news: Vec<bool> = numbers.into_iter().map(|number| window.take(number)).collect();
         let t = true;
@@ -67,7 +67,7 @@ mod tests {
     /// Against a set that forgets nothing, with numbers that jump about within the window.
     #[test]
     fn a_window_agrees_with_a_set() {
-        let (mut window, mut all) = (Window::default(), BTreeSet::new());
+        let (mut window, mut all) = (DuplicateWindow::default(), BTreeSet::new());
         let mut number = 0u32;
         for step in 0..20_000u32 {
             number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -1,8 +1,8 @@
 //! `skipbeat link LINK`: what a link is asked to do beside what it does to many datagrams.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_link::{Cause, DelayModel, How, LinkOptions, LossModel, Order as Kept, Verdict};
-use skipbeat_measure::{Order, PathTally};
+use skipbeat_link::{Cause, DelayModel, DelayOrder, How, LinkOptions, LossModel, Verdict};
+use skipbeat_measure::{PathTally, StreamOrder};
 
 use crate::links::enough;
 use crate::summary::{UNKNOWN, percent, seconds, table};
@@ -132,7 +132,7 @@ fn delays(options: &LinkOptions, arrived: &[&(Time, Verdict)]) -> Vec<Row> {
     let independent = n * (1.0 - delay.correlation) / (1.0 + delay.correlation);
     let mean = travels.iter().sum::<f64>() / n;
     let variance = travels.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / n;
-    let free = delay.order == Kept::Free;
+    let free = delay.order == DelayOrder::Free;
     let normal = free && delay.has_light_tail();
     let mut rows = vec![Row {
         name: "delay, mean".to_owned(),
@@ -180,7 +180,7 @@ fn reordered(verdicts: &[(Time, Verdict)]) -> (f64, f64) {
         verdicts.iter().filter_map(|(_, v)| Some((v.arrival.ok()?, v.index))).collect();
     arrivals.sort_unstable();
     let first = arrivals.iter().map(|(_, index)| *index).min().unwrap_or(0);
-    let (mut order, mut tally) = (Order::NEW, PathTally::default());
+    let (mut order, mut tally) = (StreamOrder::NEW, PathTally::default());
     arrivals.iter().for_each(|(_, index)| order.arrive(index - first, &mut tally));
     (tally.reordered as f64, tally.received as f64)
 }
@@ -211,7 +211,7 @@ fn expected_reordering(options: &LinkOptions, spacing: Span) -> Option<f64> {
     if options.rate.is_some() || delay.correlation > 0.0 || spacing.is_zero() {
         return None;
     }
-    if delay.order == Kept::Preserve && options.reorder.is_none() {
+    if delay.order == DelayOrder::Preserve && options.reorder.is_none() {
         return Some(0.0);
     }
     let t = spacing.seconds();

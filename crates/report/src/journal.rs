@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use skipbeat_measure::{Figures, Load};
-use skipbeat_scenario::{Source, Study};
+use skipbeat_scenario::{Study, StudySource};
 
 use crate::files::{Build, Cell, JOURNAL};
 use crate::shard::Shard;
@@ -42,7 +42,7 @@ pub(crate) struct Head {
     version: String,
     commit: String,
     pub(crate) shard: Shard,
-    pub(crate) source: Source,
+    pub(crate) source: StudySource,
 }
 
 impl Head {

@@ -3,7 +3,7 @@
 
 use skipbeat_core::{Direction, Span};
 use skipbeat_link::Cause;
-use skipbeat_link::{Chosen, How, LinkOptions, LossModel, Order};
+use skipbeat_link::{Chosen, DelayOrder, How, LinkOptions, LossModel};
 use skipbeat_measure::{DatagramTally, PathTally, Results};
 use skipbeat_scenario::Plan;
 
@@ -53,16 +53,16 @@ impl LinkRow<'_> {
 pub(crate) fn link_rows<'a>(plan: &'a Plan, results: &Results) -> Vec<LinkRow<'a>> {
     let mut rows = Vec::new();
     for (number, group) in plan.groups.iter().enumerate() {
-        for (direction, course) in Direction::BOTH.into_iter().zip([&group.up, &group.down]) {
+        for (direction, schedule) in Direction::BOTH.into_iter().zip([&group.up, &group.down]) {
             let links = &results.links[direction as usize][number];
             let own_events = plan.events.iter().any(|event| event.group == number);
             let seen = Seen {
                 watched: group.behaviour.churn == Default::default()
                     && group.behaviour.acks == Default::default()
-                    && course.outages.is_empty()
+                    && schedule.outages.is_empty()
                     && !own_events,
-                options: &course.options,
-                steady: course.is_steady(),
+                options: &schedule.options,
+                steady: schedule.is_steady(),
                 links,
                 path: &results.paths[direction as usize][number],
                 clients: group.behaviour.clients,
@@ -73,9 +73,9 @@ pub(crate) fn link_rows<'a>(plan: &'a Plan, results: &Results) -> Vec<LinkRow<'a
                 direction,
                 stage,
                 unit,
-                asked: figure.asked.filter(|_| course.is_steady()),
+                asked: figure.asked.filter(|_| schedule.is_steady()),
                 got: figure.got,
-                interval: figure.interval.filter(|_| course.is_steady()),
+                interval: figure.interval.filter(|_| schedule.is_steady()),
                 datagrams: figure.datagrams,
             }));
         }
@@ -223,7 +223,7 @@ impl Seen<'_> {
         // With a correlation ρ there are as good as n(1-ρ)/(1+ρ) independent delays.
         let rho = options.delay.correlation;
         let independent = n as f64 * (1.0 - rho) / (1.0 + rho);
-        let free = options.delay.order == Order::Free && options.delay.has_light_tail();
+        let free = options.delay.order == DelayOrder::Free && options.delay.has_light_tail();
         let interval = (n > 0 && free).then(|| 4.0 * (variance / independent).sqrt());
         Figure { asked: Some(asked), got: (n > 0).then_some(mean), interval, datagrams: n }
     }

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 
 use skipbeat_core::{Direction, Roster, Seed, Span, Time};
-use skipbeat_link::{Class, Freight, LinkOptions, Links, Verdict};
+use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, Verdict};
 
 /// One datagram of a trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,9 +30,9 @@ pub fn draw(
     let mut links = Links::new(Seed(seed), direction, [options.clone().into()], &roster);
     // Of a kind that the loss model looks at.
     let class = options.loss.only.first().copied().unwrap_or(Class::Chat);
-    let freight = Freight { bytes, class };
+    let packet = PacketInfo { bytes, class };
     let times = (0..u64::from(n)).map(|i| Time::ZERO + spacing * i);
-    times.map(|now| (now, links.judge(now, 0, 0, freight))).collect()
+    times.map(|now| (now, links.judge(now, 0, 0, packet))).collect()
 }
 
 /// The verdicts as a trace, copies apart.

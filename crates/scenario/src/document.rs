@@ -10,7 +10,7 @@ use serde_json::json;
 use skipbeat_core::{Span, schema};
 use skipbeat_link::{LinkOptions, LinkTable, Outage, OutageKind};
 use skipbeat_server::Admission;
-use skipbeat_swarm::{Acks, Amount, Dialect, GroupOptions, Happening, TimedEvent, Transport};
+use skipbeat_swarm::{Acks, Amount, ClientEvent, Dialect, GroupOptions, TimedEvent, Transport};
 use skipbeat_workload::Word;
 use toml::Spanned;
 
@@ -220,7 +220,7 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
     let mut groups = groups(document.group, &defaults, report)?;
     let events = events(document.event, &mut groups, run, report)?;
     let moves = groups.iter().any(|group| group.behaviour.churn.rebind > 0.0)
-        || events.iter().any(|event| event.happening == Happening::Rebind);
+        || events.iter().any(|event| event.happening == ClientEvent::Rebind);
     let taken = groups.iter().map(|g| g.behaviour.clients + g.behaviour.forged_addresses());
     if moves && taken.sum::<u32>() > Plan::MOST_CLIENTS / 2 {
         let message = "too many clients that addresses would be left for those that change theirs";
@@ -348,7 +348,7 @@ fn events(
         match table.get_ref().what() {
             Some(What::Clients(happening, amount)) => {
                 let stream = groups[index].behaviour.transport == Transport::Tcp;
-                if stream && happening == Happening::Rebind {
+                if stream && happening == ClientEvent::Rebind {
                     return Err(report.at(group, "a connection ends with its address: no `rebind`"));
                 }
                 if groups[index].behaviour.hostile.is_some() {
@@ -375,7 +375,7 @@ fn events(
 
 /// What an event is about.
 enum What {
-    Clients(Happening, Amount),
+    Clients(ClientEvent, Amount),
     Links,
 }
 
@@ -383,10 +383,10 @@ impl EventTable {
     /// What happens, if it is one thing.
     fn what(&self) -> Option<What> {
         let happenings = [
-            (Happening::Crash, self.crash),
-            (Happening::Leave, self.leave),
-            (Happening::Join, self.join),
-            (Happening::Rebind, self.rebind),
+            (ClientEvent::Crash, self.crash),
+            (ClientEvent::Leave, self.leave),
+            (ClientEvent::Join, self.join),
+            (ClientEvent::Rebind, self.rebind),
         ];
         let mut clients = happenings.into_iter().filter_map(|(what, amount)| Some((what, amount?)));
         let ways = [self.partition, self.heal, self.clog, self.release];
@@ -410,18 +410,19 @@ fn weather(
     report: &Reporter<'_>,
 ) -> Result<(), ScenarioError> {
     let EventTable { partition, heal, clog, release, up, down, .. } = event;
-    for (course, own, table) in [(&mut group.up, Way::Up, up), (&mut group.down, Way::Down, down)] {
+    for (schedule, own, table) in [(&mut group.up, Way::Up, up), (&mut group.down, Way::Down, down)]
+    {
         let here = |way: Option<Way>| way.is_some_and(|way| way == own || way == Way::Both);
         for (begins, ends, kind) in
             [(partition, heal, OutageKind::Partition), (clog, release, OutageKind::Clog)]
         {
             if here(begins) {
                 // It lasts to the end of the run where nothing ends it.
-                course.outages.push(Outage { kind, from: at, to: run });
+                schedule.outages.push(Outage { kind, from: at, to: run });
             }
             if here(ends) {
                 let open = |o: &&mut Outage| o.kind == kind && o.to == run;
-                if course.outages.iter_mut().filter(open).map(|o| o.to = at).count() == 0 {
+                if schedule.outages.iter_mut().filter(open).map(|o| o.to = at).count() == 0 {
                     let message = "there is nothing to end: expected a `partition` before `heal`, a \
                                    `clog` before `release`, of the same links";
                     return Err(ScenarioError::at(
@@ -434,9 +435,9 @@ fn weather(
             }
         }
         if let Some(table) = table {
-            let now = course.changes.last().map_or(&course.options, |(_, options)| options);
+            let now = schedule.changes.last().map_or(&schedule.options, |(_, options)| options);
             let options = link(table.over(now.clone()), place.clone(), report)?;
-            course.changes.push((at, options));
+            schedule.changes.push((at, options));
         }
     }
     Ok(())

@@ -11,12 +11,12 @@ pub struct ScenarioError {
     /// What is wrong and what was expected.
     pub message: String,
     /// Where it is, if it is at one place.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// From 1; 0 where the line is of no file.
     pub line: usize,
     /// From 1, in characters.
@@ -30,13 +30,13 @@ pub struct Place {
 impl ScenarioError {
     /// A mistake at a place in a text.
     pub(crate) fn at(name: &str, text: &str, span: Option<Range<usize>>, message: String) -> Self {
-        let place = span.map(|span| Place::find(text, span));
+        let place = span.map(|span| Location::find(text, span));
         ScenarioError { source_name: name.to_owned(), message, place }
     }
 
     /// The mistake came with `--set`: the line is one that the user has never seen as such.
     pub(crate) fn of_settings(self, settings: &str) -> Self {
-        let place = self.place.map(|place| Place { line: 0, ..place });
+        let place = self.place.map(|place| Location { line: 0, ..place });
         ScenarioError { source_name: format!("--set {settings}"), place, ..self }
     }
 
@@ -46,13 +46,13 @@ impl ScenarioError {
     }
 }
 
-impl Place {
-    fn find(text: &str, span: Range<usize>) -> Place {
+impl Location {
+    fn find(text: &str, span: Range<usize>) -> Location {
         let start = span.start.min(text.len());
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = span.end.clamp(start, line_end);
-        Place {
+        Location {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             text: text[line_start..line_end].trim_end().to_owned(),
@@ -64,7 +64,7 @@ impl Place {
 impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ScenarioError { source_name, message, place } = self;
-        let Some(Place { line, column, text, width }) = place else {
+        let Some(Location { line, column, text, width }) = place else {
             return write!(f, "{source_name}: {message}");
         };
         let number = if *line == 0 { String::new() } else { line.to_string() };

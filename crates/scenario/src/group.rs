@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::json;
 use skipbeat_core::{Direction, ScalarOrTable, schema};
-use skipbeat_link::{Course, LinkOptions, LinkPreset, LinkTable};
+use skipbeat_link::{LinkOptions, LinkPreset, LinkSchedule, LinkTable};
 use skipbeat_swarm::{Acks, Churn, GroupOptions, Heartbeat, Hostile, Transport};
 use skipbeat_workload::{Chat, Name, Word, Workload};
 use toml::Spanned;
@@ -127,15 +127,15 @@ pub(crate) fn groups(
                 format!("more than {} clients and forged addresses in all", Plan::MOST_CLIENTS);
             return Err(ScenarioError::at(report.name, report.text, Some(place), message));
         }
-        let course = |table: LinkTable, direction| {
+        let schedule = |table: LinkTable, direction| {
             let base = table_base(direction);
-            link(table.over(base), place.clone(), report).map(Course::from)
+            link(table.over(base), place.clone(), report).map(LinkSchedule::from)
         };
         groups.push(Group {
             name: table.name.into_inner(),
             behaviour,
-            up: course(table.up, Direction::Up)?,
-            down: course(table.down, Direction::Down)?,
+            up: schedule(table.up, Direction::Up)?,
+            down: schedule(table.down, Direction::Down)?,
         });
     }
     Ok(groups)

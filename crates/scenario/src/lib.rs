@@ -19,4 +19,4 @@ pub use error::ScenarioError;
 pub use plan::{Group, Mode, Plan, ServerPlan, ServerRuntime, Sockets, SwarmPlan, Target};
 pub use schema::schema;
 pub use set::{Setting, read_value};
-pub use study::{Changes, Run, Source, Study};
+pub use study::{Changes, Run, Study, StudySource};

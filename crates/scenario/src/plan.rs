@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
-use skipbeat_link::Course;
+use skipbeat_link::LinkSchedule;
 use skipbeat_measure::{Figures, Judged, Threshold};
-use skipbeat_server::{Admission, Heartbeat, Options, Rejoin, Sweep};
+use skipbeat_server::{Admission, EvictionTiming, Mechanism, Options, Rejoin};
 use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent, Transport};
 
 use crate::{ScenarioError, Setting, document};
@@ -174,9 +174,9 @@ pub struct Group {
     /// What its clients do.
     pub behaviour: GroupOptions,
     /// The links from its clients to the server.
-    pub up: Course,
+    pub up: LinkSchedule,
     /// The links from the server to its clients.
-    pub down: Course,
+    pub down: LinkSchedule,
 }
 
 impl Plan {
@@ -278,8 +278,8 @@ impl Plan {
     /// alone, and its detection times are those seen before the end.
     pub fn detection_horizon(&self) -> Span {
         let sweep = match self.server.options.sweep {
-            Sweep::Every(period) => period,
-            Sweep::Deadline | Sweep::Lazy => Span::ZERO,
+            EvictionTiming::Every(period) => period,
+            EvictionTiming::Deadline | EvictionTiming::Lazy => Span::ZERO,
         };
         let slowest = self.groups.iter().map(|group| group.up.nearly_longest()).max();
         self.server.options.longest_silence() + sweep + slowest.unwrap_or_default()
@@ -295,7 +295,7 @@ impl Plan {
                 && matches!(self.server.target, Target::BuiltIn { .. }),
             prove_address: self.server.options.admission == Admission::Cookie,
             numbered: self.server.options.detector.wants_numbers(),
-            clients_beat: self.server.options.heartbeat != Heartbeat::Server,
+            clients_beat: self.server.options.heartbeat != Mechanism::Server,
             server_timeout: (self.server.options.heartbeat.by_server())
                 .then_some(self.server.options.timeout),
             end: self.end(),

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skipbeat_core::Span;
-use skipbeat_server::{DetectorOptions, Heartbeat as Mechanism, Phi, Tail};
+use skipbeat_server::{DetectorOptions, Mechanism, Phi, Tail};
 use skipbeat_swarm::{Heartbeat, Jitter};
 
 /// A system whose defaults a scenario begins with.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 use skipbeat_core::{Span, schema};
 use skipbeat_server::{
-    Admission, DetectorOptions, Heartbeat as Mechanism, Limits, Options, Rejoin, Sweep,
+    Admission, DetectorOptions, EvictionTiming, Limits, Mechanism, Options, Rejoin,
 };
 use toml::Spanned;
 
@@ -53,7 +53,7 @@ pub(crate) struct ServerTable {
     #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     timeout: Option<Spanned<Span>>,
     /// When the server looks for silent members: `"deadline"` (default), `"lazy"` or a period.
-    sweep: Option<Sweep>,
+    sweep: Option<EvictionTiming>,
     /// What makes an evicted client a member again; default `"auto"`.
     rejoin: Option<Rejoin>,
     /// Longer datagrams of clients are refused: bytes, 64 to 65,507; default 1024.

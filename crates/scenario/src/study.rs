@@ -58,12 +58,12 @@ pub struct Study {
     /// step that does not hold is not run.
     pub ramp: Option<u32>,
     /// What it was read from.
-    pub source: Source,
+    pub source: StudySource,
 }
 
 /// What a study is read from: the same source gives the same study.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Source {
+pub struct StudySource {
     /// The file's name; files that the scenario names are beside it.
     pub name: String,
     /// The scenario.
@@ -175,7 +175,7 @@ impl Study {
         }
         let is_sweep = !sweep.keys.is_empty() || replications > 1;
         let source =
-            Source { name: name.to_owned(), text: text.to_owned(), changes: changes.clone() };
+            StudySource { name: name.to_owned(), text: text.to_owned(), changes: changes.clone() };
         Ok(Study { base, keys: sweep.keys, runs, is_sweep, ramp: sweep.ramp, source })
     }
 }

@@ -8,7 +8,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::Up;
 use skipbeat_server::{
-    Adaptive, DetectorOptions, Effects, Note, Options, PeerId, Phi, Sending, Server, Settled, Tail,
+    AckEnd, Adaptive, DetectorOptions, Note, Options, PeerId, Phi, Sending, Server, ServerEffects,
+    Tail,
 };
 
 const MEMBERS: u32 = 1_000;
@@ -17,12 +18,12 @@ const MEMBERS: u32 = 1_000;
 #[derive(Default)]
 struct Expand(u64);
 
-impl Effects for Expand {
+impl ServerEffects for Expand {
     fn send(&mut self, to: PeerId, payload: &[u8], _: Sending) {
         self.0 += u64::from(to) + payload.len() as u64;
     }
     fn exchange(&mut self, _: PeerId, _: PeerId) {}
-    fn settled(&mut self, to: PeerId, _: &[u8], _: Settled) {
+    fn settled(&mut self, to: PeerId, _: &[u8], _: AckEnd) {
         self.0 += u64::from(to);
     }
     fn broadcast(&mut self, payload: &[u8], _: &ClientSet, to: &ClientSet) {

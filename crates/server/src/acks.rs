@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, Time};
-use skipbeat_reliable::{Outbox, Overdue, Window};
+use skipbeat_reliable::{DuplicateWindow, Outbox, Overdue};
 
 use crate::PeerId;
 
@@ -20,7 +20,7 @@ struct Reader {
 /// The state of acks. Peers that use none cost nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
-    windows: BTreeMap<PeerId, Window>,
+    windows: BTreeMap<PeerId, DuplicateWindow>,
     readers: BTreeMap<PeerId, Reader>,
     /// The members that asked for numbered texts.
     members: ClientSet,

@@ -38,16 +38,15 @@ pub struct Limits {
     /// Members at a time; no limit where not given.
     pub members: Option<u32>,
     /// Texts of each member; no limit where not given.
-    pub per_client: Option<Rate>,
+    pub per_client: Option<RateLimit>,
     /// Texts of all members together; no limit where not given.
-    pub total: Option<Rate>,
+    pub total: Option<RateLimit>,
 }
 
 /// A token bucket: `burst` at once, `rate` per second in the long run.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "RateTable")]
-#[schemars(rename = "Bucket")]
-pub struct Rate {
+pub struct RateLimit {
     /// Texts per second in the long run, above zero.
     pub rate: f64,
     /// Texts at once, at least one.
@@ -65,14 +64,14 @@ struct RateTable {
     burst: u32,
 }
 
-impl TryFrom<RateTable> for Rate {
+impl TryFrom<RateTable> for RateLimit {
     type Error = &'static str;
 
     fn try_from(RateTable { rate, burst }: RateTable) -> Result<Self, &'static str> {
         if !(rate > 0.0 && rate <= 1e9) || burst == 0 {
             return Err("expected a rate above 0 and a burst of at least 1");
         }
-        Ok(Rate { rate, burst })
+        Ok(RateLimit { rate, burst })
     }
 }
 
@@ -123,7 +122,7 @@ struct Bucket {
 
 impl Bucket {
     /// Whether there is enough for one more.
-    fn has(&mut self, now: Time, rate: Rate) -> bool {
+    fn has(&mut self, now: Time, rate: RateLimit) -> bool {
         let earned = now.since(self.at).seconds() * rate.rate;
         self.tokens = (self.tokens + earned).min(f64::from(rate.burst));
         self.at = now;
@@ -155,7 +154,7 @@ impl Meter {
 
     /// A text of a member: whether it is within the limits.
     pub(crate) fn text(&mut self, now: Time, peer: PeerId, limits: &Limits) -> Result<(), TooMuch> {
-        let full = |rate: Rate| Bucket { tokens: f64::from(rate.burst), at: now };
+        let full = |rate: RateLimit| Bucket { tokens: f64::from(rate.burst), at: now };
         let index = peer as usize;
         if limits.per_client.is_some() && index >= self.of_peers.len() {
             self.of_peers.resize(index + 1, None);
@@ -198,7 +197,8 @@ mod tests {
 
     #[test]
     fn a_bucket_allows_its_burst_and_then_its_rate() {
-        let limits = Limits { per_client: Some(Rate { rate: 2.0, burst: 3 }), ..Limits::default() };
+        let limits =
+            Limits { per_client: Some(RateLimit { rate: 2.0, burst: 3 }), ..Limits::default() };
         let mut meter = Meter::default();
         let mut allowed = 0;
         for tenth in 0..100 {

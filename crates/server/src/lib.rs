@@ -19,10 +19,10 @@ mod server;
 mod session;
 mod timers;
 
-pub use admission::{Admission, Limits, Rate};
+pub use admission::{Admission, Limits, RateLimit};
 pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};
-pub use options::{Heartbeat, Options, Rejoin, Sweep};
-pub use server::{Effects, Note, RefusalCause, Sending, Server, Settled};
+pub use options::{EvictionTiming, Mechanism, Options, Rejoin};
+pub use server::{AckEnd, Note, RefusalCause, Sending, Server, ServerEffects};
 
 /// A peer of the server: the dense id that the driver gave to its address.
 pub type PeerId = u32;

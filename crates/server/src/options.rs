@@ -11,7 +11,7 @@ use crate::{Admission, DetectorOptions, Limits, Tail, quantile};
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Options {
     /// Who beats.
-    pub heartbeat: Heartbeat,
+    pub heartbeat: Mechanism,
     /// How often the server beats to each member, where it does.
     pub heartbeat_every: Span,
     /// How silence is judged.
@@ -20,7 +20,7 @@ pub struct Options {
     /// is a knife edge: with any jitter one lost heartbeat evicts every other time.
     pub timeout: Span,
     /// When the server looks for silent members.
-    pub sweep: Sweep,
+    pub sweep: EvictionTiming,
     /// What makes an evicted client a member again.
     pub rejoin: Rejoin,
     /// Longer datagrams are refused, in bytes.
@@ -36,7 +36,7 @@ pub struct Options {
 impl Options {
     /// Why these options do not fit together, if they don't.
     pub fn contradiction(&self) -> Option<&'static str> {
-        let unnumbered = self.heartbeat == Heartbeat::Server || self.admission == Admission::Cookie;
+        let unnumbered = self.heartbeat == Mechanism::Server || self.admission == Admission::Cookie;
         (self.detector.wants_numbers() && unnumbered).then_some(
             "the detectors chen and bertier need numbered heartbeats of clients: not with \
              heartbeat = \"server\", nor with admission = \"cookie\"",
@@ -70,11 +70,11 @@ impl Default for Options {
     /// The tutorial's numbers, with exact deadlines.
     fn default() -> Self {
         Options {
-            heartbeat: Heartbeat::Client,
+            heartbeat: Mechanism::Client,
             heartbeat_every: Span::from_secs(5),
             detector: DetectorOptions::Timeout,
             timeout: Span::from_secs(10),
-            sweep: Sweep::Deadline,
+            sweep: EvictionTiming::Deadline,
             rejoin: Rejoin::Auto,
             max_datagram: skipbeat_protocol::MAX_DATAGRAM,
             value_size: 64,
@@ -87,8 +87,7 @@ impl Default for Options {
 /// Who beats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Mechanism")]
-pub enum Heartbeat {
+pub enum Mechanism {
     /// Clients beat, the server does not answer.
     Client,
     /// The server beats to each member, and only its `^ack N^` is asked for. A client beats only
@@ -98,10 +97,10 @@ pub enum Heartbeat {
     Both,
 }
 
-impl Heartbeat {
+impl Mechanism {
     /// Whether the server beats.
     pub fn by_server(self) -> bool {
-        self != Heartbeat::Client
+        self != Mechanism::Client
     }
 }
 
@@ -109,7 +108,7 @@ impl Heartbeat {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<String, Table>", rename_all = "kebab-case")]
 #[schemars(transform = words_of_sweep)]
-pub enum Sweep {
+pub enum EvictionTiming {
     /// At the exact moment.
     Deadline,
     /// Only while it broadcasts, as the tutorial does. Without chat nobody is ever evicted.
@@ -137,13 +136,15 @@ fn words_of_sweep(schema: &mut Schema) {
     }
 }
 
-impl TryFrom<ScalarOrTable<String, Table>> for Sweep {
+impl TryFrom<ScalarOrTable<String, Table>> for EvictionTiming {
     type Error = String;
 
     fn try_from(form: ScalarOrTable<String, Table>) -> Result<Self, String> {
         let every = match form {
-            ScalarOrTable::Scalar(word) if word == "deadline" => return Ok(Sweep::Deadline),
-            ScalarOrTable::Scalar(word) if word == "lazy" => return Ok(Sweep::Lazy),
+            ScalarOrTable::Scalar(word) if word == "deadline" => {
+                return Ok(EvictionTiming::Deadline);
+            }
+            ScalarOrTable::Scalar(word) if word == "lazy" => return Ok(EvictionTiming::Lazy),
             ScalarOrTable::Scalar(period) => period.parse().map_err(|_| {
                 format!(
                     "expected \"deadline\", \"lazy\" or a period such as \"1s\", got {period:?}"
@@ -154,7 +155,7 @@ impl TryFrom<ScalarOrTable<String, Table>> for Sweep {
         if every.is_zero() {
             return Err("a sweep needs a period above zero".to_owned());
         }
-        Ok(Sweep::Every(every))
+        Ok(EvictionTiming::Every(every))
     }
 }
 

@@ -15,17 +15,17 @@ use crate::admission::{Admission, Cookies, Meter, TooMuch};
 use crate::detector::{Detector, Sign, build};
 use crate::session::{Bearer, Begun, Sessions};
 use crate::timers::{Due, Timers};
-use crate::{Heartbeat, Options, PeerId, Rejoin, Sweep};
+use crate::{EvictionTiming, Mechanism, Options, PeerId, Rejoin};
 
 /// Where the effects of the server go.
-pub trait Effects {
+pub trait ServerEffects {
     /// One datagram to one peer.
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending);
     /// A text goes to all of `members`: here to those of `to`, in one datagram each; the others get
     /// it numbered, each by a `send` of its own.
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet);
     /// A numbered text is not waited for any more.
-    fn settled(&mut self, to: PeerId, text: &[u8], end: Settled);
+    fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd);
     /// A member shows its token from the address of `elsewhere`: the two peers change addresses,
     /// and the member is at the new one from now on.
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId);
@@ -46,7 +46,7 @@ pub enum Sending {
 
 /// How waiting for an ack ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Settled {
+pub enum AckEnd {
     /// The ack came.
     Acked,
     /// It was sent often enough, or there was no room, or the member is gone.
@@ -212,7 +212,7 @@ impl Server {
         peer: PeerId,
         from: SocketAddr,
         datagram: &[u8],
-        out: &mut impl Effects,
+        out: &mut impl ServerEffects,
     ) {
         match Packet::parse(datagram, self.options.max_datagram) {
             Ok(packet) => self.handle(now, peer, from, packet, out),
@@ -227,23 +227,23 @@ impl Server {
         peer: PeerId,
         from: SocketAddr,
         packet: Packet<'_>,
-        out: &mut impl Effects,
+        out: &mut impl ServerEffects,
     ) {
         let Some(peer) = self.identify(now, peer, from, &packet, out) else { return };
         match packet.up {
             Up::Heartbeat(number) => {
-                self.refresh(now, peer, Sign::Heartbeat(number), out);
+                self.refresh(now, peer, Sign::Mechanism(number), out);
             }
             // An ack shows life, but does not join: it may answer a heartbeat of a membership
             // that is over.
             Up::Ack(number) if self.members.contains(peer) => {
                 let text = self.acks.ack(now, peer, number);
                 // Where only the server beats, the answers are the heartbeats.
-                let beat = self.options.heartbeat == Heartbeat::Server && text.is_none();
+                let beat = self.options.heartbeat == Mechanism::Server && text.is_none();
                 if let Some(text) = text {
-                    out.settled(peer, &text, Settled::Acked);
+                    out.settled(peer, &text, AckEnd::Acked);
                 }
-                let sign = if beat { Sign::Heartbeat(None) } else { Sign::Other };
+                let sign = if beat { Sign::Mechanism(None) } else { Sign::Other };
                 self.refresh(now, peer, sign, out);
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
@@ -298,7 +298,7 @@ impl Server {
         peer: PeerId,
         from: SocketAddr,
         packet: &Packet<'_>,
-        out: &mut impl Effects,
+        out: &mut impl ServerEffects,
     ) -> Option<PeerId> {
         let Some(token) = packet.session else {
             if !self.sessions.binds(peer) {
@@ -379,7 +379,7 @@ impl Server {
     }
 
     /// Does what is due at `now` or before.
-    pub fn advance(&mut self, now: Time, out: &mut impl Effects) {
+    pub fn advance(&mut self, now: Time, out: &mut impl ServerEffects) {
         if self.timers.look(now) {
             self.evict_silent(now, out);
         }
@@ -407,13 +407,13 @@ impl Server {
     }
 
     /// Says something to all members itself; `from` is its own address.
-    pub fn say(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl Effects) {
+    pub fn say(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl ServerEffects) {
         self.tell_all(now, text, from, out);
     }
 
     /// Sends a text to all members, numbered to those that asked for it.
-    fn tell_all(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl Effects) {
-        if self.options.sweep == Sweep::Lazy {
+    fn tell_all(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl ServerEffects) {
+        if self.options.sweep == EvictionTiming::Lazy {
             self.evict_silent(now, out);
         }
         write_chat(text, from, &mut self.text);
@@ -435,7 +435,7 @@ impl Server {
                 self.timers.look_after_acks(at, peer);
             }
             for lost in lost {
-                out.settled(peer, &lost, Settled::GivenUp);
+                out.settled(peer, &lost, AckEnd::GivenUp);
             }
             write_message(number, &text, &mut self.numbered);
             out.send(peer, &self.numbered, Sending::First);
@@ -443,14 +443,14 @@ impl Server {
     }
 
     /// Sends again what a member has not acked in time, or gives it up.
-    fn send_again(&mut self, at: Time, now: Time, peer: PeerId, out: &mut impl Effects) {
+    fn send_again(&mut self, at: Time, now: Time, peer: PeerId, out: &mut impl ServerEffects) {
         let (overdue, timer) = self.acks.overdue(at, now, peer);
         if let Some(at) = timer {
             self.timers.look_after_acks(at, peer);
         }
         for overdue in overdue {
             match overdue {
-                Overdue::GivenUp(text) => out.settled(peer, &text, Settled::GivenUp),
+                Overdue::GivenUp(text) => out.settled(peer, &text, AckEnd::GivenUp),
                 Overdue::Again(number, text) => {
                     write_message(number, &text, &mut self.numbered);
                     out.send(peer, &self.numbered, Sending::Again);
@@ -460,10 +460,10 @@ impl Server {
     }
 
     /// After a membership: its session ends, and nothing of it is waited for any more.
-    fn forget_membership(&mut self, peer: PeerId, out: &mut impl Effects) {
+    fn forget_membership(&mut self, peer: PeerId, out: &mut impl ServerEffects) {
         self.sessions.end(peer);
         for text in self.acks.leave(peer) {
-            out.settled(peer, &text, Settled::GivenUp);
+            out.settled(peer, &text, AckEnd::GivenUp);
         }
     }
 
@@ -477,7 +477,7 @@ impl Server {
     }
 
     /// Says `bye` to all members and forgets them.
-    pub fn stop(&mut self, out: &mut impl Effects) {
+    pub fn stop(&mut self, out: &mut impl ServerEffects) {
         out.broadcast(BYE, &self.members, &self.members);
         self.members = ClientSet::new();
     }
@@ -489,7 +489,7 @@ impl Server {
         peer: PeerId,
         from: SocketAddr,
         Join { reliable, session, cookie }: Join,
-        out: &mut impl Effects,
+        out: &mut impl ServerEffects,
     ) {
         let was_member = self.members.contains(peer);
         if !was_member && !self.proves(now, from, cookie) {
@@ -502,7 +502,7 @@ impl Server {
             self.acks.forget_sequence(peer);
         }
         // A member says it again and again: these are its heartbeats.
-        if self.refresh(now, peer, Sign::Heartbeat(None), out) {
+        if self.refresh(now, peer, Sign::Mechanism(None), out) {
             if reliable {
                 self.acks.want(peer);
             }
@@ -522,14 +522,20 @@ impl Server {
     }
 
     /// Tells an address its cookie.
-    fn demand_proof(&mut self, now: Time, peer: PeerId, from: SocketAddr, out: &mut impl Effects) {
+    fn demand_proof(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        from: SocketAddr,
+        out: &mut impl ServerEffects,
+    ) {
         write_cookie(self.cookies.make(now, from), &mut self.text);
         out.send(peer, &self.text, Sending::Once);
         out.note(peer, Note::Refused(RefusalCause::NoProof));
     }
 
     /// Offers a session to a member.
-    fn welcome(&mut self, peer: PeerId, reliable: bool, out: &mut impl Effects) {
+    fn welcome(&mut self, peer: PeerId, reliable: bool, out: &mut impl ServerEffects) {
         write_welcome(self.sessions.offer(peer, reliable), &mut self.text);
         out.send(peer, &self.text, Sending::Once);
     }
@@ -537,7 +543,7 @@ impl Server {
     /// Whether a sample or query is heard. Whoever sends one need not be a member, and becomes none
     /// by it; of a member it is a sign of life. Where addresses have to be proved a stranger's is
     /// refused: an answer may be longer than the question.
-    fn serves(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) -> bool {
+    fn serves(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) -> bool {
         if self.members.contains(peer) {
             self.refresh(now, peer, Sign::Other, out);
         } else if self.options.admission == Admission::Cookie {
@@ -548,7 +554,7 @@ impl Server {
     }
 
     /// Whether a text of a member is within the limits.
-    fn allows_text(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) -> bool {
+    fn allows_text(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) -> bool {
         let cause = match self.meter.text(now, peer, &self.options.limits) {
             Ok(()) => return true,
             Err(TooMuch::OfPeer) => RefusalCause::TooFast,
@@ -572,7 +578,13 @@ impl Server {
     }
 
     /// A sign of life: joins or refreshes. Says whether `peer` is a member now.
-    fn refresh(&mut self, now: Time, peer: PeerId, sign: Sign, out: &mut impl Effects) -> bool {
+    fn refresh(
+        &mut self,
+        now: Time,
+        peer: PeerId,
+        sign: Sign,
+        out: &mut impl ServerEffects,
+    ) -> bool {
         let index = peer as usize;
         let member = self.members.contains(peer);
         if member {
@@ -601,14 +613,14 @@ impl Server {
     }
 
     /// Beats to a member.
-    fn beat(&mut self, peer: PeerId, out: &mut impl Effects) {
+    fn beat(&mut self, peer: PeerId, out: &mut impl ServerEffects) {
         let number = self.next_number(peer);
         write_heartbeat(number, &mut self.text);
         out.send(peer, &self.text, Sending::Once);
     }
 
     /// Looks at all members.
-    fn evict_silent(&mut self, now: Time, out: &mut impl Effects) {
+    fn evict_silent(&mut self, now: Time, out: &mut impl ServerEffects) {
         let too_late = |peer: &PeerId| {
             let deadline = self.detector.deadline(*peer, self.last_seen[*peer as usize]);
             now > deadline
@@ -619,7 +631,7 @@ impl Server {
         }
     }
 
-    fn evict(&mut self, now: Time, peer: PeerId, out: &mut impl Effects) {
+    fn evict(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) {
         self.members.remove(peer);
         if self.options.rejoin == Rejoin::Sticky {
             self.banished.insert(peer);

@@ -6,7 +6,7 @@
 
 use skipbeat_core::{Calendar, ClientSet, Family, Seed, Span, Time, prefetch};
 
-use crate::{Heartbeat, Options, PeerId, Sweep};
+use crate::{EvictionTiming, Mechanism, Options, PeerId};
 
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -46,16 +46,18 @@ impl Timers {
     pub(crate) fn new(options: &Options, seed: Seed) -> Self {
         let phase = seed.family("server.sweep.phase").stream(0).unit(0);
         let looks = match options.sweep {
-            Sweep::Every(every) => Some(Looks { every, next: Time::ZERO + every.scaled(phase) }),
-            Sweep::Deadline | Sweep::Lazy => None,
+            EvictionTiming::Every(every) => {
+                Some(Looks { every, next: Time::ZERO + every.scaled(phase) })
+            }
+            EvictionTiming::Deadline | EvictionTiming::Lazy => None,
         };
         Timers {
             deadlines: Box::new(Calendar::reaching(options.longest_silence() * 2)),
             calendar: Box::default(),
-            exact: options.sweep == Sweep::Deadline,
+            exact: options.sweep == EvictionTiming::Deadline,
             looks,
             armed: Vec::new(),
-            beat_every: (options.heartbeat != Heartbeat::Client).then_some(options.heartbeat_every),
+            beat_every: (options.heartbeat != Mechanism::Client).then_some(options.heartbeat_every),
             beating: ClientSet::new(),
             phase: seed.family("server.heartbeat.phase"),
         }

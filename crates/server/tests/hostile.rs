@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_server::{
-    DetectorOptions, Effects, Heartbeat, Note, Options, PeerId, Sending, Server, Settled,
+    AckEnd, DetectorOptions, Mechanism, Note, Options, PeerId, Sending, Server, ServerEffects,
 };
 
 /// What a grammar-aware enemy begins with.
@@ -35,7 +35,7 @@ struct Count {
 
 const HONEST: PeerId = 0;
 
-impl Effects for Count {
+impl ServerEffects for Count {
     fn send(&mut self, to: PeerId, _: &[u8], _: Sending) {
         self.events += 1;
         self.heard_by_honest += u64::from(to == HONEST);
@@ -45,7 +45,7 @@ impl Effects for Count {
         assert!(to.iter().all(|peer| members.contains(peer)));
         self.heard_by_honest += u64::from(to.contains(HONEST));
     }
-    fn settled(&mut self, _: PeerId, _: &[u8], _: Settled) {
+    fn settled(&mut self, _: PeerId, _: &[u8], _: AckEnd) {
         self.events += 1;
     }
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
@@ -100,7 +100,7 @@ fn attack(options: Options, datagrams: u64, seed: u64) {
 
 #[test]
 fn a_million_datagrams_of_an_enemy() {
-    let both = Options { heartbeat: Heartbeat::Both, ..Options::default() };
+    let both = Options { heartbeat: Mechanism::Both, ..Options::default() };
     attack(both, 700_000, 1);
     for detector in ["chen", "bertier", "phi"] {
         let table = format!("detector = \"{detector}\"");

@@ -5,7 +5,8 @@ mod room;
 use room::{Room, at};
 use skipbeat_core::{Span, Time};
 use skipbeat_server::{
-    Admission, Heartbeat, Limits, Note, Options, Rate, RefusalCause, Rejoin, Settled, Sweep,
+    AckEnd, Admission, EvictionTiming, Limits, Mechanism, Note, Options, RateLimit, RefusalCause,
+    Rejoin,
 };
 
 #[test]
@@ -64,7 +65,7 @@ fn deadlines_survive_leaving_and_joining_again() {
 #[test]
 fn a_periodic_sweep_finds_the_silent_at_its_next_look() {
     let every = Span::from_secs(1);
-    let mut room = Room::new(Options { sweep: Sweep::Every(every), ..Options::default() });
+    let mut room = Room::new(Options { sweep: EvictionTiming::Every(every), ..Options::default() });
     let phase = room.server.next_deadline().unwrap();
     assert!(phase < Time::ZERO + every);
     room.says(0, 1, b"^hb^");
@@ -76,7 +77,7 @@ fn a_periodic_sweep_finds_the_silent_at_its_next_look() {
 
 #[test]
 fn a_lazy_sweep_looks_only_while_it_broadcasts() {
-    let mut room = Room::new(Options { sweep: Sweep::Lazy, ..Options::default() });
+    let mut room = Room::new(Options { sweep: EvictionTiming::Lazy, ..Options::default() });
     room.says(0, 1, b"^hb^");
     room.says(1_000, 2, b"^hb^");
     assert_eq!((room.server.next_deadline(), room.evicted(at(60_000))), (None, Vec::<u32>::new()));
@@ -109,7 +110,7 @@ fn stopping_says_bye_to_the_members() {
 #[test]
 fn the_server_beats_to_each_member_at_a_phase_of_its_own_and_hears_the_acks() {
     let options = Options {
-        heartbeat: Heartbeat::Server,
+        heartbeat: Mechanism::Server,
         heartbeat_every: Span::from_secs(1),
         timeout: Span::from_millis(2500),
         ..Options::default()
@@ -168,7 +169,7 @@ fn readers_get_numbered_texts_until_they_ack_or_the_server_gives_up() {
     assert_eq!(room.log.sent, [(1, numbered.clone()), (2, numbered.clone())]);
     room.says(100, 1, b"^ack 0^");
     room.says(101, 1, b"^ack 0^");
-    assert_eq!(room.log.settled, [(1, text.clone(), Settled::Acked)]);
+    assert_eq!(room.log.settled, [(1, text.clone(), AckEnd::Acked)]);
     room.log.sent.clear();
     // The other one never acks: seven more times, then it is given up.
     let mut last = Time::ZERO;
@@ -179,7 +180,7 @@ fn readers_get_numbered_texts_until_they_ack_or_the_server_gives_up() {
         room.server.advance(due, &mut room.log);
     }
     assert_eq!(room.log.sent, vec![(2, numbered); 7]);
-    assert_eq!(room.log.settled[1], (2, text, Settled::GivenUp));
+    assert_eq!(room.log.settled[1], (2, text, AckEnd::GivenUp));
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_slow_reader_holds_no_more_than_its_share_and_loses_its_oldest() {
         room.says(1, 2, format!("{n}").as_bytes());
     }
     assert_eq!(room.log.settled.len(), 1100 - 1024);
-    assert!(room.log.settled.iter().all(|(to, _, end)| (*to, *end) == (1, Settled::GivenUp)));
+    assert!(room.log.settled.iter().all(|(to, _, end)| (*to, *end) == (1, AckEnd::GivenUp)));
     assert_eq!(room.log.settled[0].1, b"0. from 127.0.0.1:4002");
     // Leaving gives up the rest.
     room.says(2, 1, b"quit");
@@ -226,8 +227,8 @@ fn with_cookies_nobody_joins_without_proof_and_none_is_kept_before() {
 fn limits_refuse_with_their_cause() {
     let limits = Limits {
         members: Some(2),
-        per_client: Some(Rate { rate: 1.0, burst: 2 }),
-        total: Some(Rate { rate: 1.0, burst: 3 }),
+        per_client: Some(RateLimit { rate: 1.0, burst: 2 }),
+        total: Some(RateLimit { rate: 1.0, burst: 3 }),
     };
     let mut room = Room::new(Options { limits, ..Options::default() });
     for peer in 1..=3 {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_server::{Effects, Note, Options, PeerId, Sending, Server, Settled};
+use skipbeat_server::{AckEnd, Note, Options, PeerId, Sending, Server, ServerEffects};
 
 const PEERS: u64 = 300;
 const TIMEOUT: Span = Span::from_secs(10);
@@ -17,9 +17,9 @@ struct Count {
     evicted: u64,
 }
 
-impl Effects for Count {
+impl ServerEffects for Count {
     fn send(&mut self, _: PeerId, _: &[u8], _: Sending) {}
-    fn settled(&mut self, _: PeerId, _: &[u8], _: Settled) {}
+    fn settled(&mut self, _: PeerId, _: &[u8], _: AckEnd) {}
     fn broadcast(&mut self, _: &[u8], _: &ClientSet, _: &ClientSet) {}
     fn exchange(&mut self, _: PeerId, _: PeerId) {}
     fn note(&mut self, _: PeerId, note: Note) {

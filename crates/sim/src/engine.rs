@@ -14,14 +14,14 @@
 //! wants to be told in order) there is no window, and all happens in strict order.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_measure::{Look, Results, World};
+use skipbeat_harness::{FromSwarm, Tap};
+use skipbeat_measure::{Results, RunContext, Snapshot};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
 use skipbeat_swarm::Swarm;
-use skipbeat_tunnel::{FromSwarm, Tap};
 
-use crate::Tuning;
-use crate::carrier::{Carrier, FromServer};
+use crate::EngineOptions;
+use crate::driver::{FromServer, SimDriver};
 
 /// How often the caller is asked whether to go on, in things that happened.
 const STEPS_BETWEEN_LOOKS: u64 = 1 << 12;
@@ -35,7 +35,7 @@ pub(crate) struct Engine<'a> {
     plan: &'a Plan,
     server: Server,
     swarm: Swarm,
-    carrier: Carrier,
+    driver: SimDriver,
     /// When the server crashes.
     crash: Time,
     /// How long a window is at the most.
@@ -45,27 +45,27 @@ pub(crate) struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    pub(crate) fn new(plan: &'a Plan, tuning: Tuning, tap: Option<Box<dyn Tap>>) -> Self {
+    pub(crate) fn new(plan: &'a Plan, options: EngineOptions, tap: Option<Box<dyn Tap>>) -> Self {
         let strict = tap.is_some() || plan.swarm_options().heeds();
-        let mut carrier = Carrier::new(plan, tap, tuning.bucket);
-        if tuning.log {
-            carrier.keep_log();
+        let mut driver = SimDriver::new(plan, tap, options.bucket);
+        if options.log {
+            driver.keep_log();
         }
-        let window = if strict { Span::ZERO } else { lookahead(plan).min(tuning.window) };
+        let window = if strict { Span::ZERO } else { lookahead(plan).min(options.window) };
         Engine {
             plan,
             server: Server::new(plan.server.options, plan.seed()),
             swarm: Swarm::new(plan.swarm_options(), plan.seed()),
-            carrier,
+            driver,
             crash: plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after),
             window,
             changes: changes(plan),
         }
     }
 
-    pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Look<'_>) -> bool) -> Results {
-        self.swarm.start(&mut FromSwarm(&mut self.carrier));
-        self.carrier.settle(Time::ZERO, &mut self.server, &mut self.swarm);
+    pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Snapshot<'_>) -> bool) -> Results {
+        self.swarm.start(&mut FromSwarm(&mut self.driver));
+        self.driver.settle(Time::ZERO, &mut self.server, &mut self.swarm);
         // The end itself is out.
         let mut last = self.plan.end() - INSTANT;
         let (mut steps, mut looked, mut going) = (0u64, 0, true);
@@ -85,27 +85,27 @@ impl<'a> Engine<'a> {
             steps += 1;
             if going && (steps - looked >= STEPS_BETWEEN_LOOKS || until >= next_look) {
                 next_look = until + LOOK_EVERY;
-                let look = Look::new(&self.carrier.tunnel.recorder, world(until, self.plan));
+                let look = Snapshot::new(&self.driver.harness.recorder, context(until, self.plan));
                 (looked, going) = (steps, go_on(look));
                 if !going {
-                    last = self.carrier.stop(until, last);
+                    last = self.driver.stop(until, last);
                 }
             }
         }
         let ended = last + INSTANT;
-        self.carrier.finish(ended).finish(world(ended, self.plan))
+        self.driver.finish(ended).finish(context(ended, self.plan))
     }
 
     /// When something is due.
     fn next(&self) -> Time {
-        let streams = self.carrier.streams.next_deadline();
-        self.deadline().min(self.timer()).min(self.carrier.next_at()).min(streams)
+        let streams = self.driver.streams.next_deadline();
+        self.deadline().min(self.timer()).min(self.driver.next_at()).min(streams)
     }
 
     /// When the server has something to do, or crashes.
     #[inline]
     fn deadline(&self) -> Time {
-        if self.carrier.server_is_dead() {
+        if self.driver.server_is_dead() {
             return Time::NEVER;
         }
         self.server.next_deadline().unwrap_or(Time::NEVER).min(self.crash)
@@ -127,10 +127,10 @@ impl<'a> Engine<'a> {
         while self.changes.pop_if(|change| *change <= start).is_some() {}
         let unchanged = self.changes.last().map_or(Time::NEVER, |change| *change - INSTANT);
         let until = longest.min(unchanged).min(self.swarm.next_but_beats().unwrap_or(Time::NEVER));
-        if !self.carrier.server_is_dead() {
+        if !self.driver.server_is_dead() {
             self.server.look_ahead(until);
         }
-        self.swarm.advance_beats(until, &mut FromSwarm(&mut self.carrier));
+        self.swarm.advance_beats(until, &mut FromSwarm(&mut self.driver));
         until
     }
 
@@ -139,15 +139,15 @@ impl<'a> Engine<'a> {
     #[inline]
     fn step(&mut self, until: Time) -> u64 {
         let (deadline, timer) = (self.deadline(), self.timer());
-        let streams = self.carrier.streams.next_deadline();
+        let streams = self.driver.streams.next_deadline();
         let machine = deadline.min(timer).min(streams);
-        let Engine { server, swarm, carrier, .. } = self;
+        let Engine { server, swarm, driver, .. } = self;
         let mut arrivals = 0;
-        while let Some((now, arrival)) = carrier.next_arrival(machine.min(until), server) {
+        while let Some((now, arrival)) = driver.next_arrival(machine.min(until), server) {
             arrivals += 1;
             // What a machine has heard may change what it has to do next.
-            if carrier.arrive(now, arrival, server, swarm) {
-                carrier.settle(now, server, swarm);
+            if driver.arrive(now, arrival, server, swarm) {
+                driver.settle(now, server, swarm);
                 return arrivals;
             }
         }
@@ -155,15 +155,15 @@ impl<'a> Engine<'a> {
             return arrivals;
         }
         if streams == machine {
-            carrier.streams.wake(machine);
+            driver.streams.wake(machine);
         } else if deadline <= timer && deadline == self.crash {
-            carrier.kill_server(machine);
+            driver.kill_server(machine);
         } else if deadline <= timer {
-            server.advance(machine, &mut FromServer::new(carrier, machine));
+            server.advance(machine, &mut FromServer::new(driver, machine));
         } else {
-            swarm.advance(machine, &mut FromSwarm(carrier));
+            swarm.advance(machine, &mut FromSwarm(driver));
         }
-        carrier.settle(machine, server, swarm);
+        driver.settle(machine, server, swarm);
         1
     }
 }
@@ -178,15 +178,15 @@ fn lookahead(plan: &Plan) -> Span {
 
 /// When links up change, the last first.
 fn changes(plan: &Plan) -> Vec<Time> {
-    let courses = plan.groups.iter().flat_map(|group| &group.up.changes);
-    let mut changes: Vec<Time> = courses.map(|(at, _)| Time::ZERO + *at).collect();
+    let schedules = plan.groups.iter().flat_map(|group| &group.up.changes);
+    let mut changes: Vec<Time> = schedules.map(|(at, _)| Time::ZERO + *at).collect();
     changes.sort_unstable_by(|a, b| b.cmp(a));
     changes
 }
 
 /// What this world knows that no event says, if the run ends at `end`.
-fn world(end: Time, plan: &Plan) -> World {
-    World {
+fn context(end: Time, plan: &Plan) -> RunContext {
+    RunContext {
         end,
         carriage: None,
         foreign: false,

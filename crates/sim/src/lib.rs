@@ -6,20 +6,20 @@
 //! the swarm. The result depends on the plan alone.
 #![forbid(unsafe_code)]
 
-mod carrier;
+mod driver;
 mod engine;
 mod streams;
 
 use skipbeat_core::Span;
-use skipbeat_measure::{Look, Results};
+use skipbeat_harness::Tap;
+use skipbeat_measure::{Results, Snapshot};
 use skipbeat_scenario::Plan;
-use skipbeat_tunnel::Tap;
 
-pub use carrier::{CLIENTS, SERVER};
+pub use driver::{CLIENTS, SERVER};
 
 /// What changes how long a run takes, and nothing of what comes out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tuning {
+pub struct EngineOptions {
     /// The longest time that is dealt with at once; zero for one thing after the other. The
     /// shortest delay of the links up limits it.
     pub window: Span,
@@ -29,32 +29,32 @@ pub struct Tuning {
     pub log: bool,
 }
 
-impl Default for Tuning {
+impl Default for EngineOptions {
     fn default() -> Self {
-        Tuning { window: Span::from_secs(1), bucket: 17, log: false }
+        EngineOptions { window: Span::from_secs(1), bucket: 17, log: false }
     }
 }
 
 /// Runs a plan. `go_on` has a look now and then and ends the run by saying no.
-pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Look<'_>) -> bool) -> Results {
-    run_tuned(plan, Tuning::default(), None, go_on)
+pub fn run(plan: &Plan, go_on: &mut dyn FnMut(Snapshot<'_>) -> bool) -> Results {
+    run_tuned(plan, EngineOptions::default(), None, go_on)
 }
 
 /// The same, with a tap that hears of every datagram.
 pub fn run_tapped(
     plan: &Plan,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
 ) -> Results {
-    run_tuned(plan, Tuning::default(), tap, go_on)
+    run_tuned(plan, EngineOptions::default(), tap, go_on)
 }
 
 /// The same, otherwise tuned.
 pub fn run_tuned(
     plan: &Plan,
-    tuning: Tuning,
+    options: EngineOptions,
     tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Look<'_>) -> bool,
+    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
 ) -> Results {
-    engine::Engine::new(plan, tuning, tap).run(go_on)
+    engine::Engine::new(plan, options, tap).run(go_on)
 }

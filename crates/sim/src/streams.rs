@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use skipbeat_core::{Calendar, ClientId, Direction, Time, mix};
-use skipbeat_stream::{Endpoint, Side, Tuning};
+use skipbeat_stream::{Endpoint, Side, TcpOptions};
 
 /// The connections of all clients.
 #[derive(Debug, Default)]
-pub(crate) struct Streams {
+pub(crate) struct SimStreams {
     connections: BTreeMap<ClientId, Connection>,
     /// How many there were so far.
     opened: u32,
@@ -71,28 +71,28 @@ struct Packets {
 
 impl Packets {
     fn put(&mut self, packet: Vec<u8>, uses: u32) -> u32 {
-        if let Some(place) = self.free.pop() {
-            self.packets[place as usize] = (packet, uses);
-            return place;
+        if let Some(endpoint) = self.free.pop() {
+            self.packets[endpoint as usize] = (packet, uses);
+            return endpoint;
         }
         self.packets.push((packet, uses));
         self.packets.len() as u32 - 1
     }
 
-    fn take(&mut self, place: u32) -> Vec<u8> {
-        let (packet, uses) = &mut self.packets[place as usize];
+    fn take(&mut self, endpoint: u32) -> Vec<u8> {
+        let (packet, uses) = &mut self.packets[endpoint as usize];
         *uses -= 1;
         if *uses > 0 {
             return packet.clone();
         }
-        self.free.push(place);
+        self.free.push(endpoint);
         std::mem::take(packet)
     }
 }
 
-impl Streams {
+impl SimStreams {
     pub(crate) fn new(seed: u64) -> Self {
-        Streams { seed, ..Streams::default() }
+        SimStreams { seed, ..SimStreams::default() }
     }
 
     /// A client connects, in the place of any earlier connection of its.
@@ -101,7 +101,7 @@ impl Streams {
         let number = self.opened;
         let open = |side, salt: u64| {
             let seed = mix(self.seed ^ mix(u64::from(number) << 1 | salt));
-            Endpoint::open(now, side, seed, Tuning::default())
+            Endpoint::open(now, side, seed, TcpOptions::default())
         };
         let connection = Connection {
             number,
@@ -158,10 +158,10 @@ impl Streams {
         now: Time,
         client: ClientId,
         (direction, number): (Direction, u32),
-        place: u32,
+        endpoint: u32,
         change: impl FnOnce(&mut Vec<u8>),
     ) {
-        let mut packet = self.packets.take(place);
+        let mut packet = self.packets.take(endpoint);
         change(&mut packet);
         let side = match direction {
             Direction::Up => Side::Server,

@@ -3,18 +3,18 @@
 
 mod naive_driver;
 
-use skipbeat_core::{Direction, Place, Seed, Span, Stream, Time};
+use skipbeat_core::{Direction, EndpointId, Seed, Span, Stream, Time};
+use skipbeat_harness::Tap;
 use skipbeat_link::Verdict;
 use skipbeat_measure::{Results, Trace};
 use skipbeat_scenario::Plan;
-use skipbeat_sim::Tuning;
-use skipbeat_tunnel::Tap;
+use skipbeat_sim::EngineOptions;
 
 /// Listens to every datagram and makes nothing of it; but the engine has to tell it in order.
 struct Deaf;
 
 impl Tap for Deaf {
-    fn passage(&mut self, _: Time, _: Direction, _: Place, _: &[u8], _: &Verdict) {}
+    fn passage(&mut self, _: Time, _: Direction, _: EndpointId, _: &[u8], _: &Verdict) {}
 }
 
 /// Draws a scenario from a stream.
@@ -185,11 +185,11 @@ fn compare(text: &str, what: &str, expected: &Results, got: Results) {
 fn the_engine_does_what_a_naive_driver_does() {
     let window = Span::from_millis;
     let tunings = [
-        Tuning { log: true, ..Tuning::default() },
-        Tuning { window: window(0), bucket: 17, log: true },
-        Tuning { window: window(1), bucket: 0, log: true },
-        Tuning { window: window(9), bucket: 24, log: true },
-        Tuning { window: window(100), bucket: 32, log: true },
+        EngineOptions { log: true, ..EngineOptions::default() },
+        EngineOptions { window: window(0), bucket: 17, log: true },
+        EngineOptions { window: window(1), bucket: 0, log: true },
+        EngineOptions { window: window(9), bucket: 24, log: true },
+        EngineOptions { window: window(100), bucket: 32, log: true },
     ];
     let mut events = 0;
     for seed in 0..600 {

@@ -23,16 +23,16 @@ pub enum Side {
 
 /// What an endpoint may have and how long it tries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tuning {
+pub struct TcpOptions {
     /// Bytes of the send and of the receive buffer, each.
     pub buffer: usize,
     /// The connection is dead when what was sent is not acknowledged for longer (RFC 5482).
     pub user_timeout: Span,
 }
 
-impl Default for Tuning {
+impl Default for TcpOptions {
     fn default() -> Self {
-        Tuning { buffer: 16 * 1024, user_timeout: Span::from_secs(60) }
+        TcpOptions { buffer: 16 * 1024, user_timeout: Span::from_secs(60) }
     }
 }
 
@@ -71,7 +71,7 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// An end that listens or connects at once. `seed` draws its initial sequence number.
-    pub fn open(now: Time, side: Side, seed: u64, tuning: Tuning) -> Self {
+    pub fn open(now: Time, side: Side, seed: u64, tuning: TcpOptions) -> Self {
         let mut wires = Wires::default();
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;

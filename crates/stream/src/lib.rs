@@ -9,7 +9,7 @@
 mod endpoint;
 mod wires;
 
-pub use endpoint::{Endpoint, Side, Tuning};
+pub use endpoint::{Endpoint, Side, TcpOptions};
 
 /// The largest IP packet in bytes: Ethernet's. The largest segment has 40 bytes less.
 pub const MTU: usize = 1500;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skipbeat_core::{Seed, Span, Time};
-use skipbeat_stream::{Endpoint, Side, Tuning};
+use skipbeat_stream::{Endpoint, Side, TcpOptions};
 
 /// One way.
 const DELAY: Span = Span::from_millis(50);
@@ -21,7 +21,7 @@ struct Network {
 }
 
 impl Network {
-    fn new(loss: [f64; 2], seed: u64, tuning: Tuning) -> Self {
+    fn new(loss: [f64; 2], seed: u64, tuning: TcpOptions) -> Self {
         let open = |side| Endpoint::open(Time::ZERO, side, seed, tuning);
         let ends = [open(Side::Client), open(Side::Server)];
         Network { ends, flying: BTreeMap::new(), sent: 0, loss, seed: Seed(seed) }
@@ -58,7 +58,7 @@ impl Network {
 
 /// Bytes of payload per second that arrive at the server.
 fn goodput(loss: f64, seconds: u64) -> f64 {
-    let tuning = Tuning { buffer: 1 << 20, ..Tuning::default() };
+    let tuning = TcpOptions { buffer: 1 << 20, ..TcpOptions::default() };
     let mut network = Network::new([loss, 0.0], 1, tuning);
     let (mut written, mut read) = (0u64, 0u64);
     let datagram = [7; 1000];
@@ -93,7 +93,7 @@ fn the_goodput_of_a_bulk_transfer_is_that_of_mathis() {
 #[test]
 fn everything_arrives_in_order_or_the_connection_is_dead() {
     for (loss, fate) in [(0.0, "arrives"), (0.2, "arrives"), (1.0, "is dead")] {
-        let mut network = Network::new([loss, loss], 3, Tuning::default());
+        let mut network = Network::new([loss, loss], 3, TcpOptions::default());
         let (mut said, mut heard) = (0u32, Vec::new());
         network.run(Time::ZERO + Span::from_secs(1_000), |now, [client, server]| {
             while f64::from(said) < now.seconds() && said < 200 {

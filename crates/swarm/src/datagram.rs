@@ -9,7 +9,7 @@ use skipbeat_protocol::{Join, Packet, Tag, Up};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Datagram {
     /// From where it claims to come.
-    pub source: Source,
+    pub source: SourceAddress,
     /// The token of the client's session, where it has one.
     pub session: Option<u64>,
     /// What it says.
@@ -18,7 +18,7 @@ pub struct Datagram {
 
 /// From where a datagram claims to come.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Source {
+pub enum SourceAddress {
     /// From the client that sends it.
     Own,
     /// From another client.
@@ -97,17 +97,20 @@ impl Act {
 impl Datagram {
     /// A heartbeat without a number from the client's own address, as most are.
     pub const BARE_BEAT: Datagram =
-        Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) };
+        Datagram { source: SourceAddress::Own, session: None, act: Act::Heartbeat(None) };
 
     /// A datagram that a client sends in its own name and without a session.
     pub fn plain(act: Act) -> Self {
-        Datagram { source: Source::Own, session: None, act }
+        Datagram { source: SourceAddress::Own, session: None, act }
     }
 
     /// Whether it is [`Datagram::BARE_BEAT`].
     #[inline]
     pub fn is_bare_beat(&self) -> bool {
-        matches!(self, Datagram { source: Source::Own, session: None, act: Act::Heartbeat(None) })
+        matches!(
+            self,
+            Datagram { source: SourceAddress::Own, session: None, act: Act::Heartbeat(None) }
+        )
     }
 
     /// Puts the bytes into `out`, which is emptied first.

@@ -7,7 +7,7 @@ use std::ops::Range;
 use skipbeat_core::{ClientId, Family, Roster, Seed, Span};
 use skipbeat_protocol::Join;
 
-use crate::{Act, Attack, Datagram, GroupOptions, Hostile, Source};
+use crate::{Act, Attack, Datagram, GroupOptions, Hostile, SourceAddress};
 
 /// What all hostile clients share.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Attackers {
         let draw = self.choice.stream(client.into()).bits(number);
         match hostile.kind {
             Attack::Spoof => {
-                let source = Source::Forged((draw % u64::from(hostile.addresses)) as u32);
+                let source = SourceAddress::Forged((draw % u64::from(hostile.addresses)) as u32);
                 Datagram { source, ..Datagram::plain(Act::Join(Join::default())) }
             }
             Attack::Flood => Datagram::plain(Act::Shout(hostile.size)),
@@ -63,7 +63,7 @@ impl Attackers {
             Attack::Replay => match self.nth_honest(draw) {
                 Some(victim) => {
                     let session = self.quits.get(&victim).copied().flatten();
-                    Datagram { source: Source::Of(victim), session, act: Act::Quit }
+                    Datagram { source: SourceAddress::Of(victim), session, act: Act::Quit }
                 }
                 None => Datagram::plain(Act::Quit),
             },

@@ -11,10 +11,10 @@ mod options;
 mod schedule;
 mod swarm;
 
-pub use datagram::{Act, Datagram, Source};
+pub use datagram::{Act, Datagram, SourceAddress};
 pub use dialect::{Audience, Dialect, Template};
 pub use options::{
-    Acks, Amount, Attack, Churn, GroupOptions, Happening, Heartbeat, Hostile, Jitter, TimedEvent,
+    Acks, Amount, Attack, Churn, ClientEvent, GroupOptions, Heartbeat, Hostile, Jitter, TimedEvent,
     Transport,
 };
-pub use swarm::{Effects, Heard, Opinion, Settled, Swarm, SwarmOptions};
+pub use swarm::{AckEnd, Heard, Opinion, Swarm, SwarmEffects, SwarmOptions};

@@ -387,7 +387,7 @@ pub struct TimedEvent {
     /// The index of the group.
     pub group: usize,
     /// What.
-    pub happening: Happening,
+    pub happening: ClientEvent,
     /// To how many of those to whom it can happen.
     pub amount: Amount,
 }
@@ -395,7 +395,7 @@ pub struct TimedEvent {
 /// What can happen to clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Happening {
+pub enum ClientEvent {
     /// They crash: to those that are up.
     Crash,
     /// They leave: to those that are up.

@@ -13,15 +13,17 @@ use skipbeat_workload::{Retry, Word};
 
 use crate::asked::{self, Asked};
 use crate::hostile::Attackers;
-use crate::{Acks, Act, Churn, Datagram, GroupOptions, Happening, Source, TimedEvent, Transport};
+use crate::{
+    Acks, Act, Churn, ClientEvent, Datagram, GroupOptions, SourceAddress, TimedEvent, Transport,
+};
 
 /// Where the effects of the swarm go.
-pub trait Effects {
+pub trait SwarmEffects {
     /// A client sends; `planned` is when it was to send, and `up` who is up at that time and to be a
     /// member.
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet);
     /// A client does not wait any more for the ack of a text or the answer to a query.
-    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled);
+    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: AckEnd);
     /// A client concludes that the server is gone, or hears from it again.
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
     /// The address of a client changes.
@@ -58,7 +60,7 @@ pub enum Heard {
 
 /// How waiting for an ack or an answer ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Settled {
+pub enum AckEnd {
     /// It came.
     Acked,
     /// The text or query was sent often enough, there was no room, or the client's life ended.
@@ -260,7 +262,7 @@ impl Swarm {
     }
 
     /// Starts every client at time zero, each with a random phase of its heartbeat.
-    pub fn start(&mut self, out: &mut impl Effects) {
+    pub fn start(&mut self, out: &mut impl SwarmEffects) {
         for client in 0..self.roster.clients() {
             let group = &self.options.groups[self.roster.group_of(client)];
             if let Some(hostile) = group.hostile {
@@ -294,7 +296,7 @@ impl Swarm {
 
     /// Does what is due at `now` or before, each thing at its planned time; heartbeats before what
     /// is due at the same moment.
-    pub fn advance(&mut self, now: Time, out: &mut impl Effects) {
+    pub fn advance(&mut self, now: Time, out: &mut impl SwarmEffects) {
         loop {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
             if let Some((at, id)) = self.beats.pop_until(timer.min(now)) {
@@ -316,7 +318,7 @@ impl Swarm {
     /// Does the heartbeats that are due at `until` or before, in whatever order is quick, but those
     /// of one client in order of time. Nothing else may be due before `until`, and no client may
     /// hear anything that it heeds ([`SwarmOptions::heeds`]).
-    pub fn advance_beats(&mut self, until: Time, out: &mut impl Effects) {
+    pub fn advance_beats(&mut self, until: Time, out: &mut impl SwarmEffects) {
         debug_assert!(self.timers.next_at().is_none_or(|at| at >= until));
         let mut batch = std::mem::take(&mut self.batch);
         let mut bare = std::mem::take(&mut self.bare);
@@ -378,7 +380,7 @@ impl Swarm {
         let joins =
             session.is_none() && (join || asks || self.options.prove_address || group.session);
         let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
-        Some(Datagram { source: Source::Own, session, act })
+        Some(Datagram { source: SourceAddress::Own, session, act })
     }
 
     /// Plans the next beat of a client.
@@ -397,7 +399,7 @@ impl Swarm {
         }
     }
 
-    fn fire(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+    fn fire(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let id = timer.who;
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
@@ -424,7 +426,7 @@ impl Swarm {
     }
 
     /// A client does its work, and sets the time of its next.
-    fn work(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+    fn work(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let (id, epoch) = (timer.who, timer.epoch);
         let group = &self.options.groups[self.roster.group_of(id)];
         let (Some(work), reliable) = (group.workload, group.acks.up()) else { return };
@@ -452,9 +454,9 @@ impl Swarm {
 
     /// Sends something in a client's own name, with the token of its session.
     #[inline(never)]
-    fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl Effects) {
+    fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl SwarmEffects) {
         let session = self.tokens.get(&id).copied();
-        out.send(at, id, Datagram { source: Source::Own, session, act }, &self.room);
+        out.send(at, id, Datagram { source: SourceAddress::Own, session, act }, &self.room);
     }
 
     /// The explicit join of a client, with all that it wants and knows.
@@ -473,7 +475,7 @@ impl Swarm {
     }
 
     /// A hostile client sends something, and sets the time of its next datagram.
-    fn attack(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+    fn attack(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
         let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
         let past = &mut self.pasts[id as usize];
         let number = u64::from(past.messages);
@@ -493,7 +495,7 @@ impl Swarm {
     }
 
     /// Something that a client has to heed reached it; it does so if it lives.
-    pub fn hear(&mut self, now: Time, id: ClientId, heard: Heard, out: &mut impl Effects) {
+    pub fn hear(&mut self, now: Time, id: ClientId, heard: Heard, out: &mut impl SwarmEffects) {
         if !self.up.contains(id) {
             return;
         }
@@ -519,13 +521,13 @@ impl Swarm {
             Heard::Ack(number) => {
                 let said = self.said.get_mut(&id);
                 if let Some((tag, _)) = said.and_then(|said| said.outbox.ack(now, number)) {
-                    out.settled(now, id, tag.message, Settled::Acked);
+                    out.settled(now, id, tag.message, AckEnd::Acked);
                 }
             }
             Heard::Value(number) => {
                 let query = self.asked.get_mut(&id).and_then(|asked| asked.answer(number));
                 if let Some(query) = query {
-                    out.settled(now, id, query.tag.message, Settled::Acked);
+                    out.settled(now, id, query.tag.message, AckEnd::Acked);
                 }
             }
         }
@@ -539,19 +541,19 @@ impl Swarm {
         epoch: u16,
         tag: Tag,
         size: usize,
-        out: &mut impl Effects,
+        out: &mut impl SwarmEffects,
     ) {
         let said = self.said.entry(id).or_default();
         let lost = said.outbox.send(at, tag.message.seq, (tag, size));
         self.say(at, id, Act::Message { tag, size, again: false }, out);
         for (tag, _) in lost {
-            out.settled(at, id, tag.message, Settled::GivenUp);
+            out.settled(at, id, tag.message, AckEnd::GivenUp);
         }
         self.arm_resend(id, epoch);
     }
 
     /// Sends again what was not acked in time, or gives it up.
-    fn say_again(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+    fn say_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let Some(said) = self.said.get_mut(&timer.who).filter(|s| s.armed == Some(at)) else {
             return;
         };
@@ -563,7 +565,7 @@ impl Swarm {
                     self.say(at, timer.who, Act::Message { tag, size, again: true }, out);
                 }
                 Overdue::GivenUp((tag, _)) => {
-                    out.settled(at, timer.who, tag.message, Settled::GivenUp);
+                    out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
                 }
             }
         }
@@ -588,7 +590,7 @@ impl Swarm {
         tag: Tag,
         size: usize,
         retry: Retry,
-        out: &mut impl Effects,
+        out: &mut impl SwarmEffects,
     ) {
         self.asked.entry(timer.who).or_default().ask(at, tag, size, retry);
         self.say(at, timer.who, Act::Get { tag, size, again: false }, out);
@@ -596,7 +598,7 @@ impl Swarm {
     }
 
     /// Asks again what was not answered in time, or gives it up.
-    fn ask_again(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+    fn ask_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let Some(asked) = self.asked.get_mut(&timer.who).filter(|a| a.armed == Some(at)) else {
             return;
         };
@@ -607,7 +609,7 @@ impl Swarm {
                     self.say(at, timer.who, Act::Get { tag, size, again: true }, out);
                 }
                 asked::Overdue::GivenUp(asked::Query { tag, .. }) => {
-                    out.settled(at, timer.who, tag.message, Settled::GivenUp);
+                    out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
                 }
             }
         }
@@ -624,7 +626,13 @@ impl Swarm {
     }
 
     /// The server's heartbeat reached a client.
-    fn hear_heartbeat(&mut self, now: Time, id: ClientId, number: u32, out: &mut impl Effects) {
+    fn hear_heartbeat(
+        &mut self,
+        now: Time,
+        id: ClientId,
+        number: u32,
+        out: &mut impl SwarmEffects,
+    ) {
         let Some(timeout) = self.options.server_timeout else { return };
         let epoch = self.clients[id as usize].epoch;
         let hearing = &mut self.hearing[id as usize];
@@ -637,7 +645,7 @@ impl Swarm {
     }
 
     /// A client that is connected looks how long it has not heard from the server.
-    fn doubt_the_server(&mut self, at: Time, timer: Timer, out: &mut impl Effects) {
+    fn doubt_the_server(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let Some(timeout) = self.options.server_timeout else { return };
         let hearing = &mut self.hearing[timer.who as usize];
         let due = first_moment_too_late(hearing.last, timeout);
@@ -650,9 +658,9 @@ impl Swarm {
     }
 
     /// A timed event of the scenario.
-    fn happen(&mut self, at: Time, number: u32, out: &mut impl Effects) {
+    fn happen(&mut self, at: Time, number: u32, out: &mut impl SwarmEffects) {
         let event = self.options.events[number as usize];
-        let wanted = event.happening != Happening::Join;
+        let wanted = event.happening != ClientEvent::Join;
         let candidates: Vec<ClientId> = (self.roster.range(event.group))
             .filter(|client| self.up.contains(*client) == wanted)
             .collect();
@@ -662,15 +670,15 @@ impl Swarm {
         chosen.sort_unstable();
         for client in chosen.into_iter().map(|index| candidates[index]) {
             match event.happening {
-                Happening::Crash => self.end_life(at, client, Life::Crashed, out),
-                Happening::Leave => self.end_life(at, client, Life::Left, out),
-                Happening::Join => self.start_again(at, client, out),
-                Happening::Rebind => out.rebind(at, client),
+                ClientEvent::Crash => self.end_life(at, client, Life::Crashed, out),
+                ClientEvent::Leave => self.end_life(at, client, Life::Left, out),
+                ClientEvent::Join => self.start_again(at, client, out),
+                ClientEvent::Rebind => out.rebind(at, client),
             }
         }
     }
 
-    fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+    fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
         self.begin_life(at, id, out);
         // A member that comes back says so at once; the period counts from there.
         if self.options.groups[self.roster.group_of(id)].member {
@@ -679,7 +687,7 @@ impl Swarm {
     }
 
     /// What every start has in common: work and churn are set, the beat is the caller's.
-    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl Effects) {
+    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
@@ -715,7 +723,7 @@ impl Swarm {
         out.life(at, id, Life::Up);
     }
 
-    fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl Effects) {
+    fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl SwarmEffects) {
         let GroupOptions { churn, member, .. } = self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];
         client.epoch = client.epoch.wrapping_add(1);
@@ -725,11 +733,11 @@ impl Swarm {
         self.room.remove(id);
         if let Some(mut said) = self.said.remove(&id) {
             for (tag, _) in said.outbox.abandon() {
-                out.settled(at, id, tag.message, Settled::GivenUp);
+                out.settled(at, id, tag.message, AckEnd::GivenUp);
             }
         }
         for query in self.asked.remove(&id).into_iter().flat_map(Asked::abandon) {
-            out.settled(at, id, query.tag.message, Settled::GivenUp);
+            out.settled(at, id, query.tag.message, AckEnd::GivenUp);
         }
         if let Some(after) = churn.rejoin_after {
             self.set(at + after, Kind::Start, id, epoch);

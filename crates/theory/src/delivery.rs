@@ -3,7 +3,7 @@
 use skipbeat_measure::Results;
 
 use crate::row::{H, P, Q, figure, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// Receivers of a message.
 const N: f64 = 9.0;
@@ -38,14 +38,14 @@ fn variance() -> f64 {
     P * (1.0 - P) * (1.0 - Q).powi(2) + (1.0 - P) * Q * (1.0 - Q) / N
 }
 
-pub(crate) fn ratio(size: &Size) -> Vec<Row> {
+pub(crate) fn ratio(size: &Size) -> Vec<TheoryRow> {
     let delivered = (1.0 - P) * (1.0 - Q);
     let accuracy = 1.0 - P * P;
     let row = |case, form, timeout, expected, variance: f64| {
         let results = room(size, timeout);
         let messages = figure(&results.figures, "chat_sent");
         let got = figure(&results.groups[1], "delivery_ratio");
-        Row::mean(case, form, expected, got, variance.sqrt(), messages)
+        TheoryRow::mean(case, form, expected, got, variance.sqrt(), messages)
     };
     // Membership comes and goes in spells of h/(1-p), more than a second apart from text to text:
     // each listener's absences add their own variance.
@@ -58,7 +58,7 @@ pub(crate) fn ratio(size: &Size) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn shares(size: &Size) -> Vec<Row> {
+pub(crate) fn shares(size: &Size) -> Vec<TheoryRow> {
     let results = run(&format!(
         r#"
         name = "shares"
@@ -85,7 +85,20 @@ pub(crate) fn shares(size: &Size) -> Vec<Row> {
     let form = "p(1-p)(1-q)²+(1-p)q(1-q)/n";
     let all = (1.0 - P) * (1.0 - Q).powf(N);
     vec![
-        Row::mean("variance of the share reached, n=9", form, variance(), got, deviation, messages),
-        Row::share("all nine receive it", "(1-p)(1-q)^n", all, of("complete_ratio"), messages),
+        TheoryRow::mean(
+            "variance of the share reached, n=9",
+            form,
+            variance(),
+            got,
+            deviation,
+            messages,
+        ),
+        TheoryRow::share(
+            "all nine receive it",
+            "(1-p)(1-q)^n",
+            all,
+            of("complete_ratio"),
+            messages,
+        ),
     ]
 }

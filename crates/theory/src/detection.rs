@@ -3,7 +3,7 @@
 use skipbeat_measure::{EvictionCause, Results};
 
 use crate::row::{D, H, P, T, figure, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// Clients of which each crashes once in 500 s and comes back a minute later.
 fn crashing(size: &Size, server: &str, heartbeat: &str, up: &str) -> Results {
@@ -64,12 +64,12 @@ fn times(results: &Results) -> impl Iterator<Item = f64> {
 }
 
 /// The share of detection times above `x`.
-fn tail(case: &str, form: &'static str, expected: f64, times: &[f64], x: f64) -> Row {
+fn tail(case: &str, form: &'static str, expected: f64, times: &[f64], x: f64) -> TheoryRow {
     let (above, n) = (times.iter().filter(|time| **time > x).count(), times.len());
-    Row::share(case, form, expected, above as f64 / n as f64, n as f64)
+    TheoryRow::share(case, form, expected, above as f64 / n as f64, n as f64)
 }
 
-pub(crate) fn exact_deadline(size: &Size) -> Vec<Row> {
+pub(crate) fn exact_deadline(size: &Size) -> Vec<TheoryRow> {
     let results = crashing(size, "", "", "delay = \"50ms\"");
     let of = |name| figure(&results.figures, name);
     let (n, sd, mean) = (of("eviction_latency_samples"), H / 12f64.sqrt(), T + D - H / 2.0);
@@ -81,9 +81,9 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<Row> {
     let rate = of("crashes") / seconds;
     let squares = mean * mean + sd * sd;
     vec![
-        Row::detection("exact deadline, mean", "T+d-h/2", mean, &results),
+        TheoryRow::detection("exact deadline, mean", "T+d-h/2", mean, &results),
         // A uniform law has kurtosis 1.8: its sample deviation has the error sd·√(0.8/4n).
-        Row::new(
+        TheoryRow::new(
             "its standard deviation",
             "h/√12",
             sd,
@@ -91,13 +91,13 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<Row> {
             4.0 * sd * (0.2 / n).sqrt(),
         )
         .of(n),
-        Row::new("its minimum", "T+d-h", T + D - H, of("eviction_latency_min_s"), extreme)
+        TheoryRow::new("its minimum", "T+d-h", T + D - H, of("eviction_latency_min_s"), extreme)
             .within(T + D - H, T + D)
             .of(n),
-        Row::new("its maximum", "T+d", T + D, of("eviction_latency_max_s"), extreme)
+        TheoryRow::new("its maximum", "T+d", T + D, of("eviction_latency_max_s"), extreme)
             .within(T + D - H, T + D)
             .of(n),
-        Row::new(
+        TheoryRow::new(
             "stale entries, crash rate γ",
             "γ·E[T_D]",
             rate * mean,
@@ -108,12 +108,17 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn periodic_sweep(size: &Size) -> Vec<Row> {
+pub(crate) fn periodic_sweep(size: &Size) -> Vec<TheoryRow> {
     let s = 1.0;
     let results = crashing(size, "sweep = { every = \"1s\" }", "", "delay = \"50ms\"");
     let p99 = T + D + s - (0.02 * H * s).sqrt();
     vec![
-        Row::detection("sweep every s=1, mean", "T+d-h/2+s/2", T + D - H / 2.0 + s / 2.0, &results),
+        TheoryRow::detection(
+            "sweep every s=1, mean",
+            "T+d-h/2+s/2",
+            T + D - H / 2.0 + s / 2.0,
+            &results,
+        ),
         tail(
             "share above its p99",
             "T+d+s-√(.02hs)",
@@ -124,7 +129,7 @@ pub(crate) fn periodic_sweep(size: &Size) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
+pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
     let mut rows = Vec::new();
     for (rate, seconds) in [(1.0, 120_000), (0.1, 700_000)] {
         let runs = 12..12 + size.runs(1);
@@ -140,7 +145,7 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
         let p99 = least + (growth / (0.01 * rate * H)).ln() / rate;
         let above = |x: f64| growth / (rate * H) * (-rate * (x - least)).exp();
         rows.extend([
-            Row::mean(format!("lazy, λ={rate}, mean"), "T+d-h/2+1/λ", mean, got, sd, n),
+            TheoryRow::mean(format!("lazy, λ={rate}, mean"), "T+d-h/2+1/λ", mean, got, sd, n),
             tail("share above its p99", "(T+d-h)+ln[(e^{λh}-1)/(.01λh)]/λ", 0.01, &times, p99),
         ]);
         // At λ=1 it is a matter of one in a thousand.
@@ -152,7 +157,7 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
     rows
 }
 
-pub(crate) fn jitter(size: &Size) -> Vec<Row> {
+pub(crate) fn jitter(size: &Size) -> Vec<TheoryRow> {
     let j = 1.0;
     // The mean age of the last heartbeat, for gaps uniform in [a, b]: E[G²]/(2E[G]).
     let age = |a: f64, b: f64| (a * a + a * b + b * b) / (3.0 * (a + b));
@@ -175,18 +180,18 @@ pub(crate) fn jitter(size: &Size) -> Vec<Row> {
     ];
     let row = |(case, jitter, form, expected): (&str, &str, &'static str, f64)| {
         let results = crashing(size, "", &format!("jitter = {jitter}"), "delay = \"50ms\"");
-        Row::detection(case, form, expected, &results)
+        TheoryRow::detection(case, form, expected, &results)
     };
     cases.map(row).into()
 }
 
-pub(crate) fn loss(size: &Size) -> Vec<Row> {
+pub(crate) fn loss(size: &Size) -> Vec<TheoryRow> {
     let results = crashing(size, "", "", "loss = 0.1");
     let expected = T - H / 2.0 - H * P / (1.0 + P);
-    vec![Row::detection("loss p, d=0, of members", "T-h/2-hp/(1+p)", expected, &results)]
+    vec![TheoryRow::detection("loss p, d=0, of members", "T-h/2-hp/(1+p)", expected, &results)]
 }
 
-pub(crate) fn last_of_many(size: &Size) -> Vec<Row> {
+pub(crate) fn last_of_many(size: &Size) -> Vec<TheoryRow> {
     let clients = size.clients(1000);
     let n = f64::from(clients);
     let runs = size.runs(25);
@@ -215,5 +220,5 @@ pub(crate) fn last_of_many(size: &Size) -> Vec<Row> {
     // The largest of N uniform numbers has the deviation h/N nearly.
     let case = format!("last of {clients} that crash together");
     let samples = n * runs as f64;
-    vec![Row::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64).of(samples)]
+    vec![TheoryRow::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64).of(samples)]
 }

@@ -1,7 +1,7 @@
 //! What detectors other than the timeout allow, where nothing is lost and nothing varies.
 
 use crate::row::{D, H, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// The quantiles of φ = 8: a normal tail, and Akka's logistic approximation.
 const NORMAL: f64 = 5.612;
@@ -9,7 +9,7 @@ const LOGISTIC: f64 = 5.22599;
 /// The least deviation of φ-accrual in seconds; the gaps of the run have none.
 const LEAST: f64 = 0.1;
 
-pub(crate) fn detectors(size: &Size) -> Vec<Row> {
+pub(crate) fn detectors(size: &Size) -> Vec<TheoryRow> {
     let cases = [
         ("missed, 3", "{ kind = \"missed\", misses = 3, every = \"5s\" }", "3h", 3.0 * H),
         (
@@ -59,7 +59,7 @@ pub(crate) fn detectors(size: &Size) -> Vec<Row> {
         ));
         // What is allowed after the last heartbeat, less the time since it: h/2 in the mean.
         let case = format!("{case}: S={allowed}");
-        Row::detection(case, "S+d-h/2", seconds - H / 2.0 + D, &results)
+        TheoryRow::detection(case, "S+d-h/2", seconds - H / 2.0 + D, &results)
     };
     cases.map(row).into()
 }

@@ -15,7 +15,7 @@ mod order;
 mod row;
 mod workloads;
 
-pub use row::{Row, Size, Verdict};
+pub use row::{Agreement, Size, TheoryRow};
 
 /// Some rows that one or several runs show together.
 #[derive(Clone, Copy)]
@@ -25,10 +25,14 @@ pub struct Experiment {
     /// Its name: words with hyphens.
     pub name: &'static str,
     /// Runs it.
-    pub run: fn(&Size) -> Vec<Row>,
+    pub run: fn(&Size) -> Vec<TheoryRow>,
 }
 
-const fn of(table: &'static str, name: &'static str, run: fn(&Size) -> Vec<Row>) -> Experiment {
+const fn of(
+    table: &'static str,
+    name: &'static str,
+    run: fn(&Size) -> Vec<TheoryRow>,
+) -> Experiment {
     Experiment { table, name, run }
 }
 

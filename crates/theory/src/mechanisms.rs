@@ -3,7 +3,7 @@
 use skipbeat_measure::Results;
 
 use crate::row::{D, H, P, Q, T, figure, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// Live clients, 10 % loss in each direction, no delay: a ping and its ack both survive with
 /// probability (1-p)(1-q).
@@ -33,13 +33,18 @@ fn beaten_to(size: &Size, mechanism: &str, seconds: u64) -> Results {
 /// P₂: a ping of the server or its ack is lost.
 const P2: f64 = 1.0 - (1.0 - P) * (1.0 - Q);
 
-pub(crate) fn both_beat(size: &Size) -> Vec<Row> {
+pub(crate) fn both_beat(size: &Size) -> Vec<TheoryRow> {
     let expected = ((1.0 - P) + (1.0 - P2)) * P * P * P2 * P2 / H;
     let results = beaten_to(size, "both", 6000);
-    vec![Row::rate("both beat, one last-seen, λ_M", "[(1-p)+(1-P₂)]p²P₂²/h", expected, &results)]
+    vec![TheoryRow::rate(
+        "both beat, one last-seen, λ_M",
+        "[(1-p)+(1-P₂)]p²P₂²/h",
+        expected,
+        &results,
+    )]
 }
 
-pub(crate) fn server_beats(size: &Size) -> Vec<Row> {
+pub(crate) fn server_beats(size: &Size) -> Vec<TheoryRow> {
     let results = beaten_to(size, "server", 2000);
     let of = |name| figure(&results.figures, name);
     let n = of("false_evictions");
@@ -59,10 +64,10 @@ pub(crate) fn server_beats(size: &Size) -> Vec<Row> {
     let form = "V, see docs/theory.md";
     let case = "the server beats: join → mistake, s";
     let expected = once / (1.0 - again);
-    vec![Row::mean(case, form, expected, member_time / n, expected, n)]
+    vec![TheoryRow::mean(case, form, expected, member_time / n, expected, n)]
 }
 
-pub(crate) fn dead_server(size: &Size) -> Vec<Row> {
+pub(crate) fn dead_server(size: &Size) -> Vec<TheoryRow> {
     let clients = size.clients(5000);
     let results = run(&format!(
         r#"
@@ -87,10 +92,10 @@ pub(crate) fn dead_server(size: &Size) -> Vec<Row> {
     let mean = of("server_detection_mean_s");
     let mistakes = of("server_mistakes");
     vec![
-        Row::mean("dead server, mean", "T+d-h/2", most - H / 2.0, mean, H / 12f64.sqrt(), n),
-        Row::new("its maximum", "T+d", most, of("server_detection_max_s"), extreme)
+        TheoryRow::mean("dead server, mean", "T+d-h/2", most - H / 2.0, mean, H / 12f64.sqrt(), n),
+        TheoryRow::new("its maximum", "T+d", most, of("server_detection_max_s"), extreme)
             .within(most - H, most)
             .of(n),
-        Row::new("mistakes about a live server", "0", 0.0, mistakes, 0.0),
+        TheoryRow::new("mistakes about a live server", "0", 0.0, mistakes, 0.0),
     ]
 }

@@ -3,7 +3,7 @@
 use skipbeat_measure::Results;
 
 use crate::row::{H, P, T, figure, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// Live clients, 10 % of whose datagrams are lost.
 fn living(size: &Size, timeout: &str, sweep: &str, jitter: &str) -> Results {
@@ -30,7 +30,7 @@ fn living(size: &Size, timeout: &str, sweep: &str, jitter: &str) -> Results {
 const EXACT: &str = "\"deadline\"";
 const NO_JITTER: &str = "\"none\"";
 
-pub(crate) fn no_jitter(size: &Size) -> Vec<Row> {
+pub(crate) fn no_jitter(size: &Size) -> Vec<TheoryRow> {
     let results = living(size, "10s", EXACT, NO_JITTER);
     let of = |name| figure(&results.figures, name);
     let n = of("false_evictions");
@@ -40,8 +40,8 @@ pub(crate) fn no_jitter(size: &Size) -> Vec<Row> {
     let absent = 4.0 * (n * (duration * duration + sd * sd)).sqrt();
     let longer = living(size, "12500ms", EXACT, NO_JITTER);
     vec![
-        Row::rate("no jitter, T=2h", "(1-p)p^k/h", rate, &results),
-        Row::mean(
+        TheoryRow::rate("no jitter, T=2h", "(1-p)p^k/h", rate, &results),
+        TheoryRow::mean(
             "its mean duration T_M",
             "h/(1-p)",
             duration,
@@ -49,7 +49,7 @@ pub(crate) fn no_jitter(size: &Size) -> Vec<Row> {
             sd,
             n,
         ),
-        Row::new(
+        TheoryRow::new(
             "its query accuracy P_A",
             "1-p²",
             1.0 - P * P,
@@ -57,11 +57,11 @@ pub(crate) fn no_jitter(size: &Size) -> Vec<Row> {
             absent / of("live_time_s"),
         )
         .of(n),
-        Row::rate("no jitter, T=2.5h", "(1-p)p²/h", rate, &longer),
+        TheoryRow::rate("no jitter, T=2.5h", "(1-p)p²/h", rate, &longer),
     ]
 }
 
-pub(crate) fn knife_edge(size: &Size) -> Vec<Row> {
+pub(crate) fn knife_edge(size: &Size) -> Vec<TheoryRow> {
     let edge = P * (1.0 - P * P) / (2.0 * H);
     let cases = [
         ("renewal ±1 ms", "{ kind = \"renewal\", width = \"1ms\" }"),
@@ -71,16 +71,16 @@ pub(crate) fn knife_edge(size: &Size) -> Vec<Row> {
     ];
     let row = |(case, jitter): (&str, &str)| {
         let results = living(size, "10s", EXACT, jitter);
-        Row::rate(format!("T=2h, {case}"), "p(1-p²)/(2h)", edge, &results)
+        TheoryRow::rate(format!("T=2h, {case}"), "p(1-p²)/(2h)", edge, &results)
     };
     let mut rows = cases.map(row).to_vec();
     let expected = (1.0 - P) * P * P / (0.875 * H);
     let bfd = living(size, "10s", EXACT, "\"bfd\"");
-    rows.push(Row::rate("T=2h, BFD U(.75h,h)", "(1-p)p²/(.875h)", expected, &bfd));
+    rows.push(TheoryRow::rate("T=2h, BFD U(.75h,h)", "(1-p)p²/(.875h)", expected, &bfd));
     rows
 }
 
-pub(crate) fn jitter_and_sweep(size: &Size) -> Vec<Row> {
+pub(crate) fn jitter_and_sweep(size: &Size) -> Vec<TheoryRow> {
     let (j, s) = (0.5, 1.0);
     let expected = ((1.0 - P).powi(2) * P * (j / 3.0) / s + (1.0 - P) * P * P) / H;
     // A sweep that divides the period keeps its phase for the whole run, so the mean over phases
@@ -89,12 +89,12 @@ pub(crate) fn jitter_and_sweep(size: &Size) -> Vec<Row> {
         let jitter = format!("{{ kind = \"{kind}\", width = \"500ms\" }}");
         let results = living(size, "10s", "{ every = \"1s\" }", &jitter);
         let form = "[(1-p)²p(j/3)/s+(1-p)p²]/h";
-        Row::rate(format!("{kind} ±.5 s, sweep every s=1"), form, expected, &results)
+        TheoryRow::rate(format!("{kind} ±.5 s, sweep every s=1"), form, expected, &results)
     };
     ["grid", "renewal"].map(row).into()
 }
 
-pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
+pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
     let row = |rate: f64| {
         let clients = size.clients(1000);
         let results = run(&format!(
@@ -125,12 +125,12 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<Row> {
         let at_once = 1.0 + expected * f64::from(clients) / rate;
         let interval = 4.0 * (n * at_once).sqrt() / time;
         let form = "(1-p)p²/h·(1-a)/(1-pa), a=e^{-λh}";
-        Row::new(format!("lazy sweep, λ={rate}"), form, expected, n / time, interval).of(n)
+        TheoryRow::new(format!("lazy sweep, λ={rate}"), form, expected, n / time, interval).of(n)
     };
     [1.0, 0.1].map(row).into()
 }
 
-pub(crate) fn sticky(size: &Size) -> Vec<Row> {
+pub(crate) fn sticky(size: &Size) -> Vec<TheoryRow> {
     let clients = size.clients(10_000);
     // As long as it takes until hardly anybody was never evicted.
     let results = run(&format!(
@@ -154,8 +154,15 @@ pub(crate) fn sticky(size: &Size) -> Vec<Row> {
     let form = "h(1-p²)/((1-p)p²)";
     // Nearly exponential, so its deviation is its mean.
     vec![
-        Row::mean("sticky: join → first mistake", form, expected, member_time / n, expected, n),
-        Row::new("mistakes of each client", "1", 1.0, n / f64::from(clients), 0.0),
+        TheoryRow::mean(
+            "sticky: join → first mistake",
+            form,
+            expected,
+            member_time / n,
+            expected,
+            n,
+        ),
+        TheoryRow::new("mistakes of each client", "1", 1.0, n / f64::from(clients), 0.0),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::f64::consts::{E, PI};
 
 use crate::row::{P, figure, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// One client that hears itself over a link with this delay, ten texts a second, in thirty runs;
 /// the interval follows from how the runs differ.
@@ -14,7 +14,7 @@ fn reordered(
     expected: f64,
     chat: &str,
     down: &str,
-) -> Row {
+) -> TheoryRow {
     let runs = 30;
     let ratio = |seed: u64| {
         let results = run(&format!(
@@ -42,7 +42,7 @@ fn reordered(
     let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (n - 1.0);
     // What is behind it are the texts, and at least as many runs as a deviation needs.
     let texts = n * size.seconds(300) as f64 * 10.0;
-    Row::mean(case, form, expected, mean, variance.sqrt(), n).of(texts / 30.0)
+    TheoryRow::mean(case, form, expected, mean, variance.sqrt(), n).of(texts / 30.0)
 }
 
 fn uniform(to: &str) -> String {
@@ -51,7 +51,7 @@ fn uniform(to: &str) -> String {
 
 const EXPONENTIAL: &str = "delay = { kind = \"exponential\", mean = \"100ms\" }";
 
-pub(crate) fn periodic(size: &Size) -> Vec<Row> {
+pub(crate) fn periodic(size: &Size) -> Vec<TheoryRow> {
     let row = |case, form, expected, down: &str| {
         reordered(size, case, form, expected, "arrivals = \"periodic\"", down)
     };
@@ -75,7 +75,7 @@ pub(crate) fn periodic(size: &Size) -> Vec<Row> {
     ]
 }
 
-pub(crate) fn poisson(size: &Size) -> Vec<Row> {
+pub(crate) fn poisson(size: &Size) -> Vec<TheoryRow> {
     let row = |case, form, expected, down: &str| reordered(size, case, form, expected, "", down);
     let b = 1.0f64;
     let free = (PI / (2.0 * b)).sqrt() * libm::erf((b / 2.0).sqrt());

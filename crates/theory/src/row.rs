@@ -59,7 +59,7 @@ impl Size {
 
 /// A figure beside its closed form.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Row {
+pub struct TheoryRow {
     /// What it is.
     pub case: String,
     /// The closed form.
@@ -79,7 +79,7 @@ pub struct Row {
 
 /// What a row says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum Agreement {
     /// The simulator agrees with the closed form.
     Agrees,
     /// It differs by more than chance allows.
@@ -91,7 +91,7 @@ pub enum Verdict {
 /// Samples from which on four standard errors are what they seem to be.
 const LEAST: f64 = 100.0;
 
-impl Row {
+impl TheoryRow {
     pub(crate) fn new(
         case: impl Into<String>,
         form: &'static str,
@@ -101,17 +101,17 @@ impl Row {
     ) -> Self {
         let limits = [f64::NEG_INFINITY, f64::INFINITY];
         let samples = f64::INFINITY;
-        Row { case: case.into(), form, expected, got, interval, limits, samples }
+        TheoryRow { case: case.into(), form, expected, got, interval, limits, samples }
     }
 
     /// The same of so many samples.
     pub(crate) fn of(self, samples: f64) -> Self {
-        Row { samples, ..self }
+        TheoryRow { samples, ..self }
     }
 
     /// The same with limits, which nanoseconds may round.
     pub(crate) fn within(self, least: f64, most: f64) -> Self {
-        Row { limits: [least - 1e-8, most + 1e-8], ..self }
+        TheoryRow { limits: [least - 1e-8, most + 1e-8], ..self }
     }
 
     /// The mean of n values of this deviation.
@@ -123,7 +123,7 @@ impl Row {
         deviation: f64,
         n: f64,
     ) -> Self {
-        Row::new(case, form, expected, got, 4.0 * deviation / n.sqrt()).of(n)
+        TheoryRow::new(case, form, expected, got, 4.0 * deviation / n.sqrt()).of(n)
     }
 
     /// The share of n for which something of probability `expected` happens.
@@ -136,7 +136,7 @@ impl Row {
     ) -> Self {
         let variance = expected * (1.0 - expected);
         let rare = 4.0 * n * expected.min(1.0 - expected);
-        Row::mean(case, form, expected, got, variance.sqrt(), n).of(rare)
+        TheoryRow::mean(case, form, expected, got, variance.sqrt(), n).of(rare)
     }
 
     /// The mean detection time of a run, whose deviation is that of the sample.
@@ -148,7 +148,7 @@ impl Row {
     ) -> Self {
         let of = |name| figure(&results.figures, name);
         let (mean, deviation) = (of("eviction_latency_mean_s"), of("eviction_latency_sd_s"));
-        Row::mean(case, form, expected, mean, deviation, of("eviction_latency_samples"))
+        TheoryRow::mean(case, form, expected, mean, deviation, of("eviction_latency_samples"))
     }
 
     /// The rate of rare mistakes, which are nearly Poisson.
@@ -162,21 +162,21 @@ impl Row {
         let (n, time) = (of("false_evictions"), of("live_time_s"));
         let events = expected * time;
         let interval = 4.0 * events.sqrt() / time;
-        Row::new(case, form, expected, n / time, interval).of(4.0 * events)
+        TheoryRow::new(case, form, expected, n / time, interval).of(4.0 * events)
     }
 
     /// Whether the simulator agrees.
-    pub fn verdict(&self) -> Verdict {
+    pub fn verdict(&self) -> Agreement {
         let [least, most] = self.limits;
         let off = (self.got - self.expected).abs() > self.interval;
         if self.got < least || self.got > most {
-            Verdict::Differs
+            Agreement::Differs
         } else if self.got.is_nan() || self.samples.is_nan() || self.samples < LEAST {
-            Verdict::TooFew
+            Agreement::TooFew
         } else if off {
-            Verdict::Differs
+            Agreement::Differs
         } else {
-            Verdict::Agrees
+            Agreement::Agrees
         }
     }
 }

@@ -3,7 +3,7 @@
 use skipbeat_measure::Results;
 
 use crate::row::{D, P, Q, figure, run};
-use crate::{Row, Size};
+use crate::{Size, TheoryRow};
 
 /// The period of samples in seconds.
 const EVERY: f64 = 1.0;
@@ -38,7 +38,7 @@ fn deviation(loss: f64, mean: f64, reward: impl Fn(f64) -> f64) -> f64 {
     (squares * (1.0 - loss) / EVERY).sqrt()
 }
 
-pub(crate) fn telemetry(size: &Size) -> Vec<Row> {
+pub(crate) fn telemetry(size: &Size) -> Vec<TheoryRow> {
     let age = |loss: f64| {
         let (results, time) = sensors(size, loss);
         let mean = EVERY * (1.0 / (1.0 - loss) - 0.5) + D;
@@ -46,10 +46,10 @@ pub(crate) fn telemetry(size: &Size) -> Vec<Row> {
         let got = figure(&results.figures, "age_mean_s");
         let case = format!("mean age of information, p={loss}");
         let form = "h(1/(1-p)-1/2)+d";
-        let row = Row::mean(case, form, mean, got, deviation(loss, mean, area), time);
+        let row = TheoryRow::mean(case, form, mean, got, deviation(loss, mean, area), time);
         // Without loss it is always the same, but for a nanosecond.
         let interval = row.interval.max(1e-9);
-        (Row { interval, ..row }, results, time)
+        (TheoryRow { interval, ..row }, results, time)
     };
     // Two losses in a row are rarer than 1 in 100, and one is not: the percentile lies between.
     let loss = 0.2;
@@ -58,7 +58,7 @@ pub(crate) fn telemetry(size: &Size) -> Vec<Row> {
     let periods = 2.0 + (1.0 - tail / (loss * loss)) / (1.0 - loss);
     let above = |g: f64| (EVERY * (g - periods)).max(0.0);
     let density = loss * loss * (1.0 - loss) / EVERY;
-    let p99 = Row::mean(
+    let p99 = TheoryRow::mean(
         "its 99th percentile",
         "d+h(2+(1-.01/p²)/(1-p))",
         D + EVERY * periods,
@@ -70,7 +70,7 @@ pub(crate) fn telemetry(size: &Size) -> Vec<Row> {
     let runs = figure(&results.figures, "sample_loss_run_mean");
     let mean_run = 1.0 / (1.0 - loss);
     let of_runs = sent * loss * (1.0 - loss);
-    let run = Row::mean(
+    let run = TheoryRow::mean(
         "mean run of lost samples",
         "1/(1-p)",
         mean_run,
@@ -81,7 +81,7 @@ pub(crate) fn telemetry(size: &Size) -> Vec<Row> {
     vec![age(0.0).0, age(P).0, with_loss, p99, run]
 }
 
-pub(crate) fn media(size: &Size) -> Vec<Row> {
+pub(crate) fn media(size: &Size) -> Vec<TheoryRow> {
     // A minimum of 10 ms and an exponential part of mean 20 ms; played after 10 ms and a margin.
     let late = |margin: f64| {
         let results = run(&format!(
@@ -108,12 +108,12 @@ pub(crate) fn media(size: &Size) -> Vec<Row> {
         let of = |name| figure(&results.figures, name);
         let share = (-margin / 0.02).exp();
         let case = format!("late frames, margin of {:.0} ms", 1e3 * margin);
-        Row::share(case, "e^(-B/μ)", share, of("frames_late_ratio"), of("frames_expected"))
+        TheoryRow::share(case, "e^(-B/μ)", share, of("frames_late_ratio"), of("frames_expected"))
     };
     vec![late(0.02), late(0.06)]
 }
 
-pub(crate) fn query(size: &Size) -> Vec<Row> {
+pub(crate) fn query(size: &Size) -> Vec<TheoryRow> {
     let results = run(&format!(
         r#"
         name = "resolver"
@@ -148,14 +148,14 @@ pub(crate) fn query(size: &Size) -> Vec<Row> {
     let asked: f64 = (0..tries).map(|i| fails.powi(i) * f64::from(2 * i + 1)).sum();
     let queries = of("queries");
     vec![
-        Row::share(
+        TheoryRow::share(
             "queries answered in 3 tries",
             "1-(1-(1-p)(1-q))^k",
             answered,
             of("answered_ratio"),
             queries,
         ),
-        Row::mean(
+        TheoryRow::mean(
             "their mean latency, a fixed timer of 1 s",
             "2d+τ·Σi(1-s)^i·s/(1-(1-s)^k)",
             2.0 * D + wait,
@@ -163,7 +163,7 @@ pub(crate) fn query(size: &Size) -> Vec<Row> {
             spread,
             queries,
         ),
-        Row::mean(
+        TheoryRow::mean(
             "datagrams that ask, per query",
             "(1-(1-s)^k)/s",
             load,

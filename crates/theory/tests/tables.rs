@@ -1,13 +1,13 @@
 //! Every row holds at its usual size.
 
-use skipbeat_theory::{EXPERIMENTS, Size, Verdict};
+use skipbeat_theory::{Agreement, EXPERIMENTS, Size};
 
 /// Every table by its experiments; each is a test of its own, so that they run side by side.
 fn hold(names: &[(&str, &str)]) {
     for (table, name) in names {
         let found = EXPERIMENTS.iter().find(|e| e.table.starts_with(table) && e.name == *name);
         for row in (found.unwrap_or_else(|| panic!("{table}: {name}")).run)(&Size::default()) {
-            assert_eq!(row.verdict(), Verdict::Agrees, "{table}, {name}: {row:?}");
+            assert_eq!(row.verdict(), Agreement::Agrees, "{table}, {name}: {row:?}");
         }
     }
 }
@@ -47,16 +47,16 @@ tables! {
 #[test]
 fn a_row_that_is_off_or_leaves_its_limits_differs() {
     let row = &(EXPERIMENTS[5].run)(&Size::default())[0];
-    let with = |change: fn(&mut skipbeat_theory::Row)| {
+    let with = |change: fn(&mut skipbeat_theory::TheoryRow)| {
         let mut row = row.clone();
         change(&mut row);
         row.verdict()
     };
-    assert_eq!(with(|_| ()), Verdict::Agrees);
-    assert_eq!(with(|row| row.got = row.expected + 1.01 * row.interval), Verdict::Differs);
-    assert_eq!(with(|row| row.limits = [0.0, row.got - 1e-6]), Verdict::Differs);
-    assert_eq!(with(|row| row.got = f64::NAN), Verdict::TooFew, "it agrees with nothing");
-    assert_eq!(with(|row| row.samples = 99.0), Verdict::TooFew);
+    assert_eq!(with(|_| ()), Agreement::Agrees);
+    assert_eq!(with(|row| row.got = row.expected + 1.01 * row.interval), Agreement::Differs);
+    assert_eq!(with(|row| row.limits = [0.0, row.got - 1e-6]), Agreement::Differs);
+    assert_eq!(with(|row| row.got = f64::NAN), Agreement::TooFew, "it agrees with nothing");
+    assert_eq!(with(|row| row.samples = 99.0), Agreement::TooFew);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_tiny_sample_says_so() {
     let size = Size { clients: Some(10), hours: Some(0.01), times: 1 };
     for experiment in EXPERIMENTS {
         for row in (experiment.run)(&size) {
-            assert_ne!(row.verdict(), Verdict::Differs, "{}: {row:?}", experiment.name);
+            assert_ne!(row.verdict(), Agreement::Differs, "{}: {row:?}", experiment.name);
         }
     }
 }

@@ -7,7 +7,7 @@ use skipbeat_core::{Span, Stream, schema};
 use skipbeat_protocol::Tag;
 
 use crate::arrivals::{checked_rate, checked_size};
-use crate::{Arrivals, Kind, Saying, Setting, Word};
+use crate::{Arrivals, Saying, Word, WorkloadContext, WorkloadModel};
 
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -53,7 +53,7 @@ impl TryFrom<ChatTable> for Chat {
     }
 }
 
-impl Kind for Chat {
+impl WorkloadModel for Chat {
     type Books = ();
 
     fn first_gap(&self, stream: Stream, draw: u64) -> Span {
@@ -69,5 +69,5 @@ impl Kind for Chat {
         Saying { word: Word::Text, size: self.size }
     }
 
-    fn books(&self, _: Setting) {}
+    fn books(&self, _: WorkloadContext) {}
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use skipbeat_core::{Better, ClientId, ClientSet, Life, MessageId, Span, Stream, Time, Unit};
 
 /// A kind of workload, by its options.
-pub trait Kind {
+pub trait WorkloadModel {
     /// What is counted of a group that has it.
     type Books: Books;
 
@@ -35,12 +35,12 @@ pub trait Kind {
     }
 
     /// Books in which nothing stands yet.
-    fn books(&self, setting: Setting) -> Self::Books;
+    fn books(&self, setting: WorkloadContext) -> Self::Books;
 }
 
 /// Where a workload is at work.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub struct WorkloadContext {
     /// The clients of the group.
     pub group: Range<ClientId>,
     /// How many clients there are in all groups together.

@@ -18,7 +18,7 @@ mod telemetry;
 
 pub use arrivals::Arrivals;
 pub use chat::Chat;
-pub use kind::{Books, Kind, Measure, Reached, Retry, Saying, Setting, Word};
+pub use kind::{Books, Measure, Reached, Retry, Saying, Word, WorkloadContext, WorkloadModel};
 pub use media::{Codec, Media, Playout};
 pub use query::Query;
 pub use telemetry::Telemetry;

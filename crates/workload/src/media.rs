@@ -12,7 +12,7 @@ use skipbeat_protocol::Tag;
 use crate::arrivals::{checked_rate, checked_size};
 use crate::emodel::{self, Equipment};
 use crate::kind::{measures, ratio};
-use crate::{Arrivals, Books, Kind, Measure, Reached, Saying, Setting, Word};
+use crate::{Arrivals, Books, Measure, Reached, Saying, Word, WorkloadContext, WorkloadModel};
 
 /// What talkers send, and how it is played.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -161,7 +161,7 @@ impl TryFrom<MediaTable> for Media {
     }
 }
 
-impl Kind for Media {
+impl WorkloadModel for Media {
     type Books = Room;
 
     fn first_gap(&self, stream: Stream, draw: u64) -> Span {
@@ -189,7 +189,7 @@ impl Kind for Media {
         true
     }
 
-    fn books(&self, Setting { group, clients, .. }: Setting) -> Room {
+    fn books(&self, WorkloadContext { group, clients, .. }: WorkloadContext) -> Room {
         let talkers = self.talkers.min(group.len() as u32);
         Room {
             media: *self,
@@ -544,7 +544,8 @@ mod tests {
     /// Two clients, of which the first talks; both listen from the start.
     fn room(media: Media) -> Room {
         let window = Time::ZERO..Time::ZERO + Span::from_secs(100);
-        let mut room = media.books(Setting { group: 0..2, clients: 2, window, server_tells: true });
+        let mut room =
+            media.books(WorkloadContext { group: 0..2, clients: 2, window, server_tells: true });
         (0..2).for_each(|client| room.life(Time::ZERO, client, Life::Up));
         room
     }

@@ -8,7 +8,7 @@ use skipbeat_protocol::Tag;
 
 use crate::arrivals::{checked_rate, checked_size};
 use crate::kind::{measures, ratio};
-use crate::{Arrivals, Books, Kind, Measure, Retry, Saying, Setting, Word};
+use crate::{Arrivals, Books, Measure, Retry, Saying, Word, WorkloadContext, WorkloadModel};
 
 /// What a client asks, and how often.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +105,7 @@ impl TryFrom<QueryTable> for Query {
     }
 }
 
-impl Kind for Query {
+impl WorkloadModel for Query {
     type Books = Queries;
 
     fn first_gap(&self, stream: Stream, draw: u64) -> Span {
@@ -122,7 +122,7 @@ impl Kind for Query {
         Saying { word: Word::Get(Retry { timeout, backoff, longest, tries }), size }
     }
 
-    fn books(&self, _: Setting) -> Queries {
+    fn books(&self, _: WorkloadContext) -> Queries {
         Queries::default()
     }
 }

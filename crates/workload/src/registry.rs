@@ -69,7 +69,7 @@ macro_rules! workloads {
             }
 
             /// See [`Kind::books`].
-            pub fn books(&self, setting: Setting) -> GroupBooks {
+            pub fn books(&self, setting: WorkloadContext) -> GroupBooks {
                 match self { $(Workload::$name(kind) => GroupBooks::$name(kind.books(setting)),)* }
             }
         }
@@ -78,7 +78,7 @@ macro_rules! workloads {
         #[derive(Clone, Debug)]
         #[expect(non_camel_case_types, reason = "the names of a scenario")]
         pub enum GroupBooks {
-            $($(#[$doc])* $name(<$options as Kind>::Books),)*
+            $($(#[$doc])* $name(<$options as WorkloadModel>::Books),)*
         }
 
         impl GroupBooks {
@@ -123,7 +123,7 @@ macro_rules! workloads {
         ) -> Vec<Option<f64>> {
             let mut figures = Vec::with_capacity(WORKLOAD_METRICS.len());
             $({
-                type Of = <$options as Kind>::Books;
+                type Of = <$options as WorkloadModel>::Books;
                 let mut tally = <Of as Books>::Tally::default();
                 let mut some = false;
                 for books in groups.clone() {
@@ -156,7 +156,7 @@ macro_rules! workloads {
         /// The metrics of all workloads, in the order of their columns.
         pub static WORKLOAD_METRICS: LazyLock<Vec<WorkloadMetric>> = LazyLock::new(|| {
             let mut all = Vec::new();
-            $(all.extend(<<$options as Kind>::Books as Books>::METRICS.iter().map(|m| {
+            $(all.extend(<<$options as WorkloadModel>::Books as Books>::METRICS.iter().map(|m| {
                 let Measure { name, label, meaning, unit, better, .. } = *m;
                 WorkloadMetric { name, label, meaning, unit, better }
             }));)*

@@ -11,7 +11,7 @@ use skipbeat_protocol::Tag;
 use crate::age::Ages;
 use crate::arrivals::checked_size;
 use crate::kind::{measures, ratio};
-use crate::{Books, Kind, Measure, Reached, Saying, Setting, Word};
+use crate::{Books, Measure, Reached, Saying, Word, WorkloadContext, WorkloadModel};
 
 /// When a sensor sends samples.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -73,7 +73,7 @@ impl TryFrom<TelemetryTable> for Telemetry {
     }
 }
 
-impl Kind for Telemetry {
+impl WorkloadModel for Telemetry {
     type Books = Sensors;
 
     fn first_gap(&self, stream: Stream, draw: u64) -> Span {
@@ -96,8 +96,8 @@ impl Kind for Telemetry {
         self.burst
     }
 
-    fn books(&self, setting: Setting) -> Sensors {
-        let Setting { group, window, server_tells, .. } = setting;
+    fn books(&self, setting: WorkloadContext) -> Sensors {
+        let WorkloadContext { group, window, server_tells, .. } = setting;
         Sensors {
             first: group.start,
             sensors: vec![Sensor::default(); group.len()],
@@ -285,7 +285,12 @@ mod tests {
 
     fn sensors(server_tells: bool) -> Sensors {
         let window = at(10.0)..at(20.0);
-        Telemetry::default().books(Setting { group: 5..6, clients: 6, window, server_tells })
+        Telemetry::default().books(WorkloadContext {
+            group: 5..6,
+            clients: 6,
+            window,
+            server_tells,
+        })
     }
 
     /// A sample that is due then, and reaches the server later, if it does.

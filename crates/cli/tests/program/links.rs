@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use skipbeat_capture::{Frame, read_frames};
 use skipbeat_core::{Direction, Roster, Seed, Time};
-use skipbeat_link::{Class, Freight, LinkOptions, Links, Verdict, read_compact};
+use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, Verdict, read_compact};
 
 use crate::running::{PATIENCE, proxy, wait_for};
 use crate::support::{Bench, stderr};
@@ -21,8 +21,8 @@ fn expected(text: &str, direction: Direction, seed: u64, n: u32) -> Vec<Verdict>
     let options = read_compact(text, direction, LinkOptions::default()).expect("a link");
     let roster = Roster::new([1]);
     let mut links = Links::new(Seed(seed), direction, [options.into()], &roster);
-    let freight = Freight { bytes: 64, class: Class::Chat };
-    (0..n).map(|_| links.judge(Time::ZERO, 0, 0, freight)).collect()
+    let packet = PacketInfo { bytes: 64, class: Class::Chat };
+    (0..n).map(|_| links.judge(Time::ZERO, 0, 0, packet)).collect()
 }
 
 /// A server that sends everything back, until it is dropped.

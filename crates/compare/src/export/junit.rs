@@ -4,7 +4,7 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::export::{row as row_name, row_message, threshold_message, threshold_name};
-use crate::verdict::{Comparison, Conclusion, Finding, Row, ScenarioVerdict, Verdict};
+use crate::verdict::{ComparedMetric, Comparison, Conclusion, Finding, ScenarioVerdict, Verdict};
 
 /// The verdict as JUnit XML. What can't be told is an *error*, what is bad a *failure*.
 pub fn junit(verdict: &Verdict) -> String {
@@ -37,7 +37,7 @@ fn suite(scenario: &ScenarioVerdict) -> TestSuite {
     }
     let Some(comparison) = &scenario.comparison else { return suite };
     // Hundreds of figures that are the same are one case, the last.
-    let differs = |row: &&Row| row.judged && row.finding != Finding::Same;
+    let differs = |row: &&ComparedMetric| row.judged && row.finding != Finding::Same;
     for row in comparison.rows.iter().filter(differs) {
         let status = match row.finding {
             Finding::Better | Finding::Same => TestCaseStatus::success(),

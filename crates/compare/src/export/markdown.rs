@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::export::{effect, row as row_name, threshold_name};
-use crate::verdict::{Conclusion, Finding, Row, ScenarioVerdict, Verdict, show, unit};
+use crate::verdict::{ComparedMetric, Conclusion, Finding, ScenarioVerdict, Verdict, show, unit};
 
 /// More rows than these are counted, not shown: a comment has a limit.
 const MOST_ROWS: usize = 40;
@@ -58,8 +58,8 @@ fn mark(conclusion: Conclusion) -> &'static str {
 fn details(scenario: &ScenarioVerdict, text: &mut String) {
     let unmet: Vec<_> = scenario.thresholds.iter().filter(|case| case.met != Some(true)).collect();
     let comparison = scenario.comparison.as_ref();
-    let differing = |row: &&Row| row.judged && row.finding != Finding::Same;
-    let rows: Vec<&Row> =
+    let differing = |row: &&ComparedMetric| row.judged && row.finding != Finding::Same;
+    let rows: Vec<&ComparedMetric> =
         comparison.map_or_else(Vec::new, |c| c.rows.iter().filter(differing).collect());
     let notes = scenario.reasons.iter().chain(&scenario.notes);
     let notes: Vec<&String> =

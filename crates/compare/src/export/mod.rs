@@ -10,7 +10,7 @@ pub use benchmark_action::benchmark_action;
 pub use junit::junit;
 pub use markdown::markdown;
 
-use crate::verdict::{Row, ThresholdCase, show, unit};
+use crate::verdict::{ComparedMetric, ThresholdCase, show, unit};
 
 /// A threshold in words, with the actual value.
 pub fn threshold(case: &ThresholdCase) -> String {
@@ -38,14 +38,14 @@ fn threshold_message(case: &ThresholdCase) -> String {
 }
 
 /// A row of a comparison in words: which figure, of what.
-pub fn row(row: &Row) -> String {
+pub fn row(row: &ComparedMetric) -> String {
     let group = row.group.as_ref().map_or(String::new(), |group| format!("{group} "));
     let point = if row.point.is_empty() { String::new() } else { format!(" at {}", row.point) };
     format!("{group}{}{point}", row.metric)
 }
 
 /// An effect with its interval, in per cent or, where that is a large number, as a factor; empty where it is not known.
-pub fn effect(row: &Row) -> String {
+pub fn effect(row: &ComparedMetric) -> String {
     // Where the change is by a large factor it is one throughout.
     let factor = row.effect.is_some_and(|effect| effect >= 9.0);
     let percent = |share: f64| match share {
@@ -63,7 +63,7 @@ pub fn effect(row: &Row) -> String {
 }
 
 /// What a comparison says of a metric, with both figures.
-fn row_message(row: &Row) -> String {
+fn row_message(row: &ComparedMetric) -> String {
     let p = row.p.map_or(String::new(), |p| format!(", p = {p:.4}"));
     format!(
         "{}: {} -> {} {}{p}",

@@ -2,9 +2,9 @@
 //! to the core and sends what the core wants sent. `told` is what it tells and can be asked, `out`
 //! takes the effects of the core, `serve` is the loop.
 
+mod events;
 mod out;
 mod serve;
-mod told;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -26,10 +26,10 @@ use crate::peers::Known;
 use crate::stream::Acceptor;
 use crate::sys::set_receive_buffer;
 use crate::wire::{Io, Sender};
+pub(crate) use events::{Command, ServerCounts, ServerEvent, Tell};
+pub use events::{Member, Stats};
 use out::Out;
 use serve::{Life, serve};
-pub(crate) use told::{Command, ServerCounts, ServerEvent, Tell};
-pub use told::{Member, Stats};
 
 #[derive(Default)]
 struct Shared {

@@ -8,12 +8,12 @@ use std::sync::PoisonError;
 
 use skipbeat_core::{ClientSet, Span, Time};
 use skipbeat_protocol::Tag;
-use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
+use skipbeat_server::{AckEnd, Note, PeerId, Sending, Server, ServerEffects};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
-use super::told::{ServerCounts, ServerEvent, Stats, Tell};
+use super::events::{ServerCounts, ServerEvent, Stats, Tell};
 use crate::clock::Clock;
 use crate::outgoing::{Flushed, Outgoing};
 use crate::peers::{Known, Peers};
@@ -215,7 +215,7 @@ impl Out {
     }
 }
 
-impl Effects for Out {
+impl ServerEffects for Out {
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending) {
         if self.tell == Tell::Everything {
             let (at, tag) = (self.now, Tag::find(payload));
@@ -241,13 +241,13 @@ impl Effects for Out {
         }
     }
 
-    fn settled(&mut self, peer: PeerId, text: &[u8], end: Settled) {
+    fn settled(&mut self, peer: PeerId, text: &[u8], end: AckEnd) {
         *(match end {
-            Settled::Acked => &mut self.stats.acked,
-            Settled::GivenUp => &mut self.stats.given_up,
+            AckEnd::Acked => &mut self.stats.acked,
+            AckEnd::GivenUp => &mut self.stats.given_up,
         }) += 1;
         if self.tell == Tell::Everything {
-            let (at, tag, acked) = (self.now, Tag::find(text), end == Settled::Acked);
+            let (at, tag, acked) = (self.now, Tag::find(text), end == AckEnd::Acked);
             let peer = self.peers.address(peer);
             self.events.push(ServerEvent::Settled { at, peer, tag, acked });
         }

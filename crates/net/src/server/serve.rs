@@ -9,8 +9,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Shared;
+use super::events::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
 use super::out::Out;
-use super::told::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
 use crate::outgoing::Flushed;
 use crate::stream::Acceptor;
 use crate::sys::{dropped, thread_cpu};
@@ -97,7 +97,7 @@ impl Ending {
 }
 
 /// The server's side of its socket.
-struct Ear<'a> {
+struct Inbox<'a> {
     socket: &'a UdpSocket,
     receiver: Receiver,
     traffic: Traffic,
@@ -105,7 +105,7 @@ struct Ear<'a> {
     dead: bool,
 }
 
-impl Ear<'_> {
+impl Inbox<'_> {
     /// Hands what the socket has to the core, up to some batches; says whether that was all.
     fn drain(&mut self, server: &mut Server, out: &mut Out) -> io::Result<bool> {
         for _ in 0..BATCHES_AT_ONCE {
@@ -142,13 +142,13 @@ async fn hear(
     streams: &mut Acceptor,
     server: &mut Server,
     out: &mut Out,
-    ear: &Ear<'_>,
+    inbox: &Inbox<'_>,
     shared: &Shared,
 ) {
     out.tell(shared);
     tokio::task::yield_now().await;
     while let Some(news) = streams.next() {
-        out.hear_stream(news, server, ear.dead);
+        out.hear_stream(news, server, inbox.dead);
     }
 }
 
@@ -173,16 +173,16 @@ pub(super) async fn serve(
     let alarm = Alarm::new(io)?;
     // One byte more than allowed, so that what is too long is seen to be.
     let receiver = Receiver::new(io, max_datagram + 1);
-    let mut ear = Ear { socket, receiver, traffic: Traffic::default(), crash_at, dead: false };
+    let mut inbox = Inbox { socket, receiver, traffic: Traffic::default(), crash_at, dead: false };
     loop {
         let stopping = shared.stop.load(Ordering::Acquire);
         // After its `bye` it hears nobody.
-        let empty = out.closing || ear.drain(&mut server, &mut out)?;
+        let empty = out.closing || inbox.drain(&mut server, &mut out)?;
         if let Some(streams) = &mut streams {
-            hear(streams, &mut server, &mut out, &ear, shared).await;
+            hear(streams, &mut server, &mut out, &inbox, shared).await;
         }
-        ear.tell_the_time(&mut out);
-        if !ear.dead && server.next_deadline().is_some_and(|at| at <= out.now) {
+        inbox.tell_the_time(&mut out);
+        if !inbox.dead && server.next_deadline().is_some_and(|at| at <= out.now) {
             let now = out.now;
             server.advance(now, &mut out);
         }
@@ -211,8 +211,8 @@ pub(super) async fn serve(
             tokio::task::yield_now().await;
         }
         if empty && flushed != Flushed::Some {
-            let due = server.next_deadline().filter(|_| !ear.dead).unwrap_or(Time::NEVER);
-            let due = due.min(if ear.dead { Time::NEVER } else { crash_at });
+            let due = server.next_deadline().filter(|_| !inbox.dead).unwrap_or(Time::NEVER);
+            let due = due.min(if inbox.dead { Time::NEVER } else { crash_at });
             // A full send buffer says itself when it has room.
             let goes = if flushed == Flushed::Full { Time::NEVER } else { out.goes_at() };
             let due = due.min(goes).since(out.clock.now());
@@ -226,7 +226,7 @@ pub(super) async fn serve(
         }
     }
     out.give_up();
-    let mut traffic = ear.traffic;
+    let mut traffic = inbox.traffic;
     traffic.add(&out.queue.sender.traffic);
     Ok(ServerCounts {
         not_sent: out.not_sent(),

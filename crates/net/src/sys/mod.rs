@@ -28,7 +28,7 @@ mod tests {
     use socket2::Socket;
 
     use super::*;
-    use crate::parcel::Parcels;
+    use crate::message::MessageQueue;
     use crate::wire::Received;
     use skipbeat_measure::Traffic;
 
@@ -40,10 +40,10 @@ mod tests {
     }
 
     /// Sends everything; there is room.
-    fn send(socket: &UdpSocket, bytes: &[u8], mut parcels: Parcels) {
-        while parcels.len() > 0 {
-            let sent = send_batch(socket, bytes, &parcels, &mut Traffic::default()).unwrap();
-            parcels.advance(sent);
+    fn send(socket: &UdpSocket, bytes: &[u8], mut queue: MessageQueue) {
+        while queue.len() > 0 {
+            let sent = send_batch(socket, bytes, &queue, &mut Traffic::default()).unwrap();
+            queue.advance(sent);
         }
     }
 
@@ -69,11 +69,11 @@ mod tests {
         let port = many.local_addr().unwrap().port();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let peer_address = peer.local_addr().unwrap();
-        let mut parcels = Parcels::default();
+        let mut queue = MessageQueue::default();
         for last in 0..100 {
-            parcels.push(peer_address, Some(Ipv4Addr::new(127, 1, 2, last).into()), &[(0, 5)]);
+            queue.push(peer_address, Some(Ipv4Addr::new(127, 1, 2, last).into()), &[(0, 5)]);
         }
-        send(&many, b"hello", parcels);
+        send(&many, b"hello", queue);
         let (seen, _) = receive(&peer, 1024, 100, |datagram| {
             assert_eq!((datagram.payload, datagram.to), (&b"hello"[..], None));
             datagram.from
@@ -92,7 +92,7 @@ mod tests {
     fn one_message_of_many_datagrams_is_many_datagrams_to_whoever_reads() {
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let texts: Vec<u8> = (0..64u8).flat_map(|n| [n; 60]).chain([64; 7]).collect();
-        let pieces: Vec<_> =
+        let ranges: Vec<_> =
             (0..64).map(|n| (n * 60, (n + 1) * 60)).chain([(64 * 60, 64 * 60 + 7)]).collect();
         for coalesced in [false, true] {
             let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -100,13 +100,13 @@ mod tests {
                 want_coalesced(&receiver).unwrap();
             }
             let to = receiver.local_addr().unwrap();
-            let mut parcels = Parcels::default();
+            let mut queue = MessageQueue::default();
             // Not all of it lies together.
-            parcels.push(to, None, &pieces[..3]);
-            parcels.push(to, None, &[pieces[5], pieces[4]]);
-            parcels.push(to, None, &pieces[10..13]);
-            parcels.push(to, None, &pieces[62..]);
-            send(&sender, &texts, parcels);
+            queue.push(to, None, &ranges[..3]);
+            queue.push(to, None, &[ranges[5], ranges[4]]);
+            queue.push(to, None, &ranges[10..13]);
+            queue.push(to, None, &ranges[62..]);
+            send(&sender, &texts, queue);
             let (seen, traffic) = receive(&receiver, 65_535, 11, |d| d.payload.to_vec());
             let expected = [0, 1, 2, 5, 4, 10, 11, 12, 62, 63, 64]
                 .map(|n: u8| vec![n; if n == 64 { 7 } else { 60 }]);

@@ -5,7 +5,7 @@ use std::mem::zeroed;
 use std::os::fd::AsRawFd;
 
 use super::name::{Control, Name};
-use crate::parcel::Parcels;
+use crate::message::MessageQueue;
 use crate::wire::{BATCH, Refusal};
 use skipbeat_measure::Traffic;
 
@@ -20,44 +20,44 @@ fn refusal(error: &io::Error, several: bool) -> Refusal {
 }
 
 /// Sends the first of what waits, up to a batch; says how many messages, or why not the first.
-/// `bytes` are what the pieces point into.
+/// `bytes` are what the ranges point into.
 pub(crate) fn send_batch(
     socket: &impl AsRawFd,
     bytes: &[u8],
-    parcels: &Parcels,
+    queue: &MessageQueue,
     traffic: &mut Traffic,
 ) -> Result<usize, Refusal> {
-    let messages = parcels.len().min(BATCH);
+    let messages = queue.len().min(BATCH);
     let mut names = [Name::EMPTY; BATCH];
     let mut controls = [Control::EMPTY; BATCH];
     let mut slices: Vec<libc::iovec> = Vec::with_capacity(messages * 2);
     // Of each message: bytes of its name and of its control messages, the end of its slices.
     let mut lengths = [(0, 0, 0); BATCH];
     for n in 0..messages {
-        let parcel = parcels.get(n);
+        let message = queue.get(n);
         let first = slices.len();
         let mut behind = u32::MAX;
-        for &(start, end) in parcel.datagrams {
-            let piece = &bytes[start as usize..end as usize];
+        for &(start, end) in message.datagrams {
+            let range = &bytes[start as usize..end as usize];
             match slices.last_mut() {
                 // What lies right behind the one before is one slice with it.
-                Some(slice) if start == behind => slice.iov_len += piece.len(),
+                Some(slice) if start == behind => slice.iov_len += range.len(),
                 _ => slices.push(libc::iovec {
-                    iov_base: piece.as_ptr().cast_mut().cast(),
-                    iov_len: piece.len(),
+                    iov_base: range.as_ptr().cast_mut().cast(),
+                    iov_len: range.len(),
                 }),
             }
             behind = end;
         }
         let mut used = 0;
-        if let Some(from) = parcel.from {
+        if let Some(from) = message.from {
             used = controls[n].put_source(used, from);
         }
-        if let [(start, end), _, ..] = parcel.datagrams {
+        if let [(start, end), _, ..] = message.datagrams {
             used = controls[n].put_segment(used, (end - start) as u16);
         }
         debug_assert!(slices.len() > first, "a message has a datagram");
-        lengths[n] = (names[n].write(parcel.to), used, slices.len());
+        lengths[n] = (names[n].write(message.to), used, slices.len());
     }
     // One pointer to each array, from which those to its places follow.
     let (name, control) = (names.as_mut_ptr(), controls.as_mut_ptr());
@@ -87,9 +87,9 @@ pub(crate) fn send_batch(
         if error.kind() == io::ErrorKind::Interrupted {
             return Ok(0);
         }
-        return Err(refusal(&error, parcels.get(0).datagrams.len() > 1));
+        return Err(refusal(&error, queue.get(0).datagrams.len() > 1));
     };
     traffic.sends += sent as u64;
-    traffic.datagrams_sent += (0..sent).map(|n| parcels.get(n).datagrams.len() as u64).sum::<u64>();
+    traffic.datagrams_sent += (0..sent).map(|n| queue.get(n).datagrams.len() as u64).sum::<u64>();
     Ok(sent)
 }

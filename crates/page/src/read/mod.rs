@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub use run_file::{Build, RunFile, SweptRun, Threshold};
 pub use sweep::{Estimate, Point, Sweep};
-pub use table::{Row, Table};
+pub use table::{Table, TableRow};
 
 use crate::error::PageError;
 
@@ -67,7 +67,7 @@ pub struct Figures(pub Vec<(String, Option<f64>)>);
 
 impl Figures {
     /// The metrics of a row of `summary.csv` or `groups.csv`: `clients` is the first of them.
-    fn of(row: Row<'_>) -> Figures {
+    fn of(row: TableRow<'_>) -> Figures {
         Figures(row.numbers_from("clients"))
     }
 

@@ -13,7 +13,7 @@ pub struct Table {
 
 /// One row of a table.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+pub struct TableRow<'a> {
     columns: &'a [String],
     cells: &'a [String],
 }
@@ -34,8 +34,8 @@ impl Table {
     }
 
     /// All rows, in order.
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.rows.iter().map(|cells| Row { columns: &self.columns, cells })
+    pub fn rows(&self) -> impl Iterator<Item = TableRow<'_>> {
+        self.rows.iter().map(|cells| TableRow { columns: &self.columns, cells })
     }
 
     /// How many rows there are.
@@ -49,7 +49,7 @@ impl Table {
     }
 }
 
-impl<'a> Row<'a> {
+impl<'a> TableRow<'a> {
     /// The cell of a column; empty if there is no such column.
     pub fn text(&self, column: &str) -> &'a str {
         let place = self.columns.iter().position(|name| name == column);

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::chart::{Chart, Charts, Flow, Stream, Tone};
 use crate::format::{Unit, thousands};
-use crate::read::{Row, Table};
+use crate::read::{Table, TableRow};
 use crate::sections::{section, table};
 
 /// One of the ledgers.
@@ -47,7 +47,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn of(row: Row<'a>) -> Entry<'a> {
+    fn of(row: TableRow<'a>) -> Entry<'a> {
         Entry { term: row.text("term"), count: row.number("count").unwrap_or(0.0) }
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn flows(ledger: &Table, charts: &mut Charts) -> Markup {
 }
 
 fn one(account: &Account, ledger: &Table, charts: &mut Charts) -> Markup {
-    let of_account = |row: &Row<'_>| {
+    let of_account = |row: &TableRow<'_>| {
         row.text("ledger") == account.ledger
             && row.text("direction") == account.direction
             && row.text("group").is_empty()

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::chart::{Area, Axis, Chart, Charts, Line, Lines, Spot};
 use crate::format::{Unit, thousands};
-use crate::read::{Row, Run, RunFile, Table};
+use crate::read::{Run, RunFile, Table, TableRow};
 use crate::sections::section;
 
 /// More points than this no screen shows: several seconds are drawn as one point then.
@@ -187,7 +187,7 @@ fn chart(panel: &Panel, runs: &[Named<'_>], bin: usize) -> Chart {
 /// The sum of some columns over time, with the rows of so many seconds as one point. A last second that
 /// is not whole would look like a fall.
 fn points(table: &Table, columns: &[String], fold: Fold, bin: usize, ended: f64) -> Vec<Spot> {
-    let sum = |row: Row<'_>| {
+    let sum = |row: TableRow<'_>| {
         let known: Vec<f64> = columns.iter().filter_map(|column| row.number(column)).collect();
         (!known.is_empty()).then(|| known.iter().sum::<f64>())
     };

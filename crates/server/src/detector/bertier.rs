@@ -43,7 +43,7 @@ impl Detector for Bertier {
     }
 
     fn alive(&mut self, now: Time, peer: PeerId, sign: Sign) {
-        let Sign::Heartbeat(Some(number)) = sign else { return };
+        let Sign::Mechanism(Some(number)) = sign else { return };
         let expected = self.estimator.expected(peer);
         if !self.estimator.take(now, peer, number) {
             return;

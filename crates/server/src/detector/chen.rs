@@ -78,7 +78,7 @@ impl Detector for Chen {
     }
 
     fn alive(&mut self, now: Time, peer: PeerId, sign: Sign) {
-        if let Sign::Heartbeat(Some(number)) = sign {
+        if let Sign::Mechanism(Some(number)) = sign {
             self.estimator.take(now, peer, number);
         }
     }

@@ -24,7 +24,7 @@ pub use phi::quantile;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sign {
     /// A heartbeat, with its number where it has one.
-    Heartbeat(Option<u32>),
+    Mechanism(Option<u32>),
     /// Anything else that shows the peer to be alive.
     Other,
 }

@@ -49,7 +49,7 @@ impl Detector for PhiAccrual {
     }
 
     fn alive(&mut self, now: Time, peer: PeerId, sign: Sign) {
-        if let Sign::Heartbeat(_) = sign {
+        if let Sign::Mechanism(_) = sign {
             let last = std::mem::replace(&mut self.last_beat[peer as usize], now);
             self.gaps.of(peer).add(now.since(last).nanos() as i64, self.options.window);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use skipbeat_core::{ClientSet, Seed, Span, Time};
-use skipbeat_server::{Effects, Note, Options, PeerId, Sending, Server, Settled};
+use skipbeat_server::{AckEnd, Note, Options, PeerId, Sending, Server, ServerEffects};
 
 /// A moment.
 pub(crate) fn at(millis: u64) -> Time {
@@ -17,16 +17,16 @@ pub(crate) struct Log {
     pub(crate) notes: Vec<(PeerId, Note)>,
     pub(crate) broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
     pub(crate) sent: Vec<(PeerId, Vec<u8>)>,
-    pub(crate) settled: Vec<(PeerId, Vec<u8>, Settled)>,
+    pub(crate) settled: Vec<(PeerId, Vec<u8>, AckEnd)>,
     /// Which peer is at which number of the ports, where that is not its own.
     seats: BTreeMap<u16, PeerId>,
 }
 
-impl Effects for Log {
+impl ServerEffects for Log {
     fn send(&mut self, to: PeerId, payload: &[u8], _: Sending) {
         self.sent.push((to, payload.to_vec()));
     }
-    fn settled(&mut self, to: PeerId, text: &[u8], end: Settled) {
+    fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd) {
         self.settled.push((to, text.to_vec(), end));
     }
     fn broadcast(&mut self, payload: &[u8], _: &ClientSet, to: &ClientSet) {

@@ -4,15 +4,15 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Life, Place, Span, Time};
+use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, Life, Span, Time};
+use skipbeat_harness::{Driver, FromSwarm, Harness, Sent, SentDown, class_of};
 use skipbeat_link::{Class, Verdict};
-use skipbeat_measure::{Event, MessageSlot, Results, World};
+use skipbeat_measure::{Event, MessageSlot, Results, RunContext};
 use skipbeat_protocol::{BYE, Down, Tag};
 use skipbeat_scenario::Plan;
-use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
+use skipbeat_server::{AckEnd, Note, PeerId, Sending, Server, ServerEffects};
 use skipbeat_sim::CLIENTS;
 use skipbeat_swarm::{Datagram, Heard, Swarm};
-use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tunnel, class_of};
 
 /// A datagram on a link. The order of the fields is the order of simultaneous arrivals.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ struct Arrival {
     index: u32,
     copy: bool,
     /// Where it seems to come from.
-    place: Place,
+    endpoint: EndpointId,
     /// What the server gets.
     bytes: Vec<u8>,
     /// What the client heeds.
@@ -32,20 +32,20 @@ struct Arrival {
 }
 
 struct Naive {
-    tunnel: Tunnel,
+    harness: Harness,
     heap: BinaryHeap<Reverse<Arrival>>,
     /// Where each peer is that is not at the place of its own number.
-    places: BTreeMap<PeerId, Place>,
+    endpoints: BTreeMap<PeerId, EndpointId>,
 }
 
 impl Naive {
-    fn place(&self, peer: PeerId) -> Place {
-        self.places.get(&peer).copied().unwrap_or(peer)
+    fn endpoint(&self, peer: PeerId) -> EndpointId {
+        self.endpoints.get(&peer).copied().unwrap_or(peer)
     }
 
-    fn peer(&self, place: Place) -> PeerId {
-        let moved = self.places.iter().find(|(_, at)| **at == place);
-        moved.map_or(place, |(peer, _)| *peer)
+    fn peer(&self, endpoint: EndpointId) -> PeerId {
+        let moved = self.endpoints.iter().find(|(_, at)| **at == endpoint);
+        moved.map_or(endpoint, |(peer, _)| *peer)
     }
 
     /// Puts a datagram and its copy on their way.
@@ -64,9 +64,9 @@ impl Naive {
     }
 }
 
-impl Carry for Naive {
-    fn tunnel(&mut self) -> &mut Tunnel {
-        &mut self.tunnel
+impl Driver for Naive {
+    fn harness(&mut self) -> &mut Harness {
+        &mut self.harness
     }
 
     fn launch(&mut self, sent: &Sent<'_>) {
@@ -82,7 +82,7 @@ impl Carry for Naive {
                 client: sent.client,
                 index: sent.verdict.index,
                 copy: false,
-                place: sent.from,
+                endpoint: sent.from,
                 bytes,
                 heard: None,
                 message: sent.messages[n],
@@ -100,29 +100,29 @@ impl Carry for Naive {
         unreachable!("it is given no streams");
     }
 
-    fn moved(&mut self, _: ClientId, _: Place, _: Place) {}
+    fn moved(&mut self, _: ClientId, _: EndpointId, _: EndpointId) {}
 }
 
 struct FromServer<'a> {
     naive: &'a mut Naive,
     now: Time,
     message: Option<MessageSlot>,
-    left: Place,
+    left: EndpointId,
 }
 
 impl FromServer<'_> {
     fn send_down(&mut self, peer: PeerId, payload: &[u8], class: Class, slot: Option<MessageSlot>) {
-        let place = self.naive.place(peer);
-        let fallen = self.naive.tunnel.send_down(self.now, place, payload, class, slot);
-        let Some(Fallen { client, verdict, messages }) = fallen else { return };
-        let heard = self.naive.tunnel.heed(payload, &verdict);
+        let endpoint = self.naive.endpoint(peer);
+        let fallen = self.naive.harness.send_down(self.now, endpoint, payload, class, slot);
+        let Some(SentDown { client, verdict, messages }) = fallen else { return };
+        let heard = self.naive.harness.heed(payload, &verdict);
         let of = |n: usize| Arrival {
             at: Time::ZERO,
             direction: Direction::Down,
             client,
             index: verdict.index,
             copy: false,
-            place,
+            endpoint,
             bytes: Vec::new(),
             heard: heard[n],
             message: messages[n],
@@ -131,21 +131,21 @@ impl FromServer<'_> {
     }
 }
 
-impl Effects for FromServer<'_> {
+impl ServerEffects for FromServer<'_> {
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending) {
         let down = Down::parse(payload);
         let slot = match down {
             Down::Message { rest, .. } => {
-                self.message.or_else(|| self.naive.tunnel.message(Tag::find(rest)))
+                self.message.or_else(|| self.naive.harness.message(Tag::find(rest)))
             }
             _ => None,
         };
         match sending {
             Sending::Once => {}
-            Sending::First => self.naive.tunnel.record(self.now, Event::Held { message: slot }),
+            Sending::First => self.naive.harness.record(self.now, Event::Held { message: slot }),
             Sending::Again => {
-                let place = self.naive.place(to);
-                self.naive.tunnel.retransmitted(self.now, place);
+                let endpoint = self.naive.endpoint(to);
+                self.naive.harness.retransmitted(self.now, endpoint);
             }
         }
         self.send_down(to, payload, class_of(&down), slot);
@@ -153,28 +153,28 @@ impl Effects for FromServer<'_> {
 
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
         let class = if payload == BYE { Class::Other } else { Class::Chat };
-        let places: ClientSet = members.iter().map(|peer| self.naive.place(peer)).collect();
-        self.naive.tunnel.broadcast(self.now, self.message, &places);
+        let endpoints: ClientSet = members.iter().map(|peer| self.naive.endpoint(peer)).collect();
+        self.naive.harness.broadcast(self.now, self.message, &endpoints);
         for peer in to.iter() {
             self.send_down(peer, payload, class, self.message);
         }
     }
 
-    fn settled(&mut self, to: PeerId, text: &[u8], end: Settled) {
-        let place = self.naive.place(to);
-        let message = self.naive.tunnel.message(Tag::find(text));
-        self.naive.tunnel.settled(self.now, place, message, end == Settled::Acked);
+    fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd) {
+        let endpoint = self.naive.endpoint(to);
+        let message = self.naive.harness.message(Tag::find(text));
+        self.naive.harness.settled(self.now, endpoint, message, end == AckEnd::Acked);
     }
 
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
-        let (a, b) = (self.naive.place(member), self.naive.place(elsewhere));
+        let (a, b) = (self.naive.endpoint(member), self.naive.endpoint(elsewhere));
         self.left = a;
-        self.naive.places.extend([(member, b), (elsewhere, a)]);
+        self.naive.endpoints.extend([(member, b), (elsewhere, a)]);
     }
 
     fn note(&mut self, peer: PeerId, note: Note) {
-        let place = self.naive.place(peer);
-        self.naive.tunnel.note(self.now, place, note, self.left, self.message);
+        let endpoint = self.naive.endpoint(peer);
+        self.naive.harness.note(self.now, endpoint, note, self.left, self.message);
     }
 }
 
@@ -183,8 +183,8 @@ pub(crate) fn run(plan: &Plan) -> Results {
     let mut server = Server::new(plan.server.options, plan.seed());
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
     let heap = BinaryHeap::new();
-    let mut naive = Naive { tunnel: Tunnel::new(plan), heap, places: BTreeMap::new() };
-    naive.tunnel.recorder.keep_log();
+    let mut naive = Naive { harness: Harness::new(plan), heap, endpoints: BTreeMap::new() };
+    naive.harness.recorder.keep_log();
     swarm.start(&mut FromSwarm(&mut naive));
     let crash = plan.server.crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
     let mut dead = false;
@@ -203,22 +203,23 @@ pub(crate) fn run(plan: &Plan) -> Results {
             let Arrival { direction, client, index, copy, message, .. } = arrival;
             let late = Span::ZERO;
             let event = Event::Arrived { direction, client, index, copy, late, message };
-            naive.tunnel.record(now, event);
+            naive.harness.record(now, event);
             match (direction, arrival.heard) {
                 (Direction::Down, None) => {}
                 (Direction::Down, Some(heard)) => {
                     swarm.hear(now, client, heard, &mut FromSwarm(naive));
                 }
-                (Direction::Up, _) if dead => naive.tunnel.unread(now, arrival.place, message),
+                (Direction::Up, _) if dead => naive.harness.unread(now, arrival.endpoint, message),
                 (Direction::Up, _) => {
-                    let (peer, from) = (naive.peer(arrival.place), CLIENTS.address(arrival.place));
+                    let (peer, from) =
+                        (naive.peer(arrival.endpoint), CLIENTS.address(arrival.endpoint));
                     let mut out = FromServer { naive, now, message, left: 0 };
                     server.handle_datagram(now, peer, from, &arrival.bytes, &mut out);
                 }
             }
         } else if now == deadline && now == crash {
             dead = true;
-            naive.tunnel.record(now, Event::ServerCrashed);
+            naive.harness.record(now, Event::ServerCrashed);
         } else if now == deadline {
             server.advance(now, &mut FromServer { naive, now, message: None, left: 0 });
         } else {
@@ -226,9 +227,9 @@ pub(crate) fn run(plan: &Plan) -> Results {
         }
     }
     for Reverse(Arrival { direction, client, message, .. }) in naive.heap.into_vec() {
-        naive.tunnel.record(plan.end(), Event::InFlight { direction, client, message });
+        naive.harness.record(plan.end(), Event::InFlight { direction, client, message });
     }
-    naive.tunnel.recorder.finish(World {
+    naive.harness.recorder.finish(RunContext {
         end: plan.end(),
         carriage: None,
         foreign: false,

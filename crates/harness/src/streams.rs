@@ -8,21 +8,21 @@ use skipbeat_measure::{Event, MessageSlot};
 use skipbeat_scenario::Group;
 use skipbeat_swarm::{Datagram, Transport};
 
-use crate::Tunnel;
+use crate::Harness;
 
 /// What is in the streams.
 #[derive(Debug)]
-pub(crate) struct Streams {
+pub(crate) struct StreamLedger {
     /// Which groups talk over streams.
     groups: Vec<bool>,
     /// By client, upwards and downwards.
     pipes: BTreeMap<ClientId, [VecDeque<MessageSlot>; 2]>,
 }
 
-impl Streams {
+impl StreamLedger {
     pub(crate) fn new(groups: &[Group]) -> Self {
         let stream = |group: &Group| group.behaviour.transport == Transport::Tcp;
-        Streams { groups: groups.iter().map(stream).collect(), pipes: BTreeMap::new() }
+        StreamLedger { groups: groups.iter().map(stream).collect(), pipes: BTreeMap::new() }
     }
 
     /// Whether there are any.
@@ -35,7 +35,7 @@ impl Streams {
     }
 }
 
-impl Tunnel {
+impl Harness {
     /// Whether a client talks over a stream.
     #[inline]
     pub fn is_stream(&self, client: ClientId) -> bool {
@@ -95,8 +95,8 @@ impl Tunnel {
         let Some(message) = message else { return };
         let pipe = self.streams.pipe(direction, client);
         // It is the first, but for what was written and is of no message any more.
-        if let Some(place) = pipe.iter().position(|written| *written == message) {
-            pipe.remove(place);
+        if let Some(endpoint) = pipe.iter().position(|written| *written == message) {
+            pipe.remove(endpoint);
             self.record(at, Event::Read { direction, client, message });
         }
     }

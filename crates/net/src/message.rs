@@ -4,17 +4,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 /// Where the bytes of a datagram are: start and end.
-pub(crate) type Piece = (u32, u32);
+pub(crate) type ByteRange = (u32, u32);
 
 /// A message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Parcel<'a> {
+pub(crate) struct Message<'a> {
     /// Where it goes.
     pub(crate) to: SocketAddr,
     /// The local address it comes from, where the socket has many.
     pub(crate) from: Option<IpAddr>,
     /// Its datagrams.
-    pub(crate) datagrams: &'a [Piece],
+    pub(crate) datagrams: &'a [ByteRange],
 }
 
 #[derive(Debug)]
@@ -27,17 +27,17 @@ struct Head {
 
 /// Messages in the order in which they are sent.
 #[derive(Debug, Default)]
-pub(crate) struct Parcels {
-    datagrams: Vec<Piece>,
+pub(crate) struct MessageQueue {
+    datagrams: Vec<ByteRange>,
     heads: Vec<Head>,
     /// How many are gone.
     gone: usize,
 }
 
-impl Parcels {
+impl MessageQueue {
     /// Adds a message.
     #[inline]
-    pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, datagrams: &[Piece]) {
+    pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, datagrams: &[ByteRange]) {
         self.datagrams.extend_from_slice(datagrams);
         self.heads.push(Head { to, from, end: self.datagrams.len() as u32 });
     }
@@ -55,11 +55,11 @@ impl Parcels {
 
     /// The `n`-th of those that wait.
     #[inline]
-    pub(crate) fn get(&self, n: usize) -> Parcel<'_> {
+    pub(crate) fn get(&self, n: usize) -> Message<'_> {
         let n = self.gone + n;
         let start = n.checked_sub(1).map_or(0, |last| self.heads[last].end);
         let Head { to, from, end } = self.heads[n];
-        Parcel { to, from, datagrams: &self.datagrams[start as usize..end as usize] }
+        Message { to, from, datagrams: &self.datagrams[start as usize..end as usize] }
     }
 
     /// The first so many are gone.
@@ -116,33 +116,33 @@ mod tests {
     #[test]
     fn a_message_can_be_split_while_others_are_gone() {
         let to = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let mut parcels = Parcels::default();
-        parcels.push(to(1), None, &[(0, 1)]);
-        parcels.push(to(2), None, &[(0, 1), (1, 2), (2, 3)]);
-        parcels.push(to(3), None, &[(3, 4)]);
-        parcels.advance(1);
-        assert_eq!((parcels.len(), parcels.datagrams()), (2, 4));
-        parcels.split_first();
-        let all: Vec<_> = (0..4).map(|n| (parcels.get(n).to, parcels.get(n).datagrams)).collect();
-        let one = |port, piece: &'static [Piece]| (to(port), piece);
+        let mut messages = MessageQueue::default();
+        messages.push(to(1), None, &[(0, 1)]);
+        messages.push(to(2), None, &[(0, 1), (1, 2), (2, 3)]);
+        messages.push(to(3), None, &[(3, 4)]);
+        messages.advance(1);
+        assert_eq!((messages.len(), messages.datagrams()), (2, 4));
+        messages.split_first();
+        let all: Vec<_> = (0..4).map(|n| (messages.get(n).to, messages.get(n).datagrams)).collect();
+        let one = |port, piece: &'static [ByteRange]| (to(port), piece);
         let expected = [one(2, &[(0, 1)]), one(2, &[(1, 2)]), one(2, &[(2, 3)]), one(3, &[(3, 4)])];
         assert_eq!(all, expected);
-        parcels.advance(4);
-        assert_eq!((parcels.len(), parcels.datagrams()), (0, 0));
+        messages.advance(4);
+        assert_eq!((messages.len(), messages.datagrams()), (0, 0));
     }
 
     #[test]
     fn what_is_gone_is_forgotten_though_something_always_waits() {
         let to = SocketAddr::from(([127, 0, 0, 1], 1));
-        let mut parcels = Parcels::default();
+        let mut messages = MessageQueue::default();
         for n in 0..10_000 {
-            parcels.push(to, None, &[(n, n + 1)]);
+            messages.push(to, None, &[(n, n + 1)]);
         }
-        parcels.advance(9_990);
-        parcels.tidy();
-        assert_eq!((parcels.heads.len(), parcels.rebase()), (10, 9_990));
+        messages.advance(9_990);
+        messages.tidy();
+        assert_eq!((messages.heads.len(), messages.rebase()), (10, 9_990));
         assert_eq!(
-            (parcels.get(0).datagrams, parcels.get(9).datagrams),
+            (messages.get(0).datagrams, messages.get(9).datagrams),
             (&[(0, 1)][..], &[(9, 10)][..])
         );
     }

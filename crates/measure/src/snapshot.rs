@@ -2,31 +2,31 @@
 
 use skipbeat_core::Time;
 
-use crate::{Figures, Recorder, Second, World};
+use crate::{Figures, Recorder, RunContext, Second};
 
 /// What can be seen of a run at a moment.
-pub struct Look<'a> {
+pub struct Snapshot<'a> {
     /// The time of the run.
     pub now: Time,
-    books: Option<(&'a Recorder, World)>,
+    books: Option<(&'a Recorder, RunContext)>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> Snapshot<'a> {
     /// Before there are books.
     pub fn early(now: Time) -> Self {
-        Look { now, books: None }
+        Snapshot { now, books: None }
     }
 
     /// Into these books; `world.end` is now.
-    pub fn new(recorder: &'a Recorder, world: World) -> Self {
-        Look { now: world.end, books: Some((recorder, world)) }
+    pub fn new(recorder: &'a Recorder, context: RunContext) -> Self {
+        Snapshot { now: context.end, books: Some((recorder, context)) }
     }
 
     /// The figures so far, of the whole run and of its groups, as if it had ended now; but messages
     /// under way do not count yet. It costs a look at every client.
     pub fn figures(&self) -> Option<(Figures, Vec<Figures>)> {
-        let (recorder, world) = self.books.as_ref()?;
-        Some(recorder.figures_so_far(world))
+        let (recorder, context) = self.books.as_ref()?;
+        Some(recorder.figures_so_far(context))
     }
 
     /// Members now, of any kind.

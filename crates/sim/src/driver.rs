@@ -1,21 +1,21 @@
-//! What carries datagrams in virtual time: the tunnel and the calendar of arrivals.
+//! What carries datagrams in virtual time: the harness and the calendar of arrivals.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use skipbeat_core::{
-    AddressPlan, Calendar, ClientId, ClientSet, Direction, Life, Place, Span, Time,
+    AddressPlan, Calendar, ClientId, ClientSet, Direction, EndpointId, Life, Span, Time,
 };
-use skipbeat_link::{Change, Class, Flight, Verdict};
+use skipbeat_harness::{Driver, FromSwarm, Harness, Sent, SentDown, Tap, class_of, heed};
+use skipbeat_link::{Change, Class, Transit, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Recorder};
 use skipbeat_protocol::{BYE, DEFAULT_PORT, Down, Packet, Tag, Up};
 use skipbeat_scenario::Plan;
-use skipbeat_server::{Effects, Note, PeerId, Sending, Server, Settled};
+use skipbeat_server::{AckEnd, Note, PeerId, Sending, Server, ServerEffects};
 use skipbeat_stream::Side;
-use skipbeat_swarm::{Act, Datagram, GroupOptions, Happening, Heard, Swarm};
-use skipbeat_tunnel::{Carry, Fallen, FromSwarm, Sent, Tap, Tunnel, class_of, heed};
+use skipbeat_swarm::{Act, ClientEvent, Datagram, GroupOptions, Heard, Swarm};
 
-use crate::streams::{Looked, Streams};
+use crate::streams::{Looked, SimStreams};
 
 /// Where the clients are in virtual time.
 pub const CLIENTS: AddressPlan =
@@ -80,7 +80,7 @@ enum Says {
     /// A segment of this connection, by the number under which it is kept, and what was changed of it.
     Segment { connection: u32, packet: u32, change: Option<Change> },
     /// What a client says, from which place it seems to come, and what was changed of it.
-    Up(Datagram, Place, Option<Change>),
+    Up(Datagram, EndpointId, Option<Change>),
     /// What the server says that clients have to heed.
     Down(Heard),
     /// A text of the server, which has no effect on clients.
@@ -105,19 +105,19 @@ struct Loads {
 
 impl Loads {
     fn add(&mut self, load: Load) -> u32 {
-        if let Some(place) = self.free.pop() {
-            self.loads[place as usize] = load;
-            return place;
+        if let Some(endpoint) = self.free.pop() {
+            self.loads[endpoint as usize] = load;
+            return endpoint;
         }
         self.loads.push(load);
         self.loads.len() as u32 - 1
     }
 
-    fn release(&mut self, place: u32) {
-        let load = &mut self.loads[place as usize];
+    fn release(&mut self, endpoint: u32) {
+        let load = &mut self.loads[endpoint as usize];
         load.uses -= 1;
         if load.uses == 0 {
-            self.free.push(place);
+            self.free.push(endpoint);
         }
     }
 }
@@ -126,37 +126,41 @@ impl Loads {
 /// exchanged their places.
 #[derive(Debug, Default)]
 struct Seats {
-    places: BTreeMap<PeerId, Place>,
-    peers: BTreeMap<Place, PeerId>,
+    endpoints: BTreeMap<PeerId, EndpointId>,
+    peers: BTreeMap<EndpointId, PeerId>,
 }
 
 impl Seats {
     #[inline]
-    fn place(&self, peer: PeerId) -> Place {
-        if self.places.is_empty() { peer } else { *self.places.get(&peer).unwrap_or(&peer) }
+    fn endpoint(&self, peer: PeerId) -> EndpointId {
+        if self.endpoints.is_empty() { peer } else { *self.endpoints.get(&peer).unwrap_or(&peer) }
     }
 
     #[inline]
-    fn peer(&self, place: Place) -> PeerId {
-        if self.peers.is_empty() { place } else { *self.peers.get(&place).unwrap_or(&place) }
+    fn peer(&self, endpoint: EndpointId) -> PeerId {
+        if self.peers.is_empty() {
+            endpoint
+        } else {
+            *self.peers.get(&endpoint).unwrap_or(&endpoint)
+        }
     }
 
     fn exchange(&mut self, a: PeerId, b: PeerId) {
-        let (at_a, at_b) = (self.place(a), self.place(b));
-        for (peer, place) in [(a, at_b), (b, at_a)] {
-            self.places.insert(peer, place);
-            self.peers.insert(place, peer);
+        let (at_a, at_b) = (self.endpoint(a), self.endpoint(b));
+        for (peer, endpoint) in [(a, at_b), (b, at_a)] {
+            self.endpoints.insert(peer, endpoint);
+            self.peers.insert(endpoint, peer);
         }
     }
 }
 
-pub(crate) struct Carrier {
-    pub(crate) tunnel: Tunnel,
+pub(crate) struct SimDriver {
+    pub(crate) harness: Harness,
     seats: Seats,
     arrivals: Calendar<Arrival>,
     loads: Loads,
     text: Vec<u8>,
-    pub(crate) streams: Streams,
+    pub(crate) streams: SimStreams,
     server_dead: bool,
     /// Where the arrival of a text at a client has no effect but in the books: the last moment of
     /// the run. Texts are accounted for when they are sent then, and wait for nothing.
@@ -167,7 +171,7 @@ pub(crate) struct Carrier {
 /// clients heed nothing and stay where they are, no text is told twice, links down are plain, and
 /// nothing that is counted depends on the order of arrivals.
 fn texts_are_known(plan: &Plan) -> bool {
-    let moves = plan.events.iter().any(|event| event.happening == Happening::Rebind);
+    let moves = plan.events.iter().any(|event| event.happening == ClientEvent::Rebind);
     let mut groups = plan.groups.iter();
     !moves
         && !plan.swarm_options().heeds()
@@ -179,18 +183,18 @@ fn texts_are_known(plan: &Plan) -> bool {
         })
 }
 
-impl Carrier {
+impl SimDriver {
     pub(crate) fn new(plan: &Plan, tap: Option<Box<dyn Tap>>, bucket: u32) -> Self {
         let known = tap.is_none() && texts_are_known(plan);
-        let mut tunnel = Tunnel::new(plan);
-        tunnel.tap = tap;
-        Carrier {
-            tunnel,
+        let mut harness = Harness::new(plan);
+        harness.tap = tap;
+        SimDriver {
+            harness,
             seats: Seats::default(),
             arrivals: Calendar::with_width(bucket),
             loads: Loads::default(),
             text: Vec::new(),
-            streams: Streams::new(plan.seed),
+            streams: SimStreams::new(plan.seed),
             server_dead: false,
             known_until: known.then(|| plan.end() - Span::from_nanos(1)),
         }
@@ -198,7 +202,7 @@ impl Carrier {
 
     /// Keeps every event.
     pub(crate) fn keep_log(&mut self) {
-        self.tunnel.recorder.keep_log();
+        self.harness.recorder.keep_log();
     }
 
     /// When the next arrival is.
@@ -216,7 +220,7 @@ impl Carrier {
         if self.arrivals.cursor() != before {
             for soon in self.arrivals.upcoming().map(Arrival::client) {
                 server.expect(soon);
-                self.tunnel.recorder.expect(soon);
+                self.harness.recorder.expect(soon);
             }
         }
         next
@@ -231,7 +235,7 @@ impl Carrier {
     pub(crate) fn kill_server(&mut self, now: Time) {
         self.server_dead = true;
         self.streams.kill_server();
-        self.tunnel.record(now, Event::ServerCrashed);
+        self.harness.record(now, Event::ServerCrashed);
     }
 
     /// Hands an arrival to whom it is for; says whether a machine heard of it.
@@ -244,13 +248,13 @@ impl Carrier {
         swarm: &mut Swarm,
     ) -> bool {
         let (direction, client) = (arrival.direction(), arrival.client());
-        let (index, copy, place) = (arrival.index, arrival.is_copy(), arrival.load());
+        let (index, copy, endpoint) = (arrival.index, arrival.is_copy(), arrival.load());
         let late = Span::ZERO;
-        if place == BEAT {
+        if endpoint == BEAT {
             let event = Event::Arrived { direction, client, index, copy, late, message: None };
-            self.tunnel.record(now, event);
+            self.harness.record(now, event);
             if self.server_dead {
-                self.tunnel.unread(now, client, None);
+                self.harness.unread(now, client, None);
                 return false;
             }
             let peer = self.seats.peer(client);
@@ -259,10 +263,10 @@ impl Carrier {
             server.handle(now, peer, from, beat, &mut FromServer::new(self, now));
             return true;
         }
-        let Load { says, message, .. } = self.loads.loads[place as usize];
+        let Load { says, message, .. } = self.loads.loads[endpoint as usize];
         let event = Event::Arrived { direction, client, index, copy, late, message };
-        self.tunnel.record(now, event);
-        self.loads.release(place);
+        self.harness.record(now, event);
+        self.loads.release(endpoint);
         match says {
             Says::Text => return false,
             Says::Segment { connection, packet, change } => {
@@ -273,12 +277,12 @@ impl Carrier {
                 self.streams.receive(now, client, which, packet, change);
             }
             Says::Down(heard) => swarm.hear(now, client, heard, &mut FromSwarm(self)),
-            Says::Up(_, from, _) if self.server_dead => self.tunnel.unread(now, from, message),
-            Says::Up(datagram, place, change) => {
+            Says::Up(_, from, _) if self.server_dead => self.harness.unread(now, from, message),
+            Says::Up(datagram, endpoint, change) => {
                 let mut text = std::mem::take(&mut self.text);
                 let mut out = FromServer { message, ..FromServer::new(self, now) };
-                let from = CLIENTS.address(place);
-                let peer = out.carrier.seats.peer(place);
+                let from = CLIENTS.address(endpoint);
+                let peer = out.driver.seats.peer(endpoint);
                 let short = match datagram {
                     _ if change.is_some() => None,
                     Datagram { session, act: Act::Heartbeat(number), .. } => {
@@ -318,11 +322,11 @@ impl Carrier {
                 self.take_out(now, client, side, &datagram, server, swarm);
             }
             if dead {
-                self.tunnel.severed(now, direction, client);
+                self.harness.severed(now, direction, client);
             }
             if dead && side == Side::Client && !expected {
-                self.tunnel.record(now, Event::Disconnected { client });
-                self.tunnel.severed(now, Direction::Down, client);
+                self.harness.record(now, Event::Disconnected { client });
+                self.harness.severed(now, Direction::Down, client);
                 self.streams.connect(now, client);
             }
         }
@@ -338,9 +342,9 @@ impl Carrier {
         server: &mut Server,
         swarm: &mut Swarm,
     ) {
-        let message = self.tunnel.message(Tag::find(datagram));
+        let message = self.harness.message(Tag::find(datagram));
         if side == Side::Client {
-            self.tunnel.read(now, Direction::Down, client, message);
+            self.harness.read(now, Direction::Down, client, message);
             if let Some(heard) = heed(Down::parse(datagram)) {
                 swarm.hear(now, client, heard, &mut FromSwarm(self));
             }
@@ -348,7 +352,7 @@ impl Carrier {
             let (peer, from) = (self.seats.peer(client), CLIENTS.address(client));
             let mut out = FromServer { message, ..FromServer::new(self, now) };
             server.handle_datagram(now, peer, from, datagram, &mut out);
-            self.tunnel.read(now, Direction::Up, client, message);
+            self.harness.read(now, Direction::Up, client, message);
         }
     }
 
@@ -361,7 +365,7 @@ impl Carrier {
         connection: u32,
         packet: Vec<u8>,
     ) {
-        let verdict = self.tunnel.segment(now, direction, client, packet.len());
+        let verdict = self.harness.segment(now, direction, client, packet.len());
         if verdict.arrival.is_err() {
             return;
         }
@@ -374,7 +378,7 @@ impl Carrier {
     fn write_down(&mut self, now: Time, client: ClientId, datagram: &[u8]) {
         if !self.streams.write(client, Side::Server, datagram) {
             // Nobody hears it any more.
-            self.tunnel.severed(now, Direction::Down, client);
+            self.harness.severed(now, Direction::Down, client);
         }
     }
 
@@ -410,12 +414,12 @@ impl Carrier {
         let Ok(at) = verdict.arrival else { return };
         let load = |n: usize, uses| Load { says: says[n], message: messages[n], uses };
         if verdict.is_whole() {
-            let place = self.loads.add(load(0, 1 + u32::from(verdict.copy().is_some())));
-            self.schedule(direction, client, verdict, place);
+            let endpoint = self.loads.add(load(0, 1 + u32::from(verdict.copy().is_some())));
+            self.schedule(direction, client, verdict, endpoint);
             return;
         }
-        let place = self.loads.add(load(0, 1));
-        let arrival = Arrival::new(direction, client, verdict.index, place);
+        let endpoint = self.loads.add(load(0, 1));
+        let arrival = Arrival::new(direction, client, verdict.index, endpoint);
         self.arrivals.push(at, arrival);
         if let Some(at) = verdict.copy() {
             let load = self.loads.add(load(1, 1));
@@ -427,7 +431,7 @@ impl Carrier {
     /// when all that is in the books has happened.
     pub(crate) fn stop(&mut self, now: Time, last: Time) -> Time {
         if let Some(known) = &mut self.known_until {
-            *known = now.max(self.tunnel.recorder.told_until()).min(last);
+            *known = now.max(self.harness.recorder.told_until()).min(last);
             return *known;
         }
         now
@@ -435,20 +439,20 @@ impl Carrier {
 
     /// The run is over: what is still on the links is told to the books.
     pub(crate) fn finish(mut self, end: Time) -> Recorder {
-        self.tunnel.leave_in_streams(end);
+        self.harness.leave_in_streams(end);
         for (_, arrival) in self.arrivals.iter() {
             let (direction, client) = (arrival.direction(), arrival.client());
             let load = self.loads.loads.get(arrival.load() as usize);
             let message = load.and_then(|load| load.message);
-            self.tunnel.record(end, Event::InFlight { direction, client, message });
+            self.harness.record(end, Event::InFlight { direction, client, message });
         }
-        self.tunnel.recorder
+        self.harness.recorder
     }
 }
 
-impl Carry for Carrier {
-    fn tunnel(&mut self) -> &mut Tunnel {
-        &mut self.tunnel
+impl Driver for SimDriver {
+    fn harness(&mut self) -> &mut Harness {
+        &mut self.harness
     }
 
     #[inline]
@@ -463,8 +467,8 @@ impl Carry for Carrier {
         self.carry(Direction::Up, *client, verdict, says, *messages);
     }
 
-    fn launch_beats(&mut self, beats: &[Flight]) {
-        for Flight { client, index, arrival } in beats {
+    fn launch_beats(&mut self, beats: &[Transit]) {
+        for Transit { client, index, arrival } in beats {
             if *arrival != Time::NEVER {
                 self.arrivals.push(*arrival, Arrival::new(Direction::Up, *client, *index, BEAT));
             }
@@ -473,9 +477,9 @@ impl Carry for Carrier {
 
     fn write(&mut self, planned: Time, client: ClientId, datagram: &Datagram) {
         let mut text = std::mem::take(&mut self.text);
-        self.tunnel.write(client, datagram, &mut text);
+        self.harness.write(client, datagram, &mut text);
         if !self.streams.write(client, Side::Client, &text) {
-            self.tunnel.severed(planned, Direction::Up, client);
+            self.harness.severed(planned, Direction::Up, client);
         }
         self.text = text;
     }
@@ -484,7 +488,7 @@ impl Carry for Carrier {
         match life {
             Life::Up => {
                 for direction in Direction::BOTH {
-                    self.tunnel.severed(at, direction, client);
+                    self.harness.severed(at, direction, client);
                 }
                 self.streams.connect(at, client);
             }
@@ -493,111 +497,111 @@ impl Carry for Carrier {
         }
     }
 
-    fn moved(&mut self, _: ClientId, _: Place, _: Place) {}
+    fn moved(&mut self, _: ClientId, _: EndpointId, _: EndpointId) {}
 }
 
 /// What the server does, in the simulator.
 pub(crate) struct FromServer<'a> {
-    carrier: &'a mut Carrier,
+    driver: &'a mut SimDriver,
     now: Time,
     /// The message that the server is looking at.
     message: Option<MessageSlot>,
     /// The place that the last member left which has moved.
-    left: Place,
+    left: EndpointId,
 }
 
 impl<'a> FromServer<'a> {
-    pub(crate) fn new(carrier: &'a mut Carrier, now: Time) -> Self {
-        FromServer { carrier, now, message: None, left: 0 }
+    pub(crate) fn new(driver: &'a mut SimDriver, now: Time) -> Self {
+        FromServer { driver, now, message: None, left: 0 }
     }
 }
 
-impl Effects for FromServer<'_> {
+impl ServerEffects for FromServer<'_> {
     fn send(&mut self, peer: PeerId, payload: &[u8], sending: Sending) {
-        let FromServer { carrier, now, message, .. } = self;
+        let FromServer { driver, now, message, .. } = self;
         let (now, direction) = (*now, Direction::Down);
-        let place = carrier.seats.place(peer);
+        let endpoint = driver.seats.endpoint(peer);
         let down = Down::parse(payload);
         let message = match down {
             Down::Message { rest: text, .. } | Down::Value { data: text, .. } => {
-                message.or_else(|| carrier.tunnel.message(Tag::find(text)))
+                message.or_else(|| driver.harness.message(Tag::find(text)))
             }
             _ => None,
         };
         match sending {
             Sending::Once => {}
-            Sending::First => carrier.tunnel.record(now, Event::Held { message }),
-            Sending::Again => carrier.tunnel.retransmitted(now, place),
+            Sending::First => driver.harness.record(now, Event::Held { message }),
+            Sending::Again => driver.harness.retransmitted(now, endpoint),
         }
-        if carrier.tunnel.is_stream(place) {
-            carrier.write_down(now, place, payload);
+        if driver.harness.is_stream(endpoint) {
+            driver.write_down(now, endpoint, payload);
             return;
         }
         let class = class_of(&down);
-        let fallen = carrier.tunnel.send_down(now, place, payload, class, message);
-        if let Some(Fallen { client, verdict, messages }) = fallen {
-            let heard = carrier.tunnel.heed(payload, &verdict);
+        let fallen = driver.harness.send_down(now, endpoint, payload, class, message);
+        if let Some(SentDown { client, verdict, messages }) = fallen {
+            let heard = driver.harness.heed(payload, &verdict);
             let says = heard.map(|heard| heard.map_or(Says::Text, Says::Down));
-            carrier.carry(direction, client, &verdict, says, messages);
+            driver.carry(direction, client, &verdict, says, messages);
         }
     }
 
-    fn settled(&mut self, peer: PeerId, text: &[u8], end: Settled) {
-        let Carrier { tunnel, seats, .. } = &mut *self.carrier;
-        let message = tunnel.message(Tag::find(text));
-        tunnel.settled(self.now, seats.place(peer), message, end == Settled::Acked);
+    fn settled(&mut self, peer: PeerId, text: &[u8], end: AckEnd) {
+        let SimDriver { harness, seats, .. } = &mut *self.driver;
+        let message = harness.message(Tag::find(text));
+        harness.settled(self.now, seats.endpoint(peer), message, end == AckEnd::Acked);
     }
 
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet) {
-        let FromServer { carrier, now, message, .. } = self;
+        let FromServer { driver, now, message, .. } = self;
         let (now, message, direction) = (*now, *message, Direction::Down);
         let class = if payload == BYE { Class::Other } else { Class::Chat };
-        if carrier.seats.places.is_empty() {
-            carrier.tunnel.broadcast(now, message, members);
+        if driver.seats.endpoints.is_empty() {
+            driver.harness.broadcast(now, message, members);
         } else {
-            let places = members.iter().map(|peer| carrier.seats.place(peer)).collect();
-            carrier.tunnel.broadcast(now, message, &places);
+            let endpoints = members.iter().map(|peer| driver.seats.endpoint(peer)).collect();
+            driver.harness.broadcast(now, message, &endpoints);
         }
-        let load = carrier.loads.add(Load { says: Says::Text, message, uses: 1 });
+        let load = driver.loads.add(Load { says: Says::Text, message, uses: 1 });
         let mut uses = 0;
-        if let Some(last) = carrier.known_until {
-            let Carrier { tunnel, arrivals, .. } = &mut **carrier;
-            tunnel.fan_out(now, payload.len(), message, to, last, |flight| {
-                let Flight { client, index, arrival } = *flight;
+        if let Some(last) = driver.known_until {
+            let SimDriver { harness, arrivals, .. } = &mut **driver;
+            harness.fan_out(now, payload.len(), message, to, last, |transit| {
+                let Transit { client, index, arrival } = *transit;
                 arrivals.push(arrival, Arrival::new(direction, client, index, load));
                 uses += 1;
             });
-            carrier.loads.loads[load as usize].uses += uses;
-            carrier.loads.release(load);
+            driver.loads.loads[load as usize].uses += uses;
+            driver.loads.release(load);
             return;
         }
         for peer in to.iter() {
-            let place = carrier.seats.place(peer);
-            if carrier.tunnel.is_stream(place) {
-                carrier.write_down(now, place, payload);
+            let endpoint = driver.seats.endpoint(peer);
+            if driver.harness.is_stream(endpoint) {
+                driver.write_down(now, endpoint, payload);
                 continue;
             }
-            let fallen = carrier.tunnel.send_down(now, place, payload, class, message);
-            let Some(Fallen { client, verdict, messages }) = fallen else { continue };
+            let fallen = driver.harness.send_down(now, endpoint, payload, class, message);
+            let Some(SentDown { client, verdict, messages }) = fallen else { continue };
             if verdict.is_whole() {
-                uses += carrier.schedule(direction, client, &verdict, load);
+                uses += driver.schedule(direction, client, &verdict, load);
             } else {
-                let heard = carrier.tunnel.heed(payload, &verdict);
+                let heard = driver.harness.heed(payload, &verdict);
                 let says = heard.map(|heard| heard.map_or(Says::Text, Says::Down));
-                carrier.carry(direction, client, &verdict, says, messages);
+                driver.carry(direction, client, &verdict, says, messages);
             }
         }
-        carrier.loads.loads[load as usize].uses += uses;
-        carrier.loads.release(load);
+        driver.loads.loads[load as usize].uses += uses;
+        driver.loads.release(load);
     }
 
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
-        self.left = self.carrier.seats.place(member);
-        self.carrier.seats.exchange(member, elsewhere);
+        self.left = self.driver.seats.endpoint(member);
+        self.driver.seats.exchange(member, elsewhere);
     }
 
     fn note(&mut self, peer: PeerId, note: Note) {
-        let Carrier { tunnel, seats, .. } = &mut *self.carrier;
-        tunnel.note(self.now, seats.place(peer), note, self.left, self.message);
+        let SimDriver { harness, seats, .. } = &mut *self.driver;
+        harness.note(self.now, seats.endpoint(peer), note, self.left, self.message);
     }
 }

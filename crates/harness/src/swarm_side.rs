@@ -1,11 +1,11 @@
 //! What the swarm does, told to the books, and handed to the driver as far as it travels.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, Life, MessageId, Place, Time};
-use skipbeat_link::{Flight, Verdict};
+use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, Life, MessageId, Time};
+use skipbeat_link::{Transit, Verdict};
 use skipbeat_measure::{Event, MessageSlot};
-use skipbeat_swarm::{Datagram, Effects, Opinion, Settled};
+use skipbeat_swarm::{AckEnd, Datagram, Opinion, SwarmEffects};
 
-use crate::Tunnel;
+use crate::Harness;
 
 /// A datagram that a client has sent, and what its link does with it.
 #[derive(Clone, Copy, Debug)]
@@ -18,21 +18,21 @@ pub struct Sent<'a> {
     /// when it arrives.
     pub messages: [Option<MessageSlot>; 2],
     /// The place from which it seems to come.
-    pub from: Place,
+    pub from: EndpointId,
     /// When it arrives, if it does, and what of it is changed.
     pub verdict: Verdict,
 }
 
 /// A driver: it carries datagrams to the server.
-pub trait Carry {
+pub trait Driver {
     /// The books.
-    fn tunnel(&mut self) -> &mut Tunnel;
+    fn harness(&mut self) -> &mut Harness;
 
     /// A datagram has been judged by its link; carries it on if it arrives.
     fn launch(&mut self, sent: &Sent<'_>);
 
     /// The same of a [`Datagram::BARE_BEAT`] each, from clients at their first places.
-    fn launch_beats(&mut self, beats: &[Flight]) {
+    fn launch_beats(&mut self, beats: &[Transit]) {
         for beat in beats {
             self.launch(&Sent {
                 client: beat.client,
@@ -51,63 +51,63 @@ pub trait Carry {
     fn connection(&mut self, at: Time, client: ClientId, life: Life);
 
     /// A client has moved from one place to another; what it sends from now on comes from there.
-    fn moved(&mut self, client: ClientId, left: Place, to: Place);
+    fn moved(&mut self, client: ClientId, left: EndpointId, to: EndpointId);
 }
 
 /// The effects of the swarm, for a driver.
 pub struct FromSwarm<'a, C>(pub &'a mut C);
 
-impl<C: Carry> Effects for FromSwarm<'_, C> {
+impl<C: Driver> SwarmEffects for FromSwarm<'_, C> {
     #[inline(always)]
     fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
-        if !self.0.tunnel().says(&datagram) {
+        if !self.0.harness().says(&datagram) {
             return;
         }
-        if self.0.tunnel().is_stream(client) {
-            self.0.tunnel().say(planned, client, &datagram, up);
+        if self.0.harness().is_stream(client) {
+            self.0.harness().say(planned, client, &datagram, up);
             self.0.write(planned, client, &datagram);
             return;
         }
-        let sent = self.0.tunnel().send_up(planned, client, &datagram, up);
+        let sent = self.0.harness().send_up(planned, client, &datagram, up);
         self.0.launch(&sent);
     }
 
     fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
-        let tunnel = self.0.tunnel();
-        if !tunnel.is_plain_up() {
+        let harness = self.0.harness();
+        if !harness.is_plain_up() {
             for (planned, client) in beats {
                 self.send(*planned, *client, Datagram::BARE_BEAT, up);
             }
             return;
         }
-        let flights = tunnel.beat_up(beats);
-        self.0.launch_beats(&flights);
-        self.0.tunnel().give_back(flights);
+        let transits = harness.beat_up(beats);
+        self.0.launch_beats(&transits);
+        self.0.harness().give_back(transits);
     }
 
-    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: Settled) {
-        let tunnel = self.0.tunnel();
-        let message = tunnel.recorder.find(message);
-        let (direction, acked) = (Direction::Up, end == Settled::Acked);
-        tunnel.record(at, Event::Settled { direction, client, acked, message });
+    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: AckEnd) {
+        let harness = self.0.harness();
+        let message = harness.recorder.find(message);
+        let (direction, acked) = (Direction::Up, end == AckEnd::Acked);
+        harness.record(at, Event::Settled { direction, client, acked, message });
     }
 
     fn server(&mut self, at: Time, client: ClientId, opinion: Opinion) {
         if opinion == Opinion::Gone {
-            self.0.tunnel().record(at, Event::ServerSuspected { client });
+            self.0.harness().record(at, Event::ServerSuspected { client });
         }
     }
 
     fn rebind(&mut self, at: Time, client: ClientId) {
-        let tunnel = self.0.tunnel();
-        let [left, to] = tunnel.places.rebind(client);
-        tunnel.record(at, Event::Rebound { client, left });
+        let harness = self.0.harness();
+        let [left, to] = harness.endpoints.rebind(client);
+        harness.record(at, Event::Rebound { client, left });
         self.0.moved(client, left, to);
     }
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
-        self.0.tunnel().record(at, Event::Life { client, life });
-        if self.0.tunnel().is_stream(client) {
+        self.0.harness().record(at, Event::Life { client, life });
+        if self.0.harness().is_stream(client) {
             self.0.connection(at, client, life);
         }
     }

@@ -1,17 +1,17 @@
 //! The books of the way between swarm and server: what enters a link, what the server does, and to
 //! which client each of it belongs.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, PREFETCH, Place, Roster, Span, Time};
-use skipbeat_link::{Change, Class, Flight, Freight, Links, Verdict};
+use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, PREFETCH, Roster, Span, Time};
+use skipbeat_link::{Change, Class, Links, PacketInfo, Transit, Verdict};
 use skipbeat_measure::{Event, GroupKind, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
 use skipbeat_scenario::{Group, Plan, Target};
 use skipbeat_server::Note;
 use skipbeat_swarm::{Act, Audience, Datagram, Dialect, GroupOptions, Heard, Transport};
-use skipbeat_workload::Setting;
+use skipbeat_workload::WorkloadContext;
 
-use crate::streams::Streams;
-use crate::{Places, Sent};
+use crate::streams::StreamLedger;
+use crate::{Endpoints, Sent};
 
 /// Bytes of an IP packet that are left out where links count bytes: what IP and UDP add to a datagram.
 /// So segments and datagrams are counted alike.
@@ -25,18 +25,18 @@ pub trait Tap {
         &mut self,
         at: Time,
         direction: Direction,
-        place: Place,
+        endpoint: EndpointId,
         payload: &[u8],
         verdict: &Verdict,
     );
 }
 
 /// Links, addresses and books of a run.
-pub struct Tunnel {
+pub struct Harness {
     /// Hears of everything.
     pub recorder: Recorder,
     /// Who is where.
-    pub places: Places,
+    pub endpoints: Endpoints,
     /// Who belongs to which group.
     pub roster: Roster,
     /// What is later than this is heard as if it came at the end.
@@ -48,17 +48,17 @@ pub struct Tunnel {
     run: u16,
     /// Whether the server tells what it takes: ours does.
     server_tells: bool,
-    pub(crate) streams: Streams,
+    pub(crate) streams: StreamLedger,
     up: Links,
     down: Links,
     /// Whether all links up are and stay plain.
     plain_up: bool,
     scratch: Vec<u8>,
-    flights: Vec<Flight>,
+    transits: Vec<Transit>,
 }
 
-impl Tunnel {
-    /// The tunnel of a run that has not begun.
+impl Harness {
+    /// The harness of a run that has not begun.
     pub fn new(plan: &Plan) -> Self {
         let roster = plan.roster();
         let window = Window {
@@ -70,7 +70,8 @@ impl Tunnel {
         let kind = |(number, group): (usize, &Group)| {
             let measured = window.from..window.to;
             let (group_of, clients) = (roster.range(number), roster.clients());
-            let setting = Setting { group: group_of, clients, window: measured, server_tells };
+            let setting =
+                WorkloadContext { group: group_of, clients, window: measured, server_tells };
             let GroupOptions { workload, hostile, member, transport, .. } = &group.behaviour;
             GroupKind {
                 hostile: hostile.is_some(),
@@ -81,26 +82,26 @@ impl Tunnel {
         };
         let kinds = plan.groups.iter().enumerate().map(kind).collect();
         let links = |direction| {
-            let courses = plan.groups.iter().map(|group| match direction {
+            let schedules = plan.groups.iter().map(|group| match direction {
                 Direction::Up => group.up.clone(),
                 Direction::Down => group.down.clone(),
             });
-            Links::new(plan.seed(), direction, courses, &roster)
+            Links::new(plan.seed(), direction, schedules, &roster)
         };
-        Tunnel {
+        Harness {
             up: links(Direction::Up),
             down: links(Direction::Down),
             recorder: Recorder::new(roster.clone(), window, kinds),
             server_tells,
-            streams: Streams::new(&plan.groups),
-            places: Places::new(&plan.groups, &roster),
+            streams: StreamLedger::new(&plan.groups),
+            endpoints: Endpoints::new(&plan.groups, &roster),
             end: plan.end(),
             tap: None,
             dialect: plan.dialect.clone(),
             run: plan.run_id(),
             plain_up: plan.groups.iter().all(|group| group.up.is_plain()),
             scratch: Vec::new(),
-            flights: Vec::new(),
+            transits: Vec::new(),
             roster,
         }
     }
@@ -118,8 +119,8 @@ impl Tunnel {
 
     /// The tag in a text, if it is of this run.
     pub fn tag(&self, text: &[u8]) -> Option<Tag> {
-        let place = self.dialect.as_ref().and_then(|dialect| dialect.tag_at);
-        let text = match place {
+        let endpoint = self.dialect.as_ref().and_then(|dialect| dialect.tag_at);
+        let text = match endpoint {
             Some(at) => text.get(at..at + Tag::LEN)?,
             None => text,
         };
@@ -170,7 +171,7 @@ impl Tunnel {
         let (bytes, class) = (packet.saturating_sub(UNCOUNTED), Class::Chat);
         let links = if direction == Direction::Up { &mut self.up } else { &mut self.down };
         let group = self.roster.group_of(client);
-        let verdict = links.judge(now, group, client, Freight { bytes, class });
+        let verdict = links.judge(now, group, client, PacketInfo { bytes, class });
         let (message, mangled) = (None, 0);
         self.record(now, Event::Offered { direction, client, bytes, verdict, mangled, message });
         verdict
@@ -188,8 +189,8 @@ impl Tunnel {
         let direction = Direction::Up;
         let message = self.open(planned, client, datagram, up);
         let bytes = self.length(client, datagram);
-        let freight = Freight { bytes, class: class_of_act(datagram.act) };
-        let verdict = self.up.judge(planned, self.roster.group_of(client), client, freight);
+        let packet = PacketInfo { bytes, class: class_of_act(datagram.act) };
+        let verdict = self.up.judge(planned, self.roster.group_of(client), client, packet);
         let whole = verdict.changes().map(|change| {
             change.is_none_or(|change| {
                 write(&self.dialect, client, datagram, &mut self.scratch);
@@ -202,7 +203,7 @@ impl Tunnel {
             planned,
             Event::Offered { direction, client, bytes, verdict, mangled, message },
         );
-        let from = self.places.of(client, datagram.source, &self.roster);
+        let from = self.endpoints.of(client, datagram.source, &self.roster);
         if let Some(tap) = &mut self.tap {
             write(&self.dialect, client, datagram, &mut self.scratch);
             tap.passage(planned, direction, from, &self.scratch, &verdict);
@@ -210,27 +211,27 @@ impl Tunnel {
         Sent { client, datagram, messages, from, verdict }
     }
 
-    /// Whether heartbeats of clients are so plain that [`Tunnel::beat_up`] can deal with many.
+    /// Whether heartbeats of clients are so plain that [`Harness::beat_up`] can deal with many.
     pub(crate) fn is_plain_up(&self) -> bool {
         self.plain_up
             && !self.streams.any()
             && self.dialect.is_none()
             && self.tap.is_none()
-            && self.places.are_plain()
+            && self.endpoints.are_plain()
     }
 
     /// Clients send a bare heartbeat each.
-    pub(crate) fn beat_up(&mut self, beats: &[(Time, ClientId)]) -> Vec<Flight> {
-        let mut flights = std::mem::take(&mut self.flights);
+    pub(crate) fn beat_up(&mut self, beats: &[(Time, ClientId)]) -> Vec<Transit> {
+        let mut transits = std::mem::take(&mut self.transits);
         let soon = beats.iter().skip(PREFETCH).map(|(_, client)| *client);
-        self.up.fly(beats.iter().copied(), soon, &self.roster, &mut flights);
-        self.recorder.beat(beats, HEARTBEAT.len(), &flights);
-        flights
+        self.up.fly(beats.iter().copied(), soon, &self.roster, &mut transits);
+        self.recorder.beat(beats, HEARTBEAT.len(), &transits);
+        transits
     }
 
-    /// The room that [`Tunnel::beat_up`] gave away.
-    pub(crate) fn give_back(&mut self, flights: Vec<Flight>) {
-        self.flights = flights;
+    /// The room that [`Harness::beat_up`] gave away.
+    pub(crate) fn give_back(&mut self, transits: Vec<Transit>) {
+        self.transits = transits;
     }
 
     /// Bytes of what a client says.
@@ -266,20 +267,20 @@ impl Tunnel {
     pub fn send_down(
         &mut self,
         now: Time,
-        place: Place,
+        endpoint: EndpointId,
         payload: &[u8],
         class: Class,
         message: Option<MessageSlot>,
-    ) -> Option<Fallen> {
+    ) -> Option<SentDown> {
         let bytes = payload.len();
-        let Some(client) = self.places.at(place) else {
-            if let Some(client) = self.places.owner(place) {
+        let Some(client) = self.endpoints.at(endpoint) else {
+            if let Some(client) = self.endpoints.owner(endpoint) {
                 self.record(now, Event::Misaddressed { client, bytes, message });
             }
             return None;
         };
         let group = self.roster.group_of(client);
-        let verdict = self.down.judge(now, group, client, Freight { bytes, class });
+        let verdict = self.down.judge(now, group, client, PacketInfo { bytes, class });
         let (mut mangled, mut messages) = (0, [message; 2]);
         if !verdict.is_whole() {
             let whole = verdict.changes().map(|change| {
@@ -293,9 +294,9 @@ impl Tunnel {
         let direction = Direction::Down;
         self.record(now, Event::Offered { direction, client, bytes, verdict, mangled, message });
         if let Some(tap) = &mut self.tap {
-            tap.passage(now, direction, place, payload, &verdict);
+            tap.passage(now, direction, endpoint, payload, &verdict);
         }
-        Some(Fallen { client, verdict, messages })
+        Some(SentDown { client, verdict, messages })
     }
 
     /// A text that clients need not heed goes to many, all at their first places and behind plain
@@ -308,13 +309,13 @@ impl Tunnel {
         message: Option<MessageSlot>,
         to: &ClientSet,
         last: Time,
-        mut late: impl FnMut(&Flight),
+        mut late: impl FnMut(&Transit),
     ) {
-        let Tunnel { down, roster, recorder, flights, .. } = self;
+        let Harness { down, roster, recorder, transits, .. } = self;
         // All links first, then the books: short loops are quick, since what is in them overlaps.
         for members in to.by_word() {
-            down.fly(members.map(|client| (now, client)), std::iter::empty(), roster, flights);
-            recorder.fan_out(now, bytes, message, last, flights, &mut late);
+            down.fly(members.map(|client| (now, client)), std::iter::empty(), roster, transits);
+            recorder.fan_out(now, bytes, message, last, transits, &mut late);
         }
     }
 
@@ -337,14 +338,14 @@ impl Tunnel {
     /// The server sends a message to its members, who are at these places.
     pub fn broadcast(&mut self, at: Time, message: Option<MessageSlot>, members: &ClientSet) {
         let complete = false;
-        if self.places.are_plain() {
+        if self.endpoints.are_plain() {
             let datagrams = members.len() - self.written_to(at, message, members);
             self.record(at, Event::Broadcast { message, members, datagrams, complete });
             return;
         }
         let mut clients = ClientSet::with_room(self.roster.clients());
-        for place in members.iter() {
-            if let Some(client) = self.places.owner(place) {
+        for endpoint in members.iter() {
+            if let Some(client) = self.endpoints.owner(endpoint) {
                 clients.insert(client);
             }
         }
@@ -358,23 +359,25 @@ impl Tunnel {
     pub fn note(
         &mut self,
         at: Time,
-        place: Place,
+        endpoint: EndpointId,
         note: Note,
-        left: Place,
+        left: EndpointId,
         message: Option<MessageSlot>,
     ) {
-        let Some(client) = self.places.owner(place) else { return };
-        let honest = self.places.honest_at(place, &self.roster).is_some();
+        let Some(client) = self.endpoints.owner(endpoint) else { return };
+        let honest = self.endpoints.honest_at(endpoint, &self.roster).is_some();
         let event = match note {
             Note::Joined if honest => Event::Joined { client },
-            Note::Joined => Event::GhostJoined { client, place },
+            Note::Joined => Event::GhostJoined { client, endpoint },
             Note::Quit if honest => Event::Quit { client },
-            Note::Quit => Event::GhostGone { client, place, silence: None },
+            Note::Quit => Event::GhostGone { client, endpoint, silence: None },
             Note::Evicted { silence } if honest => {
                 Event::Evicted { client, silence: Some(silence), uncertainty: Span::ZERO }
             }
-            Note::Evicted { silence } => Event::GhostGone { client, place, silence: Some(silence) },
-            Note::Moved => Event::Moved { client, left, to: place, current: honest },
+            Note::Evicted { silence } => {
+                Event::GhostGone { client, endpoint, silence: Some(silence) }
+            }
+            Note::Moved => Event::Moved { client, left, to: endpoint, current: honest },
             Note::Repeated => Event::Repeated { client, message },
             Note::Taken => Event::Taken { client, message },
             Note::Served if self.is_stream(client) => {
@@ -390,22 +393,28 @@ impl Tunnel {
     }
 
     /// A numbered text to the peer at a place is sent again.
-    pub fn retransmitted(&mut self, at: Time, place: Place) {
-        if let Some(client) = self.places.owner(place) {
+    pub fn retransmitted(&mut self, at: Time, endpoint: EndpointId) {
+        if let Some(client) = self.endpoints.owner(endpoint) {
             self.record(at, Event::Retransmitted { direction: Direction::Down, client });
         }
     }
 
     /// A numbered text to the peer at a place is not waited for any more.
-    pub fn settled(&mut self, at: Time, place: Place, message: Option<MessageSlot>, acked: bool) {
-        if let Some(client) = self.places.owner(place) {
+    pub fn settled(
+        &mut self,
+        at: Time,
+        endpoint: EndpointId,
+        message: Option<MessageSlot>,
+        acked: bool,
+    ) {
+        if let Some(client) = self.endpoints.owner(endpoint) {
             self.record(at, Event::Settled { direction: Direction::Down, client, acked, message });
         }
     }
 
     /// A datagram reached a server that has fallen silent.
-    pub fn unread(&mut self, at: Time, place: Place, message: Option<MessageSlot>) {
-        if let Some(client) = self.places.owner(place) {
+    pub fn unread(&mut self, at: Time, endpoint: EndpointId, message: Option<MessageSlot>) {
+        if let Some(client) = self.endpoints.owner(endpoint) {
             self.record(at, Event::Refused { client, cause: "server-down", message });
         }
     }
@@ -413,7 +422,7 @@ impl Tunnel {
 
 /// A datagram of the server on its way to a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Fallen {
+pub struct SentDown {
     /// To whom.
     pub client: ClientId,
     /// When it arrives, if it does, and what of it is changed.

@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use skipbeat_core::{AddressPlan, Place, Span};
+use skipbeat_core::{AddressPlan, EndpointId, Span};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::{Sockets, SwarmPlan};
 use socket2::Socket;
@@ -26,7 +26,7 @@ const MOST_WAITING: usize = 1024;
 const REST: Duration = Duration::from_millis(200);
 
 /// The sockets of a swarm.
-pub(crate) enum Transport {
+pub(crate) enum ClientSockets {
     /// One for all.
     Shared(Box<Shared>),
     /// One for each range of clients, with a thread of its own.
@@ -48,13 +48,13 @@ pub(crate) struct SocketEach {
     /// What was asked for each socket's buffers.
     plan: SwarmPlan,
     sockets: Vec<UdpSocket>,
-    places: HashMap<SocketAddr, Place>,
+    endpoints: HashMap<SocketAddr, EndpointId>,
     poller: Poller,
     buffer: Vec<u8>,
     /// The last batch: whose and how long, and the bytes one after the other.
-    received: Vec<(Place, usize)>,
+    received: Vec<(EndpointId, usize)>,
     bytes: Vec<u8>,
-    waiting: Vec<(Place, Vec<u8>)>,
+    waiting: Vec<(EndpointId, Vec<u8>)>,
     /// Whether some send buffer is full.
     full: bool,
     refused: u64,
@@ -62,11 +62,11 @@ pub(crate) struct SocketEach {
     traffic: Traffic,
 }
 
-impl Transport {
+impl ClientSockets {
     /// Opens the sockets for the first places; must be called within a tokio runtime.
     pub(crate) fn open(
         target: SocketAddr,
-        places: u32,
+        endpoints: u32,
         plan: &SwarmPlan,
         io: Io,
         room: usize,
@@ -82,13 +82,13 @@ impl Transport {
             (Sockets::Auto | Sockets::Shared, Some(first)) if io == Io::Batched => {
                 let any = if first.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
                 let address = any.parse().expect("an address");
-                Transport::open_shared(target, first, places, plan, room)
+                ClientSockets::open_shared(target, first, endpoints, plan, room)
                     .map_err(|source| NetError::Bind { what: "the swarm", address, source })
             }
             _ if plan.threads > 1 => Err(NetError::ThreadsOfSocketEach),
             _ => {
-                let each = SocketEach::open(target, places, plan, io, room)?;
-                Ok(Transport::PerClient(Box::new(each)))
+                let each = SocketEach::open(target, endpoints, plan, io, room)?;
+                Ok(ClientSockets::PerClient(Box::new(each)))
             }
         }
     }
@@ -96,55 +96,55 @@ impl Transport {
     fn open_shared(
         target: SocketAddr,
         first: IpAddr,
-        places: u32,
+        endpoints: u32,
         plan: &SwarmPlan,
         room: usize,
     ) -> io::Result<Self> {
         if plan.threads > 1 {
-            let lanes = Lanes::open(target, first, places, plan, room)?;
-            return Ok(Transport::Lanes(Box::new(lanes)));
+            let lanes = Lanes::open(target, first, endpoints, plan, room)?;
+            return Ok(ClientSockets::Lanes(Box::new(lanes)));
         }
         let bound = BoundSocket::bind(target, first, plan, room)?;
-        let spread = Spread::new(vec![bound.plan], places);
+        let spread = Spread::new(vec![bound.plan], endpoints);
         let receive_buffer = bound.receive_buffer;
         let socket = bound.start()?;
-        Ok(Transport::Shared(Box::new(Shared { socket, spread, receive_buffer })))
+        Ok(ClientSockets::Shared(Box::new(Shared { socket, spread, receive_buffer })))
     }
 
     /// The addresses of shared sockets.
     fn spread(&self) -> Option<&Spread> {
         match self {
-            Transport::Shared(shared) => Some(&shared.spread),
-            Transport::Lanes(lanes) => Some(&lanes.spread),
-            Transport::PerClient(_) => None,
+            ClientSockets::Shared(shared) => Some(&shared.spread),
+            ClientSockets::Lanes(lanes) => Some(&lanes.spread),
+            ClientSockets::PerClient(_) => None,
         }
     }
 
     /// The addresses of the first places, for a server that knows them from the start.
     pub(crate) fn known(&self, clients: u32) -> io::Result<Known> {
         match self {
-            Transport::PerClient(sockets) => {
+            ClientSockets::PerClient(sockets) => {
                 let sockets = sockets.sockets.iter().take(clients as usize);
                 sockets.map(UdpSocket::local_addr).collect::<Result<_, _>>().map(Known::Listed)
             }
-            Transport::Shared(shared) => Ok(Known::Planned(shared.spread.clone(), clients)),
-            Transport::Lanes(lanes) => Ok(Known::Planned(lanes.spread.clone(), clients)),
+            ClientSockets::Shared(shared) => Ok(Known::Planned(shared.spread.clone(), clients)),
+            ClientSockets::Lanes(lanes) => Ok(Known::Planned(lanes.spread.clone(), clients)),
         }
     }
 
     /// The place at an address.
-    pub(crate) fn place(&self, address: SocketAddr) -> Option<Place> {
+    pub(crate) fn endpoint(&self, address: SocketAddr) -> Option<EndpointId> {
         match self {
-            Transport::PerClient(sockets) => sockets.places.get(&address).copied(),
-            shared => shared.spread()?.place(address),
+            ClientSockets::PerClient(sockets) => sockets.endpoints.get(&address).copied(),
+            shared => shared.spread()?.endpoint(address),
         }
     }
 
     /// Somebody moves to a place, the next one that was never taken or one that was.
-    pub(crate) fn take_place(&mut self, place: Place) -> io::Result<()> {
+    pub(crate) fn take_place(&mut self, endpoint: EndpointId) -> io::Result<()> {
         match self {
-            Transport::PerClient(sockets) if place as usize >= sockets.sockets.len() => {
-                sockets.add(place).map(drop)
+            ClientSockets::PerClient(sockets) if endpoint as usize >= sockets.sockets.len() => {
+                sockets.add(endpoint).map(drop)
             }
             _ => Ok(()),
         }
@@ -153,27 +153,27 @@ impl Transport {
     /// Reads a batch.
     pub(crate) fn fill(&mut self) -> io::Result<Batch> {
         match self {
-            Transport::Shared(shared) => shared.socket.fill(),
-            Transport::Lanes(lanes) => lanes.fill(),
-            Transport::PerClient(sockets) => sockets.fill(),
+            ClientSockets::Shared(shared) => shared.socket.fill(),
+            ClientSockets::Lanes(lanes) => lanes.fill(),
+            ClientSockets::PerClient(sockets) => sockets.fill(),
         }
     }
 
     /// The datagrams of the last batch, each with the place it is for.
-    pub(crate) fn each(&self, each: impl FnMut(Place, &[u8])) {
+    pub(crate) fn each(&self, each: impl FnMut(EndpointId, &[u8])) {
         match self {
-            Transport::Shared(shared) => shared.socket.each(each),
-            Transport::Lanes(lanes) => lanes.each(each),
-            Transport::PerClient(sockets) => sockets.each(each),
+            ClientSockets::Shared(shared) => shared.socket.each(each),
+            ClientSockets::Lanes(lanes) => lanes.each(each),
+            ClientSockets::PerClient(sockets) => sockets.each(each),
         }
     }
 
     /// Adds a datagram to those that wait to be sent.
-    pub(crate) fn send(&mut self, from: Place, payload: &[u8]) {
+    pub(crate) fn send(&mut self, from: EndpointId, payload: &[u8]) {
         match self {
-            Transport::Shared(shared) => shared.socket.send(from, payload),
-            Transport::Lanes(lanes) => lanes.send(from, payload),
-            Transport::PerClient(sockets) => sockets.waiting.push((from, payload.to_vec())),
+            ClientSockets::Shared(shared) => shared.socket.send(from, payload),
+            ClientSockets::Lanes(lanes) => lanes.send(from, payload),
+            ClientSockets::PerClient(sockets) => sockets.waiting.push((from, payload.to_vec())),
         }
     }
 
@@ -181,29 +181,31 @@ impl Transport {
     /// sent in time is late, and nothing is dropped.
     pub(crate) fn is_jammed(&self) -> bool {
         match self {
-            Transport::Shared(shared) => {
+            ClientSockets::Shared(shared) => {
                 shared.socket.full && shared.socket.queue.len() >= MOST_WAITING
             }
-            Transport::Lanes(lanes) => lanes.waiting() >= MOST_WAITING * lanes.len(),
-            Transport::PerClient(sockets) => sockets.full && sockets.waiting.len() >= MOST_WAITING,
+            ClientSockets::Lanes(lanes) => lanes.waiting() >= MOST_WAITING * lanes.len(),
+            ClientSockets::PerClient(sockets) => {
+                sockets.full && sockets.waiting.len() >= MOST_WAITING
+            }
         }
     }
 
     /// Sends what waits, as far as the send buffer takes it.
     pub(crate) fn flush(&mut self) {
         match self {
-            Transport::Shared(shared) => shared.socket.flush(),
-            Transport::Lanes(lanes) => lanes.flush(),
-            Transport::PerClient(sockets) => sockets.flush(),
+            ClientSockets::Shared(shared) => shared.socket.flush(),
+            ClientSockets::Lanes(lanes) => lanes.flush(),
+            ClientSockets::PerClient(sockets) => sockets.flush(),
         }
     }
 
     /// Waits until there is something to read, or room for what waits to be sent.
     pub(crate) async fn ready(&mut self) -> io::Result<()> {
         match self {
-            Transport::Shared(shared) => shared.socket.ready().await,
-            Transport::Lanes(lanes) => lanes.ready().await,
-            Transport::PerClient(sockets) => sockets.ready().await,
+            ClientSockets::Shared(shared) => shared.socket.ready().await,
+            ClientSockets::Lanes(lanes) => lanes.ready().await,
+            ClientSockets::PerClient(sockets) => sockets.ready().await,
         }
     }
 
@@ -211,7 +213,7 @@ impl Transport {
     /// given up.
     pub(crate) async fn send_the_rest(&mut self) {
         self.flush();
-        if let Transport::Lanes(lanes) = self {
+        if let ClientSockets::Lanes(lanes) = self {
             lanes.end_sending();
             return;
         }
@@ -223,9 +225,9 @@ impl Transport {
         };
         let _ = tokio::time::timeout(REST, rest).await;
         match self {
-            Transport::Shared(shared) => shared.socket.queue.give_up(),
-            Transport::Lanes(_) => {}
-            Transport::PerClient(sockets) => {
+            ClientSockets::Shared(shared) => shared.socket.queue.give_up(),
+            ClientSockets::Lanes(_) => {}
+            ClientSockets::PerClient(sockets) => {
                 sockets.refused += sockets.waiting.len() as u64;
                 sockets.waiting.clear();
             }
@@ -235,16 +237,16 @@ impl Transport {
     /// Whether something waits because the send buffer was full at the last flush.
     pub(crate) fn is_full(&self) -> bool {
         match self {
-            Transport::Shared(shared) => shared.socket.full,
-            Transport::Lanes(_) => false,
-            Transport::PerClient(sockets) => sockets.full,
+            ClientSockets::Shared(shared) => shared.socket.full,
+            ClientSockets::Lanes(_) => false,
+            ClientSockets::PerClient(sockets) => sockets.full,
         }
     }
 
     /// Nothing more will be read or sent; gives the processor time of threads of its own.
     pub(crate) fn stop(&mut self) -> Option<Span> {
         match self {
-            Transport::Lanes(lanes) => lanes.stop(),
+            ClientSockets::Lanes(lanes) => lanes.stop(),
             _ => None,
         }
     }
@@ -252,9 +254,9 @@ impl Transport {
     /// Datagrams that our sockets threw away before they were read, where the system says.
     pub(crate) fn dropped(&self) -> Option<u64> {
         match self {
-            Transport::Shared(shared) => shared.socket.dropped(),
-            Transport::Lanes(lanes) => lanes.dropped(),
-            Transport::PerClient(sockets) => {
+            ClientSockets::Shared(shared) => shared.socket.dropped(),
+            ClientSockets::Lanes(lanes) => lanes.dropped(),
+            ClientSockets::PerClient(sockets) => {
                 sockets.sockets.iter().map(|socket| dropped(socket).ok()).sum()
             }
         }
@@ -263,30 +265,30 @@ impl Transport {
     /// Datagrams that the kernel did not take, those that still wait included.
     pub(crate) fn not_sent(&self) -> u64 {
         match self {
-            Transport::Shared(shared) => {
+            ClientSockets::Shared(shared) => {
                 let queue = &shared.socket.queue;
                 queue.sender.refused + queue.len() as u64
             }
-            Transport::Lanes(lanes) => lanes.refused() + lanes.waiting() as u64,
-            Transport::PerClient(sockets) => sockets.refused + sockets.waiting.len() as u64,
+            ClientSockets::Lanes(lanes) => lanes.refused() + lanes.waiting() as u64,
+            ClientSockets::PerClient(sockets) => sockets.refused + sockets.waiting.len() as u64,
         }
     }
 
     /// Bytes of receive buffer of each socket.
     pub(crate) fn receive_buffer(&self) -> usize {
         match self {
-            Transport::Shared(shared) => shared.receive_buffer,
-            Transport::Lanes(lanes) => lanes.receive_buffer,
-            Transport::PerClient(sockets) => sockets.receive_buffer,
+            ClientSockets::Shared(shared) => shared.receive_buffer,
+            ClientSockets::Lanes(lanes) => lanes.receive_buffer,
+            ClientSockets::PerClient(sockets) => sockets.receive_buffer,
         }
     }
 
     /// What the sockets did.
     pub(crate) fn traffic(&self) -> Traffic {
         match self {
-            Transport::Shared(shared) => shared.socket.traffic(),
-            Transport::Lanes(lanes) => lanes.traffic(),
-            Transport::PerClient(sockets) => sockets.traffic,
+            ClientSockets::Shared(shared) => shared.socket.traffic(),
+            ClientSockets::Lanes(lanes) => lanes.traffic(),
+            ClientSockets::PerClient(sockets) => sockets.traffic,
         }
     }
 }
@@ -294,7 +296,7 @@ impl Transport {
 impl SocketEach {
     fn open(
         target: SocketAddr,
-        places: u32,
+        endpoints: u32,
         plan: &SwarmPlan,
         io: Io,
         room: usize,
@@ -303,7 +305,7 @@ impl SocketEach {
             target,
             plan: *plan,
             sockets: Vec::new(),
-            places: HashMap::new(),
+            endpoints: HashMap::new(),
             poller: Poller::new(io).map_err(NetError::Socket)?,
             buffer: vec![0; room],
             received: Vec::new(),
@@ -314,18 +316,16 @@ impl SocketEach {
             receive_buffer: 0,
             traffic: Traffic::default(),
         };
-        for place in 0..places {
-            each.receive_buffer = each.add(place).map_err(|source| NetError::SocketPerClient {
-                open: place,
-                clients: places,
-                source,
+        for endpoint in 0..endpoints {
+            each.receive_buffer = each.add(endpoint).map_err(|source| {
+                NetError::SocketPerClient { open: endpoint, clients: endpoints, source }
             })?;
         }
         Ok(each)
     }
 
     /// Opens the socket of the next place; gives its receive buffer in bytes.
-    fn add(&mut self, place: Place) -> io::Result<usize> {
+    fn add(&mut self, endpoint: EndpointId) -> io::Result<usize> {
         let any = if self.target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = Socket::from(UdpSocket::bind(any)?);
         socket.set_nonblocking(true)?;
@@ -338,8 +338,8 @@ impl SocketEach {
         }
         socket.connect(&self.target.into())?;
         let socket = UdpSocket::from(socket);
-        self.poller.watch(&socket, place)?;
-        self.places.insert(socket.local_addr()?, place);
+        self.poller.watch(&socket, endpoint)?;
+        self.endpoints.insert(socket.local_addr()?, endpoint);
         self.sockets.push(socket);
         Ok(granted)
     }
@@ -368,7 +368,7 @@ impl SocketEach {
         Ok(if ready.is_empty() { Batch::Nothing } else { Batch::Full })
     }
 
-    fn each(&self, mut each: impl FnMut(Place, &[u8])) {
+    fn each(&self, mut each: impl FnMut(EndpointId, &[u8])) {
         let mut rest = &self.bytes[..];
         for (client, length) in &self.received {
             let (payload, after) = rest.split_at(*length);
