@@ -1,4 +1,4 @@
-//! One end of a connection.
+//! One end of a TCP connection, driven by the caller: packets in, packets out, and a deadline.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,23 +10,25 @@ use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
-use crate::wires::Wires;
+use crate::packets::PacketQueues;
 
-/// Which end.
+/// Which end of a connection an [`Endpoint`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Side {
-    /// The one that connects.
+    /// The end that connects.
     Client,
-    /// The one that listens.
+    /// The end that listens.
     Server,
 }
 
-/// What an endpoint may have and how long it tries.
+/// The memory of an [`Endpoint`], and its patience.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TcpOptions {
-    /// Bytes of the send and of the receive buffer, each.
+    /// The size of the send buffer in bytes, and that of the receive buffer. It bounds the throughput:
+    /// no more than one buffer is in flight per round trip. By default 16 KiB.
     pub buffer: usize,
-    /// The connection is dead when what was sent is not acknowledged for longer (RFC 5482).
+    /// How long sent data may wait for any acknowledgement before the connection is aborted, and how
+    /// long the handshake may take (the user timeout of RFC 5482). By default 60 s.
     pub user_timeout: Span,
 }
 
@@ -36,28 +38,33 @@ impl Default for TcpOptions {
     }
 }
 
-/// Bytes that may wait for room in the send buffer. An application that has more to say to somebody
-/// who does not listen gives him up.
-const MOST_WAITING: usize = 1 << 20;
+/// The most bytes that may wait for room in the send buffer. Beyond it the connection is aborted, as
+/// an application drops a peer that does not read.
+const MAX_WAITING: usize = 1 << 20;
 
-/// The port at which servers listen. Each connection is a network of its own.
+/// The port of the server. Every connection has a network of its own, so one port is enough.
 const PORT: u16 = 9999;
 
-/// One end of a connection.
+/// One end of a TCP connection.
+///
+/// The owner passes on each packet from [`Endpoint::next_packet`] to the other end's
+/// [`Endpoint::receive`], and calls [`Endpoint::advance`] after writes, after packets came, and when
+/// [`Endpoint::next_deadline`] comes. A late call is harmless: it only acts later.
 pub struct Endpoint {
     interface: Interface,
     sockets: SocketSet<'static>,
     handle: SocketHandle,
-    wires: Wires,
-    /// What waits for room in the send buffer.
+    packets: PacketQueues,
+    /// Bytes that wait for room in the send buffer.
     waiting: VecDeque<u8>,
     frames: Frames,
-    /// Bytes that were put into the send buffer so far.
+    /// Bytes put into the send buffer so far.
     sent: u64,
-    /// How many of them were acknowledged, and since when no more are, where some wait for it.
+    /// While data or the handshake waits for an acknowledgement: the bytes acknowledged so far, and
+    /// the time since which that count has not moved.
     stalled: Option<(u64, Time)>,
     user_timeout: Span,
-    /// What was written is the last.
+    /// Whether to close the connection once everything written has been sent.
     closing: bool,
     dead: bool,
     scratch: Vec<u8>,
@@ -70,12 +77,13 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// An end that listens or connects at once. `seed` draws its initial sequence number.
-    pub fn open(now: Time, side: Side, seed: u64, tuning: TcpOptions) -> Self {
-        let mut wires = Wires::default();
+    /// Opens an end that starts to listen or to connect at `now`. `seed` decides the initial sequence
+    /// number and the client's port, so that a run repeats.
+    pub fn open(now: Time, side: Side, seed: u64, options: TcpOptions) -> Self {
+        let mut packets = PacketQueues::default();
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
-        let mut interface = Interface::new(config, &mut wires, instant(now));
+        let mut interface = Interface::new(config, &mut packets, instant(now));
         let address = |side| match side {
             Side::Server => IpAddress::v4(10, 0, 0, 1),
             Side::Client => IpAddress::v4(10, 0, 0, 2),
@@ -84,10 +92,10 @@ impl Endpoint {
             let own = IpCidr::new(address(side), 24);
             addresses.push(own).expect("there is room for one address");
         });
-        let buffer = || SocketBuffer::new(vec![0; tuning.buffer]);
+        let buffer = || SocketBuffer::new(vec![0; options.buffer]);
         let mut socket = Socket::new(buffer(), buffer());
         socket.set_congestion_control(CongestionControl::Reno);
-        // As services do that answer at once (TCP_NODELAY).
+        // As with TCP_NODELAY, which interactive services set.
         socket.set_nagle_enabled(false);
         match side {
             Side::Server => socket.listen(PORT).expect("the socket is new"),
@@ -96,7 +104,7 @@ impl Endpoint {
                 let remote = (address(Side::Server), PORT);
                 socket
                     .connect(interface.context(), remote, local)
-                    .expect("the socket is new, and its addresses are");
+                    .expect("the socket is new, and its addresses are valid");
             }
         }
         let mut sockets = SocketSet::new(Vec::new());
@@ -105,60 +113,63 @@ impl Endpoint {
             interface,
             sockets,
             handle,
-            wires,
+            packets,
             waiting: VecDeque::new(),
             frames: Frames::default(),
             sent: 0,
             stalled: None,
-            user_timeout: tuning.user_timeout,
+            user_timeout: options.user_timeout,
             closing: false,
             dead: false,
             scratch: Vec::new(),
         }
     }
 
-    /// Takes a datagram to be sent; it goes with the next [`Endpoint::advance`].
+    /// Queues a datagram, which the next [`Endpoint::advance`] sends as far as the window allows. Of one
+    /// longer than 65,535 bytes the rest is cut off: its length takes two bytes.
     pub fn write(&mut self, datagram: &[u8]) {
         write_frame(datagram, &mut self.scratch);
         self.waiting.extend(&self.scratch);
     }
 
-    /// Nothing more will be written; what was is sent, and then the connection is closed.
+    /// Closes the connection once everything written so far has been sent.
     pub fn close(&mut self) {
         self.closing = true;
     }
 
-    /// An IP packet came. Each is taken in by itself: the end that sends counts acknowledgements.
+    /// Takes an IP packet from the other end and answers it at once. Bytes that waited for the handshake
+    /// go out with the next [`Endpoint::advance`]. Packets must not be collected and
+    /// handled together: the other end counts duplicate acknowledgements, and so needs one for each.
     pub fn receive(&mut self, now: Time, packet: Vec<u8>) {
-        self.wires.come.push_back(packet);
+        self.packets.incoming.push_back(packet);
         self.advance(now);
     }
 
-    /// Does what is to be done at `now`: sends what there is to send, and what nobody acknowledged in
-    /// time once more.
+    /// Does what is due at `now`: sends, retransmits, and aborts a connection that has stalled for longer
+    /// than the user timeout.
     pub fn advance(&mut self, now: Time) {
         if self.dead {
-            self.wires.come.clear();
+            self.packets.incoming.clear();
             return;
         }
         loop {
             let moved = self.fill();
-            self.interface.poll(instant(now), &mut self.wires, &mut self.sockets);
+            self.interface.poll(instant(now), &mut self.packets, &mut self.sockets);
             if moved + self.drain() == 0 {
                 break;
             }
         }
-        let given_up = self.gives_up(now) || self.waiting.len() > MOST_WAITING;
+        let give_up = self.has_stalled(now) || self.waiting.len() > MAX_WAITING;
         let socket = self.sockets.get_mut::<Socket>(self.handle);
-        if given_up {
+        if give_up {
             socket.abort();
-            self.interface.poll(instant(now), &mut self.wires, &mut self.sockets);
+            self.interface.poll(instant(now), &mut self.packets, &mut self.sockets);
         }
         self.dead = self.socket().state() == State::Closed;
     }
 
-    /// Whether nobody has acknowledged anything for too long.
-    fn gives_up(&mut self, now: Time) -> bool {
+    /// Whether nothing has been acknowledged for longer than the user timeout.
+    fn has_stalled(&mut self, now: Time) -> bool {
         let socket = self.socket();
         let connecting = matches!(socket.state(), State::SynSent | State::SynReceived);
         let acknowledged = self.sent - socket.send_queue() as u64;
@@ -170,7 +181,7 @@ impl Endpoint {
         self.stalled.is_some_and(|(_, since)| now.since(since) > self.user_timeout)
     }
 
-    /// Puts what waits into the send buffer; says how many bytes that were.
+    /// Moves waiting bytes into the send buffer, and returns how many.
     fn fill(&mut self) -> usize {
         let socket = self.sockets.get_mut::<Socket>(self.handle);
         let mut moved = 0;
@@ -187,7 +198,7 @@ impl Endpoint {
         moved
     }
 
-    /// Takes out of the receive buffer what is there; says how many bytes that were.
+    /// Moves all bytes out of the receive buffer, and returns how many.
     fn drain(&mut self) -> usize {
         let socket = self.sockets.get_mut::<Socket>(self.handle);
         let mut moved = 0;
@@ -203,31 +214,34 @@ impl Endpoint {
         moved
     }
 
-    /// The next IP packet that is to go to the other end.
+    /// Takes the next IP packet for the other end. Call it until it returns `None`, after every
+    /// [`Endpoint::advance`] and [`Endpoint::receive`].
     pub fn next_packet(&mut self) -> Option<Vec<u8>> {
-        self.wires.go.pop_front()
+        self.packets.outgoing.pop_front()
     }
 
-    /// The next datagram that the other end wrote.
+    /// Takes the next datagram that the other end wrote, once all of it has arrived.
     pub fn next_datagram(&mut self) -> Option<Vec<u8>> {
         self.frames.next_frame()
     }
 
-    /// When [`Endpoint::advance`] has something to do though nothing came.
+    /// The time at which to call [`Endpoint::advance`] if no packet comes before, or `None`
+    /// if nothing is pending.
     pub fn next_deadline(&mut self, now: Time) -> Option<Time> {
         if self.dead {
             return None;
         }
         let at = self.interface.poll_at(instant(now), &self.sockets);
         let at = at.map(|at| Time::from_nanos(at.total_micros().max(0) as u64 * 1000));
-        // Its clock counts microseconds: what is due now was due with the last call.
+        // smoltcp counts whole microseconds, so a time at or before `now` belongs to a call that has been
+        // made already.
         let at = at.map(|at| at.max(now + Span::from_nanos(1000)));
-        let given_up =
-            self.stalled.map(|(_, since)| since + self.user_timeout + Span::from_nanos(1));
-        at.into_iter().chain(given_up).min()
+        let abort = self.stalled.map(|(_, since)| since + self.user_timeout + Span::from_nanos(1));
+        at.into_iter().chain(abort).min()
     }
 
-    /// Whether the connection is over: closed, reset by the other end, or given up.
+    /// Whether the connection is over: closed by both ends, reset by the other one, or aborted. Datagrams
+    /// that arrived before can still be taken.
     pub fn is_dead(&self) -> bool {
         self.dead
     }
@@ -237,7 +251,7 @@ impl Endpoint {
     }
 }
 
-/// Time as smoltcp has it, in whole microseconds.
+/// The time for smoltcp, rounded down to whole microseconds.
 fn instant(now: Time) -> Instant {
     Instant::from_micros((now.nanos() / 1000) as i64)
 }

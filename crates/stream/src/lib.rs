@@ -1,19 +1,38 @@
-//! TCP in virtual time: the handshake, retransmission, flow and congestion control of a real
-//! implementation, smoltcp, behind the contract of a machine. Time is a parameter; segments go in and
-//! come out as IP packets, which somebody else carries, loses and delays.
+//! TCP in virtual time. An [`Endpoint`] is one end of a connection: smoltcp's handshake,
+//! retransmission, flow control and congestion control, with time as a parameter. It takes and gives
+//! IP packets; the caller carries them, and may lose or delay them on the way.
 //!
-//! A connection has two ends, each an [`Endpoint`] of its own. What is written at one end are
-//! datagrams, framed by their length, and they come out at the other end whole and in order.
+//! What is written at one end are datagrams. Each goes into the stream behind its length, and comes
+//! out at the other end whole and in order.
+//!
+//! ```
+//! use skipbeat_core::{Span, Time};
+//! use skipbeat_stream::{Endpoint, Side, TcpOptions};
+//!
+//! let mut now = Time::ZERO;
+//! let mut client = Endpoint::open(now, Side::Client, 1, TcpOptions::default());
+//! let mut server = Endpoint::open(now, Side::Server, 2, TcpOptions::default());
+//! client.write(b"hello");
+//!
+//! // A network that loses nothing and takes 10 ms each way. The handshake takes the first round trip,
+//! // the data the second.
+//! for _ in 0..2 {
+//!     client.advance(now);
+//!     now += Span::from_millis(10);
+//!     while let Some(packet) = client.next_packet() {
+//!         server.receive(now, packet);
+//!     }
+//!     now += Span::from_millis(10);
+//!     while let Some(packet) = server.next_packet() {
+//!         client.receive(now, packet);
+//!     }
+//! }
+//! assert_eq!(server.next_datagram().as_deref(), Some(&b"hello"[..]));
+//! ```
 #![forbid(unsafe_code)]
 
 mod endpoint;
-mod wires;
+mod packets;
 
 pub use endpoint::{Endpoint, Side, TcpOptions};
-
-/// The largest IP packet in bytes: Ethernet's. The largest segment has 40 bytes less.
-pub const MTU: usize = 1500;
-
-/// Bytes of an IP packet that are left out where links count bytes: what IP and UDP add to a datagram.
-/// So segments and datagrams are counted alike.
-pub const UNCOUNTED: usize = 28;
+pub use packets::MTU;
