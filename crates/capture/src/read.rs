@@ -1,4 +1,4 @@
-//! Reading: every UDP datagram of a capture, ours or another's.
+//! Reads the UDP datagrams of a pcapng file, whichever program wrote it.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -11,38 +11,42 @@ use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketOption;
 use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 
-use crate::CaptureError;
+use crate::error::CaptureError;
 
-/// One UDP datagram of a capture.
+/// One UDP datagram in a capture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frame {
-    /// When, in seconds.
+    /// The timestamp in seconds: since the run began in our captures, since the Unix epoch in most
+    /// others.
     pub at_s: f64,
-    /// The number of the interface.
+    /// The index of the interface within its section of the file, from 0.
     pub interface: u32,
-    /// The name of the interface, where it has one.
+    /// The name of the interface, if it has one. Ours are "up in", "up out", "down in" and
+    /// "down out".
     pub name: Option<String>,
-    /// From where.
+    /// The source address and port.
     pub from: SocketAddr,
-    /// To where.
+    /// The destination address and port.
     pub to: SocketAddr,
-    /// What it says.
+    /// The UDP payload.
     pub payload: Vec<u8>,
-    /// What is noted beside it.
+    /// The packet comment, if there is one. Ours say what the link did, such as "lost: loss".
     pub comment: Option<String>,
 }
 
 struct Interface {
     name: Option<String>,
-    /// Units of time in a second.
+    /// Timestamp units per second.
     units: f64,
     link: DataLink,
 }
 
-/// Reads the UDP datagrams of a pcapng file, in its order. Other packets are passed over.
+/// Reads all UDP datagrams of a pcapng file, in file order, and skips every other packet.
+///
+/// The whole result is held in memory.
 ///
 /// # Errors
-/// Where the file can't be opened or is no pcapng.
+/// If the file can't be opened or is not valid pcapng.
 pub fn read_frames(path: &Path) -> Result<Vec<Frame>, CaptureError> {
     let file = File::open(path)
         .map_err(|source| CaptureError::Open { path: path.display().to_string(), source })?;
@@ -51,9 +55,10 @@ pub fn read_frames(path: &Path) -> Result<Vec<Frame>, CaptureError> {
     let mut frames = Vec::new();
     while let Some(block) = reader.next_block() {
         match block? {
-            // Another section numbers its interfaces anew.
+            // Interfaces are numbered from 0 again in each section.
             Block::SectionHeader(_) => interfaces.clear(),
             Block::InterfaceDescription(block) => {
+                // Without the option if_tsresol, timestamps count microseconds.
                 let mut interface = Interface { name: None, units: 1e6, link: block.linktype };
                 for option in block.options {
                     match option {
@@ -73,7 +78,7 @@ pub fn read_frames(path: &Path) -> Result<Vec<Frame>, CaptureError> {
                 let Some(interface) = interfaces.get(packet.interface_id as usize) else {
                     continue;
                 };
-                // The library takes every unit for a nanosecond.
+                // `pcap_file` treats the raw timestamp as nanoseconds whatever `if_tsresol` says.
                 let at_s = packet.timestamp.as_nanos() as f64 / interface.units;
                 if let Some((from, to, payload)) = udp(interface.link, &packet.data) {
                     let name = interface.name.clone();
@@ -91,12 +96,12 @@ pub fn read_frames(path: &Path) -> Result<Vec<Frame>, CaptureError> {
     Ok(frames)
 }
 
-/// The UDP datagram in a packet, if there is one.
+/// The addresses and payload of the UDP datagram in a packet, if it holds one.
 fn udp(link: DataLink, data: &[u8]) -> Option<(SocketAddr, SocketAddr, Vec<u8>)> {
     let packet = match link {
         DataLink::ETHERNET => SlicedPacket::from_ethernet(data).ok()?,
         DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => SlicedPacket::from_ip(data).ok()?,
-        // Four bytes for the family (loopback of BSD), sixteen for Linux's "any" device.
+        // BSD loopback puts a 4-byte address family in front, Linux's "any" device 16 bytes.
         DataLink::NULL | DataLink::LOOP => SlicedPacket::from_ip(data.get(4..)?).ok()?,
         DataLink::LINUX_SLL => SlicedPacket::from_ip(data.get(16..)?).ok()?,
         _ => return None,
@@ -128,7 +133,7 @@ mod tests {
     use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, read_compact};
 
     #[test]
-    fn what_was_written_is_read_and_what_left_later_stands_later() {
+    fn a_written_capture_is_read_back_with_departures_in_time_order() {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("test.pcapng");
         let mut capture = Capture::create(&path).unwrap();

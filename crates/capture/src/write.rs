@@ -1,5 +1,5 @@
-//! Writing: one interface for each end of each direction. A datagram that a link loses is only at
-//! the entrance, with a comment that says why.
+//! Writes a capture with four interfaces, one for each end of each direction. A datagram that a link
+//! loses appears at the entrance only, with a comment that says why.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -20,21 +20,27 @@ use pcap_file::pcapng::blocks::interface_description::{
 use skipbeat_core::{Direction, Time};
 use skipbeat_link::Verdict;
 
-use crate::CaptureError;
+use crate::error::CaptureError;
 
-/// The interfaces in order: of each direction the entrance, then the exit.
+/// The interfaces in file order: the entrance and then the exit of each direction.
 const INTERFACES: [&str; 4] = ["up in", "up out", "down in", "down out"];
-/// Time to live of the frames: they have crossed no router.
+/// Time to live in the IP header: these packets have crossed no router.
 const TTL: u8 = 64;
 
-/// A capture that is being written.
+/// A capture file that is being written.
+///
+/// A datagram leaves its link later than it enters, so packets on the way are held in memory until
+/// their time comes. The file is complete only after [`Capture::finish`].
 pub struct Capture {
     writer: PcapNgWriter<BufWriter<File>>,
-    /// What leaves its link later, by time and order.
+    /// Packets still on their link, earliest departure first.
     leaving: BinaryHeap<Reverse<Leaving>>,
+    /// Departures queued so far.
     count: u64,
 }
 
+/// A packet that will leave its link. Fields compare in this order: packets that leave at one time
+/// keep the order in which they entered.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Leaving {
     at: Time,
@@ -45,10 +51,10 @@ struct Leaving {
 }
 
 impl Capture {
-    /// Makes the file.
+    /// Creates the file, replacing an existing one, and writes its headers.
     ///
     /// # Errors
-    /// Where it can't be made.
+    /// If the file can't be created or written.
     pub fn create(path: &Path) -> Result<Self, CaptureError> {
         let file = File::create(path)
             .map_err(|source| CaptureError::Open { path: path.display().to_string(), source })?;
@@ -57,7 +63,7 @@ impl Capture {
             let mut interface = InterfaceDescriptionBlock::new(DataLink::RAW, 0);
             interface.options = vec![
                 InterfaceDescriptionOption::IfName(Cow::Borrowed(name)),
-                // Timestamps are nanoseconds.
+                // 10^-9: timestamps count nanoseconds.
                 InterfaceDescriptionOption::IfTsResol(9),
             ];
             writer.write_pcapng_block(interface)?;
@@ -65,10 +71,13 @@ impl Capture {
         Ok(Capture { writer, leaving: BinaryHeap::new(), count: 0 })
     }
 
-    /// A datagram enters its link at `at`, which gives a verdict. Calls come in order of time.
+    /// Records a datagram that enters its link at `at`, and what `verdict` makes of it: its departure,
+    /// that of a copy, the damage to either, or the cause of its loss.
+    ///
+    /// The addresses are source and destination. Calls must come in order of time.
     ///
     /// # Errors
-    /// Where the file can't be written.
+    /// If the file can't be written.
     pub fn passage(
         &mut self,
         at: Time,
@@ -112,10 +121,11 @@ impl Capture {
         Ok(())
     }
 
-    /// The end: what would leave later is on its way for good.
+    /// Completes the file. Packets that would leave their link after `end` are not written: they were
+    /// still in flight when the run ended.
     ///
     /// # Errors
-    /// Where the file can't be written.
+    /// If the file can't be written.
     pub fn finish(mut self, end: Time) -> Result<(), CaptureError> {
         self.write_until(end)?;
         let mut file = self.writer.into_inner();
@@ -123,7 +133,7 @@ impl Capture {
         Ok(())
     }
 
-    /// Writes what leaves its link before or at `now`.
+    /// Writes the packets that leave their link up to and including `now`.
     fn write_until(&mut self, now: Time) -> Result<(), CaptureError> {
         while self.leaving.peek().is_some_and(|Reverse(next)| next.at <= now) {
             let Some(Reverse(next)) = self.leaving.pop() else { return Ok(()) };
@@ -152,24 +162,24 @@ impl Capture {
     }
 }
 
-/// An IP packet with a UDP datagram in it.
+/// An IP packet that holds the payload as a UDP datagram: IPv4 if both addresses are, else IPv6.
 fn frame(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
     let builder = match (from, to) {
         (SocketAddr::V4(from), SocketAddr::V4(to)) => {
             PacketBuilder::ipv4(from.ip().octets(), to.ip().octets(), TTL)
         }
-        (from, to) => PacketBuilder::ipv6(six(from), six(to), TTL),
+        (from, to) => PacketBuilder::ipv6(ipv6_octets(from), ipv6_octets(to), TTL),
     };
     let builder = builder.udp(from.port(), to.port());
     let mut frame = Vec::with_capacity(builder.size(payload.len()));
-    // What garbage made too long for a datagram is cut: no packet could carry it.
-    let longest = 65_507.min(payload.len());
-    builder.write(&mut frame, &payload[..longest]).expect("a Vec takes every write");
+    // Damage can add bytes. 65,507 is the most that UDP over IPv4 can carry; the rest is cut off.
+    let length = 65_507.min(payload.len());
+    builder.write(&mut frame, &payload[..length]).expect("a Vec takes every write");
     frame
 }
 
-/// The octets of an address of IPv6, or of one of IPv4 mapped into it.
-fn six(address: SocketAddr) -> [u8; 16] {
+/// The octets of an IPv6 address, or of an IPv4 address mapped into IPv6.
+fn ipv6_octets(address: SocketAddr) -> [u8; 16] {
     match address {
         SocketAddr::V4(v4) => v4.ip().to_ipv6_mapped().octets(),
         SocketAddr::V6(v6) => v6.ip().octets(),
