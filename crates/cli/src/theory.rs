@@ -142,7 +142,7 @@ fn print(rows: &[Vec<TheoryRow>], out: &mut impl Write) -> std::io::Result<()> {
                 Agreement::Differs => (RED, "DIFFERS"),
                 Agreement::TooFew => (YELLOW, "too few samples"),
             };
-            let [expected, got] = [row.expected, row.got].map(number);
+            let [expected, got] = [row.expected, row.simulated].map(number);
             writeln!(
                 out,
                 "  {:case$}  {:form$}  {expected:>12}  {got:>12}  {:>11}  {style}{verdict}{style:#}",

@@ -1,14 +1,15 @@
-//! Who gets a message.
+//! The share of receivers that a chat message reaches.
 
 use skipbeat_measure::Results;
 
-use crate::row::{H, P, Q, figure, run};
-use crate::{Size, TheoryRow};
+use crate::row::TheoryRow;
+use crate::simulation::{H, P, Q, figure, run};
+use crate::size::Size;
 
-/// Receivers of a message.
+/// The number of receivers of each message.
 const N: f64 = 9.0;
 
-/// Nine listeners that beat and one that talks; p towards the server, q from it.
+/// One talker and nine listeners, with loss p towards the server and q from it.
 fn room(size: &Size, timeout: &str) -> Results {
     run(&format!(
         r#"
@@ -33,7 +34,8 @@ fn room(size: &Size, timeout: &str) -> Results {
     ))
 }
 
-/// The variance of one message's delivered share: one loss up hits every receiver.
+/// The variance of the share that one message reaches. A loss on the way up hits all receivers at
+/// once, a loss on the way down only one.
 fn variance() -> f64 {
     P * (1.0 - P) * (1.0 - Q).powi(2) + (1.0 - P) * Q * (1.0 - Q) / N
 }
@@ -44,11 +46,11 @@ pub(crate) fn ratio(size: &Size) -> Vec<TheoryRow> {
     let row = |case, form, timeout, expected, variance: f64| {
         let results = room(size, timeout);
         let messages = figure(&results.figures, "chat_sent");
-        let got = figure(&results.groups[1], "delivery_ratio");
-        TheoryRow::mean(case, form, expected, got, variance.sqrt(), messages)
+        let simulated = figure(&results.groups[1], "delivery_ratio");
+        TheoryRow::mean(case, form, expected, simulated, variance.sqrt(), messages)
     };
-    // Membership comes and goes in spells of h/(1-p), more than a second apart from text to text:
-    // each listener's absences add their own variance.
+    // With auto-rejoin a listener is now and then no member, for h/(1-p) in the mean. That spans several
+    // messages, so they are not independent. Listeners are: each adds a variance of its own.
     let absence = accuracy * (1.0 - accuracy) * delivered.powi(2);
     let absence = absence * (1.0 + 2.0 * H / (1.0 - P)) / N;
     let member = "(1-p)(1-q)(1-p²)";
@@ -76,12 +78,12 @@ pub(crate) fn shares(size: &Size) -> Vec<TheoryRow> {
         "#,
         size.seconds(10_000)
     ));
-    let of = |name| figure(&results.figures, name);
-    let messages = of("chat_sent");
-    // The variance of a share in [0, 1] is itself known to √(kurtosis-1)·variance/√n; this one's
-    // kurtosis, by its definition with p = q = 0.1 and n = 9, is 6.50.
+    let metric = |name| figure(&results.figures, name);
+    let messages = metric("chat_sent");
+    // A sample variance has the standard error √(kurtosis-1)·variance/√n. The kurtosis of the share,
+    // from its distribution with p = q = 0.1 and n = 9, is 6.50.
     let deviation = variance() * 5.50f64.sqrt();
-    let got = of("message_share_sd").powi(2);
+    let simulated = metric("message_share_sd").powi(2);
     let form = "p(1-p)(1-q)²+(1-p)q(1-q)/n";
     let all = (1.0 - P) * (1.0 - Q).powf(N);
     vec![
@@ -89,7 +91,7 @@ pub(crate) fn shares(size: &Size) -> Vec<TheoryRow> {
             "variance of the share reached, n=9",
             form,
             variance(),
-            got,
+            simulated,
             deviation,
             messages,
         ),
@@ -97,7 +99,7 @@ pub(crate) fn shares(size: &Size) -> Vec<TheoryRow> {
             "all nine receive it",
             "(1-p)(1-q)^n",
             all,
-            of("complete_ratio"),
+            metric("complete_ratio"),
             messages,
         ),
     ]

@@ -1,11 +1,12 @@
-//! How long a crashed client stays a member.
+//! Detection time T_D: how long a crashed client stays a member, with the exact timeout and its sweeps.
 
 use skipbeat_measure::{EvictionCause, Results};
 
-use crate::row::{D, H, P, T, figure, run};
-use crate::{Size, TheoryRow};
+use crate::row::TheoryRow;
+use crate::simulation::{D, H, P, T, figure, run};
+use crate::size::Size;
 
-/// Clients of which each crashes once in 500 s and comes back a minute later.
+/// Clients that crash once in 500 s each, and come back a minute later.
 fn crashing(size: &Size, server: &str, heartbeat: &str, up: &str) -> Results {
     run(&format!(
         r#"
@@ -30,7 +31,8 @@ fn crashing(size: &Size, server: &str, heartbeat: &str, up: &str) -> Results {
     ))
 }
 
-/// Few crashes and many texts, so that one text seldom evicts two clients.
+/// A lazy sweep with few crashes and many texts, so that one text seldom evicts two clients: then
+/// detection times are independent.
 fn crashing_under_lazy_sweep(seed: u64, texts_per_s: f64, seconds: u64) -> Results {
     run(&format!(
         r#"
@@ -71,40 +73,48 @@ fn tail(case: &str, form: &'static str, expected: f64, times: &[f64], x: f64) ->
 
 pub(crate) fn exact_deadline(size: &Size) -> Vec<TheoryRow> {
     let results = crashing(size, "", "", "delay = \"50ms\"");
-    let of = |name| figure(&results.figures, name);
-    let (n, sd, mean) = (of("eviction_latency_samples"), H / 12f64.sqrt(), T + D - H / 2.0);
-    // The extremes of n uniform numbers are h/n off in the mean, exponentially; chance takes them
-    // ln(16,000) times as far once in 16,000 times.
+    let metric = |name| figure(&results.figures, name);
+    let (n, sd, mean) = (metric("eviction_latency_samples"), H / 12f64.sqrt(), T + D - H / 2.0);
+    // An extreme of n uniform numbers misses its limit by h/n in the mean, and nearly exponentially:
+    // once in 16,000 times it misses by ln(16,000) times as much.
     let extreme = H / n * 16_000f64.ln();
-    // Little's law: what is dead and still a member is a rate of crashes times a detection time.
+    // Little's law: the number of dead clients that are still members is the crash rate times the mean
+    // detection time.
     let seconds = size.seconds(2000) as f64;
-    let rate = of("crashes") / seconds;
+    let rate = metric("crashes") / seconds;
     let squares = mean * mean + sd * sd;
     vec![
         TheoryRow::detection("exact deadline, mean", "T+d-h/2", mean, &results),
-        // A uniform law has kurtosis 1.8: its sample deviation has the error sd·√(0.8/4n).
+        // A uniform distribution has kurtosis 1.8, so the sample deviation has the standard error
+        // sd·√((1.8-1)/(4n)).
         TheoryRow::new(
             "its standard deviation",
             "h/√12",
             sd,
-            of("eviction_latency_sd_s"),
+            metric("eviction_latency_sd_s"),
             4.0 * sd * (0.2 / n).sqrt(),
         )
-        .of(n),
-        TheoryRow::new("its minimum", "T+d-h", T + D - H, of("eviction_latency_min_s"), extreme)
+        .with_samples(n),
+        TheoryRow::new(
+            "its minimum",
+            "T+d-h",
+            T + D - H,
+            metric("eviction_latency_min_s"),
+            extreme,
+        )
+        .within(T + D - H, T + D)
+        .with_samples(n),
+        TheoryRow::new("its maximum", "T+d", T + D, metric("eviction_latency_max_s"), extreme)
             .within(T + D - H, T + D)
-            .of(n),
-        TheoryRow::new("its maximum", "T+d", T + D, of("eviction_latency_max_s"), extreme)
-            .within(T + D - H, T + D)
-            .of(n),
+            .with_samples(n),
         TheoryRow::new(
             "stale entries, crash rate γ",
             "γ·E[T_D]",
             rate * mean,
-            of("stale_members_mean"),
+            metric("stale_members_mean"),
             4.0 * (rate * squares / seconds).sqrt(),
         )
-        .of(n),
+        .with_samples(n),
     ]
 }
 
@@ -136,8 +146,8 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
         let run = |seed| crashing_under_lazy_sweep(seed, rate, size.seconds_each(seconds));
         let times: Vec<f64> = runs.flat_map(|seed| times(&run(seed)).collect::<Vec<_>>()).collect();
         let n = times.len() as f64;
-        let got = times.iter().sum::<f64>() / n;
-        let squares: f64 = times.iter().map(|time| (time - got).powi(2)).sum();
+        let simulated = times.iter().sum::<f64>() / n;
+        let squares: f64 = times.iter().map(|time| (time - simulated).powi(2)).sum();
         let sd = (squares / (n - 1.0)).sqrt();
         let mean = T + D - H / 2.0 + 1.0 / rate;
         let least = T + D - H;
@@ -145,10 +155,10 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
         let p99 = least + (growth / (0.01 * rate * H)).ln() / rate;
         let above = |x: f64| growth / (rate * H) * (-rate * (x - least)).exp();
         rows.extend([
-            TheoryRow::mean(format!("lazy, λ={rate}, mean"), "T+d-h/2+1/λ", mean, got, sd, n),
+            TheoryRow::mean(format!("lazy, λ={rate}, mean"), "T+d-h/2+1/λ", mean, simulated, sd, n),
             tail("share above its p99", "(T+d-h)+ln[(e^{λh}-1)/(.01λh)]/λ", 0.01, &times, p99),
         ]);
-        // At λ=1 it is a matter of one in a thousand.
+        // At λ=1 the probability is about 0.001: too few samples.
         if rate < 1.0 {
             let form = "(e^{λh}-1)/(λh)·e^{-λ(x-(T+d-h))}";
             rows.push(tail("P(T_D > 15)", form, above(15.0), &times, 15.0));
@@ -159,7 +169,8 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
 
 pub(crate) fn jitter(size: &Size) -> Vec<TheoryRow> {
     let j = 1.0;
-    // The mean age of the last heartbeat, for gaps uniform in [a, b]: E[G²]/(2E[G]).
+    // The mean age of the last heartbeat at a random moment is E[G²]/(2E[G]), here for gaps G that are
+    // uniform in [a, b].
     let age = |a: f64, b: f64| (a * a + a * b + b * b) / (3.0 * (a + b));
     let cases = [
         (
@@ -191,6 +202,7 @@ pub(crate) fn loss(size: &Size) -> Vec<TheoryRow> {
     vec![TheoryRow::detection("loss p, d=0, of members", "T-h/2-hp/(1+p)", expected, &results)]
 }
 
+/// The time until the last of many clients is evicted that crash at one moment.
 pub(crate) fn last_of_many(size: &Size) -> Vec<TheoryRow> {
     let clients = size.clients(1000);
     let n = f64::from(clients);
@@ -217,8 +229,11 @@ pub(crate) fn last_of_many(size: &Size) -> Vec<TheoryRow> {
     };
     let mean = (1..=runs).map(last).sum::<f64>() / runs as f64;
     let expected = T + D - H / (n + 1.0);
-    // The largest of N uniform numbers has the deviation h/N nearly.
+    // The greatest of N uniform numbers in [0, h] has a standard deviation of nearly h/N.
     let case = format!("last of {clients} that crash together");
     let samples = n * runs as f64;
-    vec![TheoryRow::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64).of(samples)]
+    vec![
+        TheoryRow::mean(case, "T+d-h/(N+1)", expected, mean, H / n, runs as f64)
+            .with_samples(samples),
+    ]
 }

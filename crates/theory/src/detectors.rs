@@ -1,13 +1,18 @@
-//! What detectors other than the timeout allow, where nothing is lost and nothing varies.
+//! Detection time of the detectors other than the timeout, on links without loss or jitter. Each of
+//! them then allows a constant silence S after a heartbeat.
 
-use crate::row::{D, H, run};
-use crate::{Size, TheoryRow};
+use crate::row::TheoryRow;
+use crate::simulation::{D, H, run};
+use crate::size::Size;
 
-/// The quantiles of φ = 8: a normal tail, and Akka's logistic approximation.
+/// The quantile z of the normal distribution with a tail of 10^-8, that is φ = 8 (Hayashibara et al.,
+/// *The φ Accrual Failure Detector*, SRDS 2004).
 const NORMAL: f64 = 5.612;
+/// The same by Akka's logistic approximation of the tail.
 const LOGISTIC: f64 = 5.22599;
-/// The least deviation of φ-accrual in seconds; the gaps of the run have none.
-const LEAST: f64 = 0.1;
+/// The least standard deviation that φ-accrual assumes, in seconds. Without jitter the measured one is
+/// 0, so this is what counts.
+const MIN_DEVIATION: f64 = 0.1;
 
 pub(crate) fn detectors(size: &Size) -> Vec<TheoryRow> {
     let cases = [
@@ -16,13 +21,13 @@ pub(crate) fn detectors(size: &Size) -> Vec<TheoryRow> {
             "φ-accrual, φ=8, normal",
             "{ kind = \"phi\", threshold = 8.0, window = 10, every = \"5s\" }",
             "h+.1z",
-            H + LEAST * NORMAL,
+            H + MIN_DEVIATION * NORMAL,
         ),
         (
             "φ-accrual, φ=8, logistic, pause 3 s",
             "{ kind = \"phi\", threshold = 8.0, tail = \"logistic\", pause = \"3s\", window = 10 }",
             "h+3+.1z",
-            H + 3.0 + LEAST * LOGISTIC,
+            H + 3.0 + MIN_DEVIATION * LOGISTIC,
         ),
         (
             "NFD-E (Chen), margin 1 s",
@@ -57,7 +62,7 @@ pub(crate) fn detectors(size: &Size) -> Vec<TheoryRow> {
             size.seconds(1000),
             size.clients(10_000),
         ));
-        // What is allowed after the last heartbeat, less the time since it: h/2 in the mean.
+        // A crash comes h/2 after the last heartbeat in the mean, so that much of S has passed.
         let case = format!("{case}: S={allowed}");
         TheoryRow::detection(case, "S+d-h/2", seconds - H / 2.0 + D, &results)
     };

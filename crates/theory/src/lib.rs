@@ -1,72 +1,35 @@
-//! The simulator's figures against closed forms, experiment by experiment: what `skipbeat theory`
-//! prints and what the tests hold. The forms are derived in docs/theory.md.
+//! The simulator held against closed forms. `skipbeat theory` prints the rows of [`EXPERIMENTS`], and
+//! the tests of this crate hold them. docs/theory.md derives the formulas.
 //!
-//! Intervals follow from the counts: mostly four standard errors. Seeds are fixed, so a row either always
-//! holds or never. A new row goes into the experiment whose run shows it; a new experiment into
-//! [`EXPERIMENTS`].
+//! An [`Experiment`] runs one or a few scenarios in virtual time, and gives a [`TheoryRow`] for each
+//! figure that has a closed form. The interval of a row follows from its number of samples: it is
+//! four standard errors in most rows. Seeds are fixed, so a row either always agrees or never does.
+//!
+//! ```
+//! use skipbeat_theory::{Agreement, EXPERIMENTS, Size};
+//!
+//! // A small sample: fewer clients, each for a few minutes of virtual time.
+//! let size = Size { clients: Some(200), hours: Some(0.1), times: 1 };
+//! let jitter = EXPERIMENTS.iter().find(|experiment| experiment.name == "jitter").unwrap();
+//! for row in (jitter.run)(&size) {
+//!     println!("{}: {} against {} ± {}", row.case, row.simulated, row.expected, row.interval);
+//!     assert_ne!(row.verdict(), Agreement::Differs);
+//! }
+//! ```
 #![forbid(unsafe_code)]
 
 mod delivery;
 mod detection;
 mod detectors;
+mod experiment;
 mod mechanisms;
 mod mistakes;
 mod order;
 mod row;
+mod simulation;
+mod size;
 mod workloads;
 
-pub use row::{Agreement, Size, TheoryRow};
-
-/// Some rows that one or several runs show together.
-#[derive(Clone, Copy)]
-pub struct Experiment {
-    /// Which table it belongs to.
-    pub table: &'static str,
-    /// Its name: words with hyphens.
-    pub name: &'static str,
-    /// Runs it.
-    pub run: fn(&Size) -> Vec<TheoryRow>,
-}
-
-const fn of(
-    table: &'static str,
-    name: &'static str,
-    run: fn(&Size) -> Vec<TheoryRow>,
-) -> Experiment {
-    Experiment { table, name, run }
-}
-
-const DETECTION: &str = "Detection time T_D in seconds";
-const MISTAKES: &str = "Mistakes of a live client: rates λ_M per second, spans in seconds";
-const MECHANISMS: &str = "Who beats";
-const DETECTORS: &str = "Detection time of the other detectors in seconds";
-const DELIVERY: &str = "Delivery";
-const ORDER: &str = "Order: the share of datagrams that are reordered (RFC 4737)";
-
-const WORKLOADS: &str = "Telemetry, media and queries: times in seconds";
-
-/// All experiments, in the order of their tables.
-pub const EXPERIMENTS: &[Experiment] = &[
-    of(DETECTION, "exact-deadline", detection::exact_deadline),
-    of(DETECTION, "periodic-sweep", detection::periodic_sweep),
-    of(DETECTION, "lazy-sweep", detection::lazy_sweep),
-    of(DETECTION, "jitter", detection::jitter),
-    of(DETECTION, "loss", detection::loss),
-    of(DETECTION, "last-of-many", detection::last_of_many),
-    of(MISTAKES, "no-jitter", mistakes::no_jitter),
-    of(MISTAKES, "knife-edge", mistakes::knife_edge),
-    of(MISTAKES, "jitter-and-sweep", mistakes::jitter_and_sweep),
-    of(MISTAKES, "lazy-sweep", mistakes::lazy_sweep),
-    of(MISTAKES, "sticky", mistakes::sticky),
-    of(MECHANISMS, "both-beat", mechanisms::both_beat),
-    of(MECHANISMS, "server-beats", mechanisms::server_beats),
-    of(MECHANISMS, "dead-server", mechanisms::dead_server),
-    of(DETECTORS, "detectors", detectors::detectors),
-    of(DELIVERY, "ratio", delivery::ratio),
-    of(DELIVERY, "shares", delivery::shares),
-    of(ORDER, "periodic", order::periodic),
-    of(ORDER, "poisson", order::poisson),
-    of(WORKLOADS, "telemetry", workloads::telemetry),
-    of(WORKLOADS, "media", workloads::media),
-    of(WORKLOADS, "query", workloads::query),
-];
+pub use experiment::{EXPERIMENTS, Experiment};
+pub use row::{Agreement, TheoryRow};
+pub use size::Size;

@@ -1,11 +1,12 @@
-//! How often a live client is thrown out by mistake, and for how long.
+//! Mistakes: how often a live client is evicted because its heartbeats were lost, and for how long.
 
 use skipbeat_measure::Results;
 
-use crate::row::{H, P, T, figure, run};
-use crate::{Size, TheoryRow};
+use crate::row::TheoryRow;
+use crate::simulation::{H, P, T, figure, run};
+use crate::size::Size;
 
-/// Live clients, 10 % of whose datagrams are lost.
+/// Clients that never crash and lose 10 % of their datagrams. The arguments are values of TOML.
 fn living(size: &Size, timeout: &str, sweep: &str, jitter: &str) -> Results {
     run(&format!(
         r#"
@@ -32,10 +33,10 @@ const NO_JITTER: &str = "\"none\"";
 
 pub(crate) fn no_jitter(size: &Size) -> Vec<TheoryRow> {
     let results = living(size, "10s", EXACT, NO_JITTER);
-    let of = |name| figure(&results.figures, name);
-    let n = of("false_evictions");
+    let metric = |name| figure(&results.figures, name);
+    let n = metric("false_evictions");
     let rate = (1.0 - P) * P * P / H;
-    // The duration is h times a geometric number.
+    // A mistake lasts until a heartbeat arrives: h times a geometrically distributed number.
     let (duration, sd) = (H / (1.0 - P), H * P.sqrt() / (1.0 - P));
     let absent = 4.0 * (n * (duration * duration + sd * sd)).sqrt();
     let longer = living(size, "12500ms", EXACT, NO_JITTER);
@@ -45,7 +46,7 @@ pub(crate) fn no_jitter(size: &Size) -> Vec<TheoryRow> {
             "its mean duration T_M",
             "h/(1-p)",
             duration,
-            of("mistake_duration_mean_s"),
+            metric("mistake_duration_mean_s"),
             sd,
             n,
         ),
@@ -53,14 +54,16 @@ pub(crate) fn no_jitter(size: &Size) -> Vec<TheoryRow> {
             "its query accuracy P_A",
             "1-p²",
             1.0 - P * P,
-            of("query_accuracy"),
-            absent / of("live_time_s"),
+            metric("query_accuracy"),
+            absent / metric("live_time_s"),
         )
-        .of(n),
+        .with_samples(n),
         TheoryRow::rate("no jitter, T=2.5h", "(1-p)p²/h", rate, &longer),
     ]
 }
 
+/// With T = kh exactly, any jitter decides whether the heartbeat at T comes before the eviction or
+/// after. So the rate depends on whether there is jitter, but hardly on its width.
 pub(crate) fn knife_edge(size: &Size) -> Vec<TheoryRow> {
     let edge = P * (1.0 - P * P) / (2.0 * H);
     let cases = [
@@ -83,8 +86,8 @@ pub(crate) fn knife_edge(size: &Size) -> Vec<TheoryRow> {
 pub(crate) fn jitter_and_sweep(size: &Size) -> Vec<TheoryRow> {
     let (j, s) = (0.5, 1.0);
     let expected = ((1.0 - P).powi(2) * P * (j / 3.0) / s + (1.0 - P) * P * P) / H;
-    // A sweep that divides the period keeps its phase for the whole run, so the mean over phases
-    // takes many runs; clients of one run see all phases.
+    // The formula is a mean over the phase between heartbeats and sweeps. The period is a multiple of s,
+    // so a client keeps its phase for the whole run; the clients of one run together see all phases.
     let row = |kind: &str| {
         let jitter = format!("{{ kind = \"{kind}\", width = \"500ms\" }}");
         let results = living(size, "10s", "{ every = \"1s\" }", &jitter);
@@ -116,23 +119,25 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
             "#,
             size.seconds(20_000)
         ));
-        let of = |name| figure(&results.groups[1], name);
-        let (n, time) = (of("false_evictions"), of("live_time_s"));
+        let metric = |name| figure(&results.groups[1], name);
+        let (n, time) = (metric("false_evictions"), metric("live_time_s"));
         let a = (-rate * H).exp();
         let expected = (1.0 - P) * P * P / H * (1.0 - a) / (1.0 - P * a);
-        // One text evicts several at once, so mistakes are not independent: those of one text are
-        // at most what one text in a mean gap finds.
+        // One text can evict several clients at once, so mistakes are not independent. The variance
+        // grows at most by 1 plus the mean number of mistakes between two texts.
         let at_once = 1.0 + expected * f64::from(clients) / rate;
         let interval = 4.0 * (n * at_once).sqrt() / time;
         let form = "(1-p)p²/h·(1-a)/(1-pa), a=e^{-λh}";
-        TheoryRow::new(format!("lazy sweep, λ={rate}"), form, expected, n / time, interval).of(n)
+        TheoryRow::new(format!("lazy sweep, λ={rate}"), form, expected, n / time, interval)
+            .with_samples(n)
     };
     [1.0, 0.1].map(row).into()
 }
 
+/// Under sticky rejoin an evicted client stays out, so each makes one mistake.
 pub(crate) fn sticky(size: &Size) -> Vec<TheoryRow> {
     let clients = size.clients(10_000);
-    // As long as it takes until hardly anybody was never evicted.
+    // Long enough that nearly every client is evicted, whatever the size asked for.
     let results = run(&format!(
         r#"
         name = "sticky"
@@ -147,12 +152,12 @@ pub(crate) fn sticky(size: &Size) -> Vec<TheoryRow> {
         "#,
         size.seconds(12_000).max(12_000)
     ));
-    let of = |name| figure(&results.figures, name);
-    let n = of("false_evictions");
-    let member_time = of("query_accuracy") * of("live_time_s");
+    let metric = |name| figure(&results.figures, name);
+    let n = metric("false_evictions");
+    let member_time = metric("query_accuracy") * metric("live_time_s");
     let expected = H * (1.0 - P * P) / ((1.0 - P) * P * P);
     let form = "h(1-p²)/((1-p)p²)";
-    // Nearly exponential, so its deviation is its mean.
+    // The time is nearly exponential, so its deviation is its mean.
     vec![
         TheoryRow::mean(
             "sticky: join → first mistake",
@@ -166,5 +171,5 @@ pub(crate) fn sticky(size: &Size) -> Vec<TheoryRow> {
     ]
 }
 
-// T stands in the closed forms as kh.
+// The closed forms of the timeout take T = kh with k = 2.
 const _: () = assert!(T == 2.0 * H);

@@ -1,12 +1,13 @@
-//! How many datagrams overtake each other.
+//! The share of reordered datagrams (RFC 4737, section 4), for periodic and for Poisson arrivals.
 
 use std::f64::consts::{E, PI};
 
-use crate::row::{P, figure, run};
-use crate::{Size, TheoryRow};
+use crate::row::TheoryRow;
+use crate::simulation::{P, figure, run};
+use crate::size::Size;
 
-/// One client that hears itself over a link with this delay, ten texts a second, in thirty runs;
-/// the interval follows from how the runs differ.
+/// The reordered share of ten texts a second (τ = 100 ms) that one client sends to itself. Texts that
+/// are close together are not independent, so the interval comes from the spread of thirty runs.
 fn reordered(
     size: &Size,
     case: &str,
@@ -40,13 +41,14 @@ fn reordered(
     let n = ratios.len() as f64;
     let mean = ratios.iter().sum::<f64>() / n;
     let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    // What is behind it are the texts, and at least as many runs as a deviation needs.
+    // A run counts for its texts, not as one sample.
     let texts = n * size.seconds(300) as f64 * 10.0;
-    TheoryRow::mean(case, form, expected, mean, variance.sqrt(), n).of(texts / 30.0)
+    TheoryRow::mean(case, form, expected, mean, variance.sqrt(), n).with_samples(texts / 30.0)
 }
 
-fn uniform(to: &str) -> String {
-    format!("delay = {{ kind = \"uniform\", min = \"0s\", max = \"{to}\" }}")
+/// A delay that is uniform from 0 to `max`.
+fn uniform(max: &str) -> String {
+    format!("delay = {{ kind = \"uniform\", min = \"0s\", max = \"{max}\" }}")
 }
 
 const EXPONENTIAL: &str = "delay = { kind = \"exponential\", mean = \"100ms\" }";

@@ -1,15 +1,18 @@
-//! Telemetry, media and queries.
+//! The workloads other than chat: age of information in telemetry, late frames in media, retries of
+//! queries.
 
 use skipbeat_measure::Results;
 
-use crate::row::{D, P, Q, figure, run};
-use crate::{Size, TheoryRow};
+use crate::row::TheoryRow;
+use crate::simulation::{D, P, Q, figure, run};
+use crate::size::Size;
 
-/// The period of samples in seconds.
+/// The period of the samples in seconds.
 const EVERY: f64 = 1.0;
-/// How many sensors.
+/// The number of sensors.
 const SENSORS: f64 = 50.0;
 
+/// Sensors under this loss: the results, and the total time of all sensors in seconds.
 fn sensors(size: &Size, loss: f64) -> (Results, f64) {
     let seconds = size.seconds(4_000);
     let results = run(&format!(
@@ -29,8 +32,10 @@ fn sensors(size: &Size, loss: f64) -> (Results, f64) {
     (results, SENSORS * seconds as f64)
 }
 
-/// The deviation of a mean over time, for one second of it, of what is `reward(g)` in a cycle of `g`
-/// periods, the samples from one that arrives to the next (renewal reward).
+/// The standard deviation of a mean over time, scaled to one second of observation. A cycle is the `g`
+/// periods from one sample that arrives to the next, and `reward(g)` is what the cycle adds to the
+/// integral. By the central limit theorem of renewal reward processes the variance per unit of time is
+/// E[(reward(g) - mean·length)²]/E[length].
 fn deviation(loss: f64, mean: f64, reward: impl Fn(f64) -> f64) -> f64 {
     let cycles = (1..400).map(|g| (f64::from(g), loss.powi(g - 1) * (1.0 - loss)));
     let squares: f64 =
@@ -43,15 +48,16 @@ pub(crate) fn telemetry(size: &Size) -> Vec<TheoryRow> {
         let (results, time) = sensors(size, loss);
         let mean = EVERY * (1.0 / (1.0 - loss) - 0.5) + D;
         let area = |g: f64| (EVERY * g).powi(2) / 2.0 + D * EVERY * g;
-        let got = figure(&results.figures, "age_mean_s");
+        let simulated = figure(&results.figures, "age_mean_s");
         let case = format!("mean age of information, p={loss}");
         let form = "h(1/(1-p)-1/2)+d";
-        let row = TheoryRow::mean(case, form, mean, got, deviation(loss, mean, area), time);
-        // Without loss it is always the same, but for a nanosecond.
+        let row = TheoryRow::mean(case, form, mean, simulated, deviation(loss, mean, area), time);
+        // Without loss the age has no variance, but times are rounded to nanoseconds.
         let interval = row.interval.max(1e-9);
         (TheoryRow { interval, ..row }, results, time)
     };
-    // Two losses in a row are rarer than 1 in 100, and one is not: the percentile lies between.
+    // At p = 0.2 a share p² = 0.04 of the time is older than 2h + d, and p³ = 0.008 older than 3h + d. So
+    // the 99th percentile lies between them.
     let loss = 0.2;
     let (with_loss, results, time) = age(loss);
     let tail = 0.01;
@@ -82,7 +88,8 @@ pub(crate) fn telemetry(size: &Size) -> Vec<TheoryRow> {
 }
 
 pub(crate) fn media(size: &Size) -> Vec<TheoryRow> {
-    // A minimum of 10 ms and an exponential part of mean 20 ms; played after 10 ms and a margin.
+    // The delay is 10 ms and an exponential part with mean μ = 20 ms. A frame is played 10 ms and a margin
+    // B after it was sent, so it is late if the exponential part exceeds B.
     let late = |margin: f64| {
         let results = run(&format!(
             r#"
@@ -105,10 +112,16 @@ pub(crate) fn media(size: &Size) -> Vec<TheoryRow> {
             size.seconds(1_000),
             10.0 + 1e3 * margin
         ));
-        let of = |name| figure(&results.figures, name);
+        let metric = |name| figure(&results.figures, name);
         let share = (-margin / 0.02).exp();
         let case = format!("late frames, margin of {:.0} ms", 1e3 * margin);
-        TheoryRow::share(case, "e^(-B/μ)", share, of("frames_late_ratio"), of("frames_expected"))
+        TheoryRow::share(
+            case,
+            "e^(-B/μ)",
+            share,
+            metric("frames_late_ratio"),
+            metric("frames_expected"),
+        )
     };
     vec![late(0.02), late(0.06)]
 }
@@ -131,12 +144,12 @@ pub(crate) fn query(size: &Size) -> Vec<TheoryRow> {
         "#,
         size.seconds(1_000)
     ));
-    let of = |name| figure(&results.figures, name);
+    let metric = |name| figure(&results.figures, name);
     let success = (1.0 - P) * (1.0 - Q);
     let (tries, timer) = (3, 1.0);
     let fails = 1.0 - success;
     let answered = 1.0 - fails.powi(tries);
-    // The answer is to try 1 + i.
+    // The n-th moment of the number of failed tries before the answer, given that one comes.
     let moment = |n: i32| -> f64 {
         let each = (0..tries).map(|i| fails.powi(i) * success * f64::from(i).powi(n));
         each.sum::<f64>() / answered
@@ -144,22 +157,22 @@ pub(crate) fn query(size: &Size) -> Vec<TheoryRow> {
     let wait = timer * moment(1);
     let spread = timer * (moment(2) - moment(1).powi(2)).sqrt();
     let load = answered / success;
-    // A query is asked once more with each failure but the last.
+    // E[N²] of the number N of tries, as the sum of (2i+1)·P(N > i).
     let asked: f64 = (0..tries).map(|i| fails.powi(i) * f64::from(2 * i + 1)).sum();
-    let queries = of("queries");
+    let queries = metric("queries");
     vec![
         TheoryRow::share(
             "queries answered in 3 tries",
             "1-(1-(1-p)(1-q))^k",
             answered,
-            of("answered_ratio"),
+            metric("answered_ratio"),
             queries,
         ),
         TheoryRow::mean(
             "their mean latency, a fixed timer of 1 s",
             "2d+τ·Σi(1-s)^i·s/(1-(1-s)^k)",
             2.0 * D + wait,
-            of("query_latency_mean_s"),
+            metric("query_latency_mean_s"),
             spread,
             queries,
         ),
@@ -167,7 +180,7 @@ pub(crate) fn query(size: &Size) -> Vec<TheoryRow> {
             "datagrams that ask, per query",
             "(1-(1-s)^k)/s",
             load,
-            of("load_amplification"),
+            metric("load_amplification"),
             (asked - load * load).sqrt(),
             queries,
         ),

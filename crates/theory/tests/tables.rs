@@ -1,9 +1,9 @@
-//! Every row holds at its usual size.
+//! Every row agrees with its closed form at the usual size of its experiment.
 
 use skipbeat_theory::{Agreement, EXPERIMENTS, Size};
 
-/// Every table by its experiments; each is a test of its own, so that they run side by side.
-fn hold(names: &[(&str, &str)]) {
+/// Checks every row of these experiments, given by the beginning of their table's title and their name.
+fn assert_agreement(names: &[(&str, &str)]) {
     for (table, name) in names {
         let found = EXPERIMENTS.iter().find(|e| e.table.starts_with(table) && e.name == *name);
         for row in (found.unwrap_or_else(|| panic!("{table}: {name}")).run)(&Size::default()) {
@@ -12,15 +12,16 @@ fn hold(names: &[(&str, &str)]) {
     }
 }
 
+/// Makes a test of each line, so that they run side by side.
 macro_rules! tables {
     ($($test:ident: $($table:literal $name:literal),+;)+) => {
         $(#[test]
         fn $test() {
-            hold(&[$(($table, $name)),+]);
+            assert_agreement(&[$(($table, $name)),+]);
         })+
 
         #[test]
-        fn no_experiment_is_forgotten() {
+        fn every_experiment_is_in_the_list() {
             let tested: usize = [$([$($name),+].len()),+].iter().sum();
             assert_eq!(tested, EXPERIMENTS.len());
         }
@@ -28,24 +29,24 @@ macro_rules! tables {
 }
 
 tables! {
-    detection_by_exact_deadline: "Detection time T_D" "exact-deadline";
-    detection_by_periodic_sweep: "Detection time T_D" "periodic-sweep";
-    detection_by_lazy_sweep: "Detection time T_D" "lazy-sweep";
-    detection_under_jitter: "Detection time T_D" "jitter";
-    detection_under_loss: "Detection time T_D" "loss", "Detection time T_D" "last-of-many";
-    mistakes_without_jitter: "Mistakes" "no-jitter";
-    mistakes_on_the_knife_edge: "Mistakes" "knife-edge";
-    mistakes_of_the_other_sweeps: "Mistakes" "jitter-and-sweep", "Mistakes" "lazy-sweep";
-    mistakes_under_sticky_rejoin: "Mistakes" "sticky";
-    mechanisms: "Who beats" "both-beat", "Who beats" "server-beats", "Who beats" "dead-server";
-    detectors: "Detection time of the other" "detectors";
-    delivery: "Delivery" "ratio", "Delivery" "shares";
-    order: "Order" "periodic", "Order" "poisson";
-    workloads: "Telemetry" "telemetry", "Telemetry" "media", "Telemetry" "query";
+    detection_time_with_exact_deadlines_agrees: "Detection time T_D" "exact-deadline";
+    detection_time_with_a_periodic_sweep_agrees: "Detection time T_D" "periodic-sweep";
+    detection_time_with_a_lazy_sweep_agrees: "Detection time T_D" "lazy-sweep";
+    detection_time_under_jitter_agrees: "Detection time T_D" "jitter";
+    detection_time_under_loss_and_of_the_last_of_many_agrees: "Detection time T_D" "loss", "Detection time T_D" "last-of-many";
+    mistakes_without_jitter_agree: "Mistakes" "no-jitter";
+    mistakes_at_a_timeout_of_two_jittered_periods_agree: "Mistakes" "knife-edge";
+    mistakes_with_a_periodic_and_a_lazy_sweep_agree: "Mistakes" "jitter-and-sweep", "Mistakes" "lazy-sweep";
+    mistakes_under_sticky_rejoin_agree: "Mistakes" "sticky";
+    heartbeats_from_the_server_agree: "Who beats" "both-beat", "Who beats" "server-beats", "Who beats" "dead-server";
+    detection_time_of_the_other_detectors_agrees: "Detection time of the other" "detectors";
+    delivery_agrees: "Delivery" "ratio", "Delivery" "shares";
+    reordering_agrees: "Order" "periodic", "Order" "poisson";
+    telemetry_media_and_queries_agree: "Telemetry" "telemetry", "Telemetry" "media", "Telemetry" "query";
 }
 
 #[test]
-fn a_row_that_is_off_or_leaves_its_limits_differs() {
+fn a_row_outside_its_interval_or_its_limits_differs() {
     let row = &(EXPERIMENTS[5].run)(&Size::default())[0];
     let with = |change: fn(&mut skipbeat_theory::TheoryRow)| {
         let mut row = row.clone();
@@ -53,14 +54,18 @@ fn a_row_that_is_off_or_leaves_its_limits_differs() {
         row.verdict()
     };
     assert_eq!(with(|_| ()), Agreement::Agrees);
-    assert_eq!(with(|row| row.got = row.expected + 1.01 * row.interval), Agreement::Differs);
-    assert_eq!(with(|row| row.limits = [0.0, row.got - 1e-6]), Agreement::Differs);
-    assert_eq!(with(|row| row.got = f64::NAN), Agreement::TooFew, "it agrees with nothing");
+    assert_eq!(with(|row| row.simulated = row.expected + 1.01 * row.interval), Agreement::Differs);
+    assert_eq!(with(|row| row.limits = [0.0, row.simulated - 1e-6]), Agreement::Differs);
+    assert_eq!(
+        with(|row| row.simulated = f64::NAN),
+        Agreement::TooFew,
+        "an undefined figure has no samples"
+    );
     assert_eq!(with(|row| row.samples = 99.0), Agreement::TooFew);
 }
 
 #[test]
-fn a_tiny_sample_says_so() {
+fn a_tiny_sample_never_differs() {
     let size = Size { clients: Some(10), hours: Some(0.01), times: 1 };
     for experiment in EXPERIMENTS {
         for row in (experiment.run)(&size) {
