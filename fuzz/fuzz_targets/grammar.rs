@@ -1,4 +1,4 @@
-//! Any bytes are read as something, and what was read means the same when it is written again.
+//! The grammar accepts any bytes, and a parsed packet that is written and parsed again is the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,10 +1,12 @@
-//! Any sequence of datagrams from a few addresses, with every kind of server: no panic, nothing to an
-//! address that has not proved itself beyond three times what came from there, and an honest member
-//! with a session stays where it is and hears what is told, although the enemy forges its address.
+//! Any sequence of datagrams from a few addresses, against every kind of server. The server must not
+//! panic. It must not send more than three times the bytes it received to an address that has not
+//! proved itself. An honest member with a session must keep its address and receive every broadcast,
+//! although the enemy forges its address.
 //!
-//! Input: one byte that chooses the server, then datagrams: a byte for the address, one for the time
-//! that passes, one for the length, and the bytes. Byte 0xfe stands for the last token that was told
-//! to that address, 0xfd for the last cookie: an enemy that hears what comes to its own addresses.
+//! Input: one byte that selects the server's options, then datagrams. Each is a byte for the address, a
+//! byte for the time that passes (in units of 20 ms), a byte for the length, and the payload. In the
+//! payload 0xfe stands for the last token sent to that address and 0xfd for the last cookie, because an
+//! enemy receives what is sent to its own addresses.
 #![no_main]
 
 use std::net::SocketAddr;
@@ -13,58 +15,64 @@ use libfuzzer_sys::fuzz_target;
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::Down;
 use skipbeat_server::{
-    Admission, ServerEffects, Mechanism, Note, Options, PeerId, Rejoin, Sending, Server, AckEnd, EvictionTiming,
+    AckEnd, Admission, EvictionTiming, Mechanism, Note, Options, PeerId, Rejoin, Sending, Server,
+    ServerEffects,
 };
 
-/// The enemy's addresses; the honest member's is behind them.
+/// The number of addresses that the enemy owns.
 const ENEMIES: usize = 8;
+/// The index of the honest member's address, after those of the enemy.
 const HONEST: usize = ENEMIES;
 
+/// What the server did. Vectors are indexed by address.
 #[derive(Default)]
-struct Seen {
-    /// Which peer is at which address.
-    seats: Vec<PeerId>,
+struct Observer {
+    /// The peer at each address.
+    peers: Vec<PeerId>,
+    /// The last token sent to each address.
     tokens: Vec<u64>,
+    /// The last cookie sent to each address.
     cookies: Vec<u64>,
-    told: u64,
+    broadcasts: u64,
+    /// Broadcasts that went to the honest member.
     heard: u64,
-    /// Bytes to an address that has not proved itself, since its last datagram.
-    unproved: usize,
+    /// Bytes sent once, without acks, since the last datagram of the enemy.
+    answered: usize,
 }
 
-impl Seen {
-    fn seat(&self, peer: PeerId) -> usize {
-        self.seats.iter().position(|at| *at == peer).expect("every peer has a seat")
+impl Observer {
+    fn address_of(&self, peer: PeerId) -> usize {
+        self.peers.iter().position(|at| *at == peer).expect("every peer has an address")
     }
 }
 
-impl ServerEffects for Seen {
+impl ServerEffects for Observer {
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending) {
-        let seat = self.seat(to);
-        self.unproved += if sending == Sending::Once { payload.len() } else { 0 };
+        let address = self.address_of(to);
+        self.answered += if sending == Sending::Once { payload.len() } else { 0 };
         match Down::parse(payload) {
-            Down::Welcome(Some(token)) => self.tokens[seat] = token,
-            Down::Cookie(cookie) => self.cookies[seat] = cookie,
+            Down::Welcome(Some(token)) => self.tokens[address] = token,
+            Down::Cookie(cookie) => self.cookies[address] = cookie,
             _ => {}
         }
     }
     fn broadcast(&mut self, _: &[u8], members: &ClientSet, to: &ClientSet) {
         assert!(to.iter().all(|peer| members.contains(peer)));
-        self.told += 1;
-        self.heard += u64::from(to.contains(self.seats[HONEST]));
+        self.broadcasts += 1;
+        self.heard += u64::from(to.contains(self.peers[HONEST]));
     }
     fn settled(&mut self, to: PeerId, _: &[u8], _: AckEnd) {
-        self.seat(to);
+        self.address_of(to);
     }
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
         assert_ne!(member, elsewhere);
-        let (a, b) = (self.seat(member), self.seat(elsewhere));
+        let (a, b) = (self.address_of(member), self.address_of(elsewhere));
         assert!(a != HONEST && b != HONEST, "the honest member is moved");
-        self.seats.swap(a, b);
+        self.peers.swap(a, b);
     }
     fn note(&mut self, peer: PeerId, note: Note) {
         let harmless = matches!(note, Note::Refused(_) | Note::Joined | Note::Repeated);
-        assert!(self.seat(peer) != HONEST || harmless, "{note:?} of the honest member");
+        assert!(self.address_of(peer) != HONEST || harmless, "{note:?} of the honest member");
     }
 }
 
@@ -79,59 +87,60 @@ fn options(choice: u8) -> Options {
     }
 }
 
-fn address(seat: usize) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 1000 + seat as u16))
+fn socket_address(address: usize) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 1000 + address as u16))
 }
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, mut rest)) = input.split_first() else { return };
     let mut server = Server::new(options(*choice), Seed(1));
-    let mut seen = Seen {
-        seats: (0..=HONEST as PeerId).collect(),
+    let mut observer = Observer {
+        peers: (0..=HONEST as PeerId).collect(),
         tokens: vec![0; HONEST + 1],
         cookies: vec![0; HONEST + 1],
-        ..Seen::default()
+        ..Observer::default()
     };
     let mut now = Time::ZERO;
-    let say = |now, seat: usize, text: &[u8], seen: &mut Seen, server: &mut Server| {
-        server.handle_datagram(now, seen.seats[seat], address(seat), text, seen);
+    let say = |now, address: usize, text: &[u8], observer: &mut Observer, server: &mut Server| {
+        let (peer, from) = (observer.peers[address], socket_address(address));
+        server.handle_datagram(now, peer, from, text, observer);
     };
-    // The honest one joins in peace, and uses its token at once.
-    say(now, HONEST, b"^join session^", &mut seen, &mut server);
-    let proof = format!("^join session {:09x}^", seen.cookies[HONEST]);
-    say(now, HONEST, proof.as_bytes(), &mut seen, &mut server);
-    let beat = format!("^session {:016x}^^hb^", seen.tokens[HONEST]).into_bytes();
-    say(now, HONEST, &beat, &mut seen, &mut server);
-    (seen.told, seen.heard) = (0, 0);
+    // The honest member joins before the attack, and uses its token at once.
+    say(now, HONEST, b"^join session^", &mut observer, &mut server);
+    let proof = format!("^join session {:09x}^", observer.cookies[HONEST]);
+    say(now, HONEST, proof.as_bytes(), &mut observer, &mut server);
+    let beat = format!("^session {:016x}^^hb^", observer.tokens[HONEST]).into_bytes();
+    say(now, HONEST, &beat, &mut observer, &mut server);
+    (observer.broadcasts, observer.heard) = (0, 0);
 
-    while let [seat, wait, length, tail @ ..] = rest {
+    while let [address, wait, length, tail @ ..] = rest {
         let (raw, behind) = tail.split_at(usize::from(*length).min(tail.len()));
         rest = behind;
         now += Span::from_millis(u64::from(*wait) * 20);
-        say(now, HONEST, &beat, &mut seen, &mut server);
-        server.advance(now, &mut seen);
-        let seat = usize::from(*seat) % (HONEST + 1);
+        say(now, HONEST, &beat, &mut observer, &mut server);
+        server.advance(now, &mut observer);
+        let address = usize::from(*address) % (HONEST + 1);
         let mut datagram = Vec::new();
         for byte in raw {
-            // What is told to the honest one is not heard by the enemy.
+            // The enemy does not receive what is sent to the honest member.
             match byte {
-                0xfe if seat != HONEST => {
-                    datagram.extend(format!("{:016x}", seen.tokens[seat]).bytes());
+                0xfe if address != HONEST => {
+                    datagram.extend(format!("{:016x}", observer.tokens[address]).bytes());
                 }
-                0xfd if seat != HONEST => {
-                    datagram.extend(format!("{:09x}", seen.cookies[seat]).bytes());
+                0xfd if address != HONEST => {
+                    datagram.extend(format!("{:09x}", observer.cookies[address]).bytes());
                 }
                 byte => datagram.push(*byte),
             }
         }
-        let stranger = !server.members().contains(seen.seats[seat]);
-        seen.unproved = 0;
-        say(now, seat, &datagram, &mut seen, &mut server);
-        if stranger && !server.members().contains(seen.seats[seat]) {
-            assert!(seen.unproved <= 3 * datagram.len(), "{} bytes", seen.unproved);
+        let stranger = !server.members().contains(observer.peers[address]);
+        observer.answered = 0;
+        say(now, address, &datagram, &mut observer, &mut server);
+        if stranger && !server.members().contains(observer.peers[address]) {
+            assert!(observer.answered <= 3 * datagram.len(), "{} bytes", observer.answered);
         }
-        assert!(server.members().contains(seen.seats[HONEST]), "the honest member is put out");
+        assert!(server.members().contains(observer.peers[HONEST]), "the honest member is evicted");
     }
     assert!(server.members().len() <= HONEST as u32 + 1);
-    assert_eq!(seen.told, seen.heard, "the honest member hears all");
+    assert_eq!(observer.broadcasts, observer.heard, "the honest member receives every broadcast");
 });
