@@ -1,12 +1,12 @@
-//! Any sequence of datagrams from a few addresses, against every kind of server. The server must not
-//! panic. It must not send more than three times the bytes it received to an address that has not
-//! proved itself. An honest member with a session must keep its address and receive every broadcast,
-//! although the enemy forges its address.
+//! Any sequence of datagrams from a few addresses, against every kind of server. The server must
+//! not panic. It must not send more than three times the bytes it received to an address that has
+//! not proved itself. An honest member with a session must keep its address and receive every
+//! broadcast, although the enemy forges its address.
 //!
-//! Input: one byte that selects the server's options, then datagrams. Each is a byte for the address, a
-//! byte for the time that passes (in units of 20 ms), a byte for the length, and the payload. In the
-//! payload 0xfe stands for the last token sent to that address and 0xfd for the last cookie, because an
-//! enemy receives what is sent to its own addresses.
+//! Input: one byte that selects the server's options, then datagrams. Each is a byte for the
+//! address, a byte for the time that passes (in units of 20 ms), a byte for the length, and the
+//! payload. In the payload 0xfe stands for the last token sent to that address and 0xfd for the
+//! last cookie, because an enemy receives what is sent to its own addresses.
 #![no_main]
 
 use std::net::SocketAddr;

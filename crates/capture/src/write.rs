@@ -1,5 +1,5 @@
-//! Writes a capture with four interfaces, one for each end of each direction. A datagram that a link
-//! loses appears at the entrance only, with a comment that says why.
+//! Writes a capture with four interfaces, one for each end of each direction. A datagram that a
+//! link loses appears at the entrance only, with a comment that says why.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -71,8 +71,8 @@ impl Capture {
         Ok(Capture { writer, leaving: BinaryHeap::new(), count: 0 })
     }
 
-    /// Records a datagram that enters its link at `at`, and what `verdict` makes of it: its departure,
-    /// that of a copy, the damage to either, or the cause of its loss.
+    /// Records a datagram that enters its link at `at`, and what `verdict` makes of it: its
+    /// departure, that of a copy, the damage to either, or the cause of its loss.
     ///
     /// The addresses are source and destination. Calls must come in order of time.
     ///
@@ -121,8 +121,8 @@ impl Capture {
         Ok(())
     }
 
-    /// Completes the file. Packets that would leave their link after `end` are not written: they were
-    /// still in flight when the run ended.
+    /// Completes the file. Packets that would leave their link after `end` are not written: they
+    /// were still in flight when the run ended.
     ///
     /// # Errors
     /// If the file can't be written.

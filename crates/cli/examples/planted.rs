@@ -1,7 +1,8 @@
-//! A build of skipbeat with a planted defect, to see whether comparisons find it. It takes the place of
-//! a binary: `planted --busy 0.05 run SCENARIO.toml --seed 1 --out DIR --quiet` simulates as `skipbeat`
-//! does, and is busy for that share of the time on top, each time that the server gets something.
-//! With `--later 1ms` its server evicts that much later than the scenario says.
+//! A build of skipbeat with a planted defect, to test whether comparisons find it. It stands in for
+//! a `skipbeat` binary: `planted --busy 0.05 run SCENARIO.toml --seed 1 --out DIR --quiet`
+//! simulates the scenario, and wastes 5 % of the processor time on top, a little for each datagram
+//! that the server receives. With `--later 1ms` its server evicts 1 ms later than the scenario
+//! says.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -16,13 +17,13 @@ use skipbeat_net::thread_cpu;
 use skipbeat_report::{Build, Ending, ResultFolder};
 use skipbeat_scenario::{Changes, Plan, Setting, Study};
 
-/// `skipbeat`, as far as comparisons call it.
+/// The part of the command line of `skipbeat run` that comparisons use.
 #[derive(Parser)]
 struct Options {
-    /// How busy the server is beside its work, as a share of the whole run
+    /// Processor time to waste, as a share of that of the run
     #[arg(long, default_value_t = 0.0)]
     busy: f64,
-    /// How much later it evicts
+    /// How much later the server evicts
     #[arg(long, default_value = "0s")]
     later: Span,
     command: String,
@@ -39,7 +40,7 @@ struct Options {
     mode: Option<String>,
 }
 
-/// Counts in vain for each datagram that the server gets.
+/// Wastes time on each datagram that reaches the server.
 struct Busy {
     rounds: u64,
 }
@@ -59,14 +60,14 @@ impl Tap for Busy {
     }
 }
 
-/// Does nothing, so many times.
+/// A loop that the compiler can't remove.
 fn count(rounds: u64) {
     for round in 0..rounds {
         black_box(round);
     }
 }
 
-/// Processor time of something, in nanoseconds.
+/// The result of some work, and its processor time in nanoseconds.
 fn cost<T>(work: impl FnOnce() -> T) -> (T, f64) {
     let before = thread_cpu().expect("the system tells processor time");
     let done = work();
@@ -78,14 +79,16 @@ fn simulate(plan: &Plan, rounds: u64) -> (Results, f64) {
     cost(|| skipbeat_sim::run_tapped(plan, Some(Box::new(Busy { rounds })), &mut |_| true))
 }
 
-/// How many rounds for each datagram make the run take that share longer. It is found by a run, which
-/// is there for no share too: what is measured behind it finds its memory warm either way.
+/// The number of rounds per datagram that makes the run cost this share more. A run without them
+/// measures what they are a share of. It also takes place for a share of 0, so that caches are warm
+/// either way.
 fn rounds(plan: &Plan, share: f64) -> u64 {
     let (results, idle) = simulate(plan, 0);
-    let got: u64 = results.links[Direction::Up as usize].iter().map(|links| links.arrived).sum();
+    let received: u64 =
+        results.links[Direction::Up as usize].iter().map(|links| links.arrived).sum();
     let many = 10_000_000;
     let ((), counting) = cost(|| count(many));
-    (share * idle / got.max(1) as f64 * many as f64 / counting) as u64
+    (share * idle / received.max(1) as f64 * many as f64 / counting) as u64
 }
 
 fn main() -> ExitCode {

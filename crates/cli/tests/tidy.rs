@@ -1,11 +1,12 @@
-//! Rules of the tree that are executed: files have a head and a size, scenarios say what they
-//! show. Functions and documentation are clippy's and rustc's business.
+//! Checks of the rules in CONTRIBUTING.md that neither clippy nor rustc checks: source files begin
+//! with a comment and keep their size, and scenarios are described.
 
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 800;
 const LONGEST_LINE: usize = 120;
 
+/// Adds every file with this extension below a folder, except build output.
 fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("an entry").path();
@@ -17,6 +18,7 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The path and text of every file with this extension below a folder of the repository.
 fn all(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder), extension, &mut found);
@@ -28,7 +30,7 @@ fn all(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn every_source_file_says_what_it_is_and_is_short() {
+fn every_source_file_begins_with_a_comment_and_keeps_its_size() {
     let sources = all("crates", "rs");
     assert!(sources.len() > 40);
     let mut lengths = Vec::new();
@@ -46,7 +48,7 @@ fn every_source_file_says_what_it_is_and_is_short() {
 }
 
 #[test]
-fn every_scenario_says_what_it_shows_and_parses() {
+fn every_scenario_has_a_comment_and_a_description_and_parses() {
     let scenarios = all("scenarios", "toml");
     assert!(scenarios.len() >= 6);
     for (path, text) in scenarios {

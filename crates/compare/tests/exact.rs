@@ -1,5 +1,5 @@
-//! Two folders of results: simulated figures are compared exactly, seed by seed; measured ones claim
-//! nothing.
+//! Two folders of results compared: simulated figures must be equal, seed by seed; figures measured
+//! on sockets allow no conclusion.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,11 @@ use tempfile::TempDir;
 
 const HEAD: &str = "scenario,mode,seed,point,replication,server.timeout";
 
-/// A folder with these rows: seed, point, delivery ratio, latency, sent; and the digest of the runs.
+/// A folder of results whose runs have this digest. A row is a seed, a point, and the cells of
+/// delivery ratio, latency and datagrams sent.
 fn folder(mode: &str, rows: &[(u32, u32, &str)], digest: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    // `clients` is where metrics begin.
+    // Metrics begin with the column `clients`.
     let mut summary = format!("{HEAD},clients,delivery_ratio,latency_p99_s,up_sent\n");
     let mut runs = Vec::new();
     for (seed, point, figures) in rows {
@@ -50,7 +51,7 @@ fn finding(comparison: &Comparison, point: &str, metric: &str) -> Finding {
 }
 
 #[test]
-fn the_same_figures_pass_and_one_digit_more_does_not() {
+fn equal_figures_pass_and_the_smallest_difference_does_not() {
     let base = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.8,0.5,100")], "d");
     let same = compare(&base, &base, None);
     assert_eq!((same.conclusion, same.pairs), (Conclusion::Pass, 2));
@@ -64,7 +65,7 @@ fn the_same_figures_pass_and_one_digit_more_does_not() {
 }
 
 #[test]
-fn better_has_a_direction_and_some_figures_have_none() {
+fn a_change_is_better_or_worse_only_if_its_metric_has_a_direction() {
     let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
     let new = folder("sim", &[(1, 0, "0.92,0.30,101")], "d");
     let comparison = compare(&base, &new, None);
@@ -92,18 +93,18 @@ fn seeds_that_contradict_each_other_tell_nothing() {
 }
 
 #[test]
-fn another_behaviour_with_the_same_figures_is_noticed() {
+fn a_change_of_the_digest_alone_is_a_regression() {
     let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
     let other = folder("sim", &[(1, 0, "0.91,0.25,100")], "e");
     let comparison = compare(&base, &other, None);
     assert_eq!(comparison.conclusion, Conclusion::Regression);
     assert!(comparison.notes[0].contains("the behaviour changed"));
-    // Whoever asks for what matters only is not told of what does not.
+    // With a minimum effect only figures count.
     assert_eq!(compare(&base, &other, Some(0.02)).conclusion, Conclusion::Pass);
 }
 
 #[test]
-fn small_changes_may_be_declared_not_to_matter() {
+fn changes_below_the_minimum_effect_pass() {
     let base = folder("sim", &[(1, 0, "0.91,0.250,100")], "d");
     let new = folder("sim", &[(1, 0, "0.91,0.251,100")], "e");
     assert_eq!(compare(&base, &new, Some(0.01)).conclusion, Conclusion::Pass);
@@ -111,7 +112,7 @@ fn small_changes_may_be_declared_not_to_matter() {
 }
 
 #[test]
-fn a_figure_that_is_no_longer_defined_is_changed_and_not_zero() {
+fn a_figure_that_becomes_undefined_is_changed_and_not_zero() {
     let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
     let new = folder("sim", &[(1, 0, ",0.25,100")], "d");
     let comparison = compare(&base, &new, None);
@@ -120,7 +121,7 @@ fn a_figure_that_is_no_longer_defined_is_changed_and_not_zero() {
 }
 
 #[test]
-fn blocks_on_sockets_claim_nothing_and_a_missing_point_is_missed() {
+fn figures_from_sockets_and_missing_points_are_inconclusive() {
     let base = folder("net", &[(1, 0, "0.91,0.25,100")], "d");
     let new = folder("net", &[(1, 0, "0.5,0.25,100")], "e");
     let comparison = compare(&base, &new, None);
@@ -136,7 +137,7 @@ fn blocks_on_sockets_claim_nothing_and_a_missing_point_is_missed() {
 }
 
 #[test]
-fn what_is_no_folder_of_results_is_named() {
+fn the_error_of_an_unreadable_folder_names_what_is_missing() {
     let nothing = tempfile::tempdir().unwrap();
     let error = Sheet::read(nothing.path()).unwrap_err().to_string();
     assert!(error.contains("run.json"), "{error}");

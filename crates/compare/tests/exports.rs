@@ -1,4 +1,4 @@
-//! A verdict in the formats of other programs.
+//! A verdict exported to the formats of other programs.
 
 use skipbeat_compare::{
     ComparedMetric, Comparison, Conclusion, Design, Figure, Finding, ScenarioVerdict,
@@ -76,7 +76,7 @@ fn verdict() -> Verdict {
 }
 
 #[test]
-fn junit_has_a_case_for_each_threshold_with_the_actual_value() {
+fn junit_has_a_test_case_for_each_threshold_with_its_actual_value() {
     let xml = export::junit(&verdict());
     assert!(xml.contains(r#"name="delivery_ratio &gt;= 0.99 at server.timeout=2s""#), "{xml}");
     assert!(xml.contains("delivery_ratio is 0.9131 (91.31 %), asked &gt;= 0.99"), "{xml}");
@@ -88,7 +88,7 @@ fn junit_has_a_case_for_each_threshold_with_the_actual_value() {
 }
 
 #[test]
-fn bencher_gets_a_benchmark_for_each_scenario_and_a_slug_for_each_metric() {
+fn bencher_has_a_benchmark_for_each_scenario_and_a_slug_for_each_metric() {
     let json = export::bencher(&verdict());
     assert_eq!(json["a|b"]["delivery-ratio"], serde_json::json!({ "value": 0.9131 }));
     let latency = serde_json::json!({ "value": 0.25, "lower_value": 0.24, "upper_value": 0.26 });
@@ -96,7 +96,7 @@ fn bencher_gets_a_benchmark_for_each_scenario_and_a_slug_for_each_metric() {
 }
 
 #[test]
-fn github_action_benchmark_gets_each_figure_in_the_file_of_its_direction() {
+fn github_action_benchmark_has_each_figure_in_the_file_of_its_direction() {
     let higher = export::benchmark_action(&verdict(), Way::Higher);
     let name = "a|b delivery_ratio";
     let expected = serde_json::json!([{ "name": name, "unit": "ratio", "value": 0.9131 }]);
@@ -107,7 +107,7 @@ fn github_action_benchmark_gets_each_figure_in_the_file_of_its_direction() {
 }
 
 #[test]
-fn markdown_shows_what_has_to_be_looked_at_and_escapes_names() {
+fn markdown_shows_what_needs_attention_and_escapes_names() {
     let text = export::markdown(&verdict());
     assert!(text.starts_with("## skipbeat: ❌ threshold not met\n"), "{text}");
     assert!(text.contains(r"| a\|b | net | ❌ threshold not met | 1 of 3 |"), "{text}");
@@ -120,7 +120,7 @@ fn markdown_shows_what_has_to_be_looked_at_and_escapes_names() {
 }
 
 #[test]
-fn the_json_names_its_version_and_the_exit_code() {
+fn the_json_has_its_version_and_the_exit_code() {
     let json = serde_json::to_value(verdict()).unwrap();
     assert_eq!((&json["version"], &json["exit_code"]), (&1.into(), &99.into()));
     assert_eq!(json["conclusion"], "threshold");

@@ -1,12 +1,12 @@
-//! Interleaved pairs: noise alone is no regression, a planted slowdown is one, and what can't be told
-//! is not passed.
+//! Interleaved pairs with simulated noise: noise alone is no regression, a planted slowdown is one,
+//! and a comparison that can't tell does not pass.
 
 use std::collections::BTreeMap;
 
 use skipbeat_compare::{Conclusion, Finding, Pair, Rule, compare_pairs, noise};
 use skipbeat_core::{Seed, normal_quantile, unit};
 
-/// The figures that are made up: two that a machine's moods change, one that no mood does.
+/// The figures of a pair: two that vary with the machine, and one that is always the same.
 const METRICS: [&str; 3] = ["server_ns_per_datagram", "latency_p99_s", "delivery_ratio"];
 
 fn rule(trial: u64) -> Rule {
@@ -18,8 +18,8 @@ fn rule(trial: u64) -> Rule {
     }
 }
 
-/// Pairs with log-normal noise of so much, a drift of the machine that both sides share, and a factor
-/// on what the new one costs.
+/// Pairs whose first two figures have log-normal noise of deviation `sigma`, a drift of the machine
+/// that both sides share, and on the new side the factor `slower`.
 fn pairs(trial: u64, count: u64, sigma: f64, slower: f64) -> Vec<Pair> {
     let draws = Seed(trial).family("test.pairs");
     let normal = |pair: u64, draw: u64| normal_quantile(unit(draws.stream(pair).bits(draw)));
@@ -33,6 +33,7 @@ fn pairs(trial: u64, count: u64, sigma: f64, slower: f64) -> Vec<Pair> {
     (0..count).map(pair).collect()
 }
 
+/// How often each conclusion is drawn in this many trials of 20 pairs.
 fn conclusions(trials: u64, sigma: f64, slower: f64) -> BTreeMap<&'static str, u32> {
     let mut counts = BTreeMap::new();
     for trial in 0..trials {
@@ -44,18 +45,19 @@ fn conclusions(trials: u64, sigma: f64, slower: f64) -> BTreeMap<&'static str, u
 }
 
 #[test]
-fn a_binary_against_itself_is_a_regression_in_less_than_one_of_twenty_trials() {
+fn a_binary_against_itself_is_a_regression_in_at_most_one_of_twenty_trials() {
     let quiet = conclusions(200, 0.01, 1.0);
     assert_eq!(quiet.get("regression"), None, "{quiet:?}");
     assert!(quiet["pass"] > 190, "{quiet:?}");
-    // Noise far above what matters is seldom passed either: then it can't be told.
+    // With noise far above the minimum effect most trials are inconclusive: they may not pass
+    // either.
     let loud = conclusions(200, 0.1, 1.0);
     assert!(loud.get("regression").copied().unwrap_or(0) <= 10, "{loud:?}");
     assert!(loud["inconclusive"] >= 180, "{loud:?}");
 }
 
 #[test]
-fn five_per_cent_more_are_a_regression_and_one_per_cent_is_none() {
+fn five_per_cent_more_is_a_regression_and_one_per_cent_is_not() {
     let slower = conclusions(100, 0.01, 1.05);
     assert_eq!(slower, BTreeMap::from([("regression", 100)]));
     let little = conclusions(100, 0.005, 1.01);
@@ -68,17 +70,17 @@ fn five_per_cent_more_are_a_regression_and_one_per_cent_is_none() {
 }
 
 #[test]
-fn a_figure_that_is_the_same_in_all_pairs_takes_no_part_in_the_correction() {
+fn a_figure_that_never_changes_does_not_count_in_the_correction_for_many_tests() {
     let comparison = compare_pairs(["a", "b"], &pairs(3, 8, 0.001, 1.05), &rule(3));
     let by_name = |name| comparison.rows.iter().find(|row| row.metric == name).unwrap();
-    // Of 8 pairs the least p is 2/2^8; two tests double it.
+    // The smallest p of 8 pairs is 2/2^8, and the correction for two tests doubles it.
     assert_eq!(by_name("latency_p99_s").p, Some(4.0 / 256.0));
     let same = by_name("delivery_ratio");
     assert_eq!((same.p, same.finding, same.effect), (None, Finding::Same, Some(0.0)));
 }
 
 #[test]
-fn what_appears_from_nothing_is_worse_without_a_number() {
+fn a_figure_that_rises_from_zero_is_worse_without_a_relative_effect() {
     let one = |count: f64| BTreeMap::from([("false_evictions".to_owned(), count)]);
     let pairs: Vec<Pair> =
         (0..10).map(|n| Pair { base: one(0.0), new: one(f64::from(n) + 1.0) }).collect();
@@ -90,7 +92,7 @@ fn what_appears_from_nothing_is_worse_without_a_number() {
 }
 
 #[test]
-fn a_metric_that_is_not_always_there_is_said_to_be_missing() {
+fn a_metric_missing_on_one_side_is_reported_and_does_not_pass() {
     let mut pairs = pairs(5, 10, 0.01, 1.0);
     pairs[4].new.remove("latency_p99_s");
     let by_name = |comparison: &skipbeat_compare::Comparison| {
@@ -100,10 +102,10 @@ fn a_metric_that_is_not_always_there_is_said_to_be_missing() {
     assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
     assert_eq!(by_name(&comparison).finding, Finding::CannotTell);
     assert!(comparison.notes[0].contains("one side only in 1 of 10 pairs"));
-    // A pair in which neither side has it says nothing.
+    // A pair that lacks it on both sides is left out.
     pairs[4].base.remove("latency_p99_s");
     assert!(compare_pairs(["a", "b"], &pairs, &rule(5)).notes.is_empty());
-    // What is never there any more is no pass.
+    // A metric that the new side never has does not pass.
     for pair in &mut pairs {
         pair.new.remove("latency_p99_s");
     }
@@ -116,7 +118,7 @@ fn a_metric_that_is_not_always_there_is_said_to_be_missing() {
 }
 
 #[test]
-fn a_change_that_this_machine_cannot_see_is_neither_worse_nor_passed() {
+fn a_change_below_what_this_machine_can_see_is_inconclusive() {
     let visible = BTreeMap::from([("server_ns_per_datagram".to_owned(), 0.5)]);
     let judged = vec!["server_ns_per_datagram".to_owned()];
     let rule = Rule { visible, judged, ..rule(9) };
@@ -129,14 +131,14 @@ fn a_change_that_this_machine_cannot_see_is_neither_worse_nor_passed() {
 }
 
 #[test]
-fn six_pairs_say_that_they_are_too_few_for_two_metrics() {
+fn six_pairs_are_reported_as_too_few_for_two_metrics() {
     let six = compare_pairs(["a", "b"], &pairs(2, 6, 0.001, 1.5), &rule(2));
     assert!(six.notes.iter().any(|note| note.contains("6 pairs are too few")), "{:?}", six.notes);
     assert_eq!(six.conclusion, Conclusion::Inconclusive);
 }
 
 #[test]
-fn a_machine_against_itself_says_what_it_can_see() {
+fn pairs_of_one_binary_tell_the_smallest_effect_that_can_be_seen() {
     let of = |sigma| noise(&pairs(7, 20, sigma, 1.0), &rule(7));
     let (quiet, loud) = (of(0.005), of(0.1));
     assert_eq!((quiet.pairs, quiet.trials), (20, 1000));
@@ -149,6 +151,6 @@ fn a_machine_against_itself_says_what_it_can_see() {
         (smallest(&quiet, "server_ns_per_datagram"), smallest(&loud, "server_ns_per_datagram"));
     assert!((0.02..=0.03).contains(&few), "{few}");
     assert!((0.05..=0.2).contains(&many), "{many}");
-    // What never changes shows the smallest effect that matters.
+    // Without noise it is the minimum effect itself.
     assert_eq!(smallest(&quiet, "delivery_ratio"), 0.02);
 }

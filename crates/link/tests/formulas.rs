@@ -1,9 +1,11 @@
-//! Every model against its closed form, within the interval that follows from the model and the
-//! number of datagrams; every distribution against its quantile function (Kolmogorov-Smirnov).
+//! Every model of loss, delay, order and duplication against its closed form. Intervals follow from
+//! the model and the number of datagrams; distributions are held to their quantile functions by the
+//! Kolmogorov-Smirnov test.
 
 use skipbeat_core::{Direction, Roster, Seed, Span, Time};
 use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, Verdict, read_compact};
 
+/// Any datagram: these models do not depend on it.
 const FREIGHT: PacketInfo = PacketInfo { bytes: 100, class: Class::Chat };
 
 fn options(text: &str) -> LinkOptions {
@@ -11,7 +13,7 @@ fn options(text: &str) -> LinkOptions {
         .unwrap_or_else(|e| panic!("{text}: {e}"))
 }
 
-/// The verdicts of `n` datagrams, one every `spacing`, on each of some links.
+/// The verdicts of `n` datagrams, one every `spacing`, on each of `links` links.
 fn verdicts(options: &LinkOptions, links: u32, n: u32, spacing: Span) -> Vec<Vec<Verdict>> {
     let roster = Roster::new([links]);
     let mut all = Links::new(Seed(12), Direction::Up, [options.clone().into()], &roster);
@@ -22,12 +24,14 @@ fn verdicts(options: &LinkOptions, links: u32, n: u32, spacing: Span) -> Vec<Vec
     (0..links).map(judge).collect()
 }
 
-fn close(what: &str, got: f64, expected: f64, interval: f64) {
-    println!("{what:<44} expected {expected:<12.6} got {got:<12.6} ± {interval:.6}");
-    assert!((got - expected).abs() <= interval, "{what}: expected {expected}, got {got}");
+/// Checks a figure against its closed form.
+fn close(what: &str, simulated: f64, expected: f64, interval: f64) {
+    println!("{what:<44} expected {expected:<12.6} simulated {simulated:<12.6} ± {interval:.6}");
+    assert!((simulated - expected).abs() <= interval, "{what}: {simulated}, expected {expected}");
 }
 
-/// Realised loss and mean loss run of a model against its own closed forms.
+/// Checks the loss and the mean loss run of a model, both as simulated and as the model states
+/// them.
 fn check_loss(text: &str, loss: f64, run: Option<f64>, spacing: Span) {
     let options = options(text);
     let (links, n) = (40, 20_000);
@@ -40,15 +44,16 @@ fn check_loss(text: &str, loss: f64, run: Option<f64>, spacing: Span) {
     close(&format!("{text}: loss"), lost as f64 / total, loss, 4.0 * (variance / total).sqrt());
     let Some(run) = run else { return };
     close(&format!("{text}: run in theory"), model.mean_run(spacing).unwrap(), run, 1e-6);
-    // Runs of each link by itself; their mean over links says how sure it is.
+    // The interval follows from how the mean run differs between links.
     let means: Vec<f64> = all.iter().map(|link| mean_run(link)).collect();
     let mean = means.iter().sum::<f64>() / means.len() as f64;
     let spread = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>();
     let interval = 4.0 * (spread / (means.len() * (means.len() - 1)) as f64).sqrt();
-    // The runs at both ends of a link's stream are cut short.
+    // The runs at both ends of a link's stream are cut short, which adds run²/n.
     close(&format!("{text}: mean run"), mean, run, interval + run * run / f64::from(n));
 }
 
+/// The mean length of the runs of lost datagrams.
 fn mean_run(link: &[Verdict]) -> f64 {
     let lost: Vec<bool> = link.iter().map(|v| v.arrival.is_err()).collect();
     let losses = lost.iter().filter(|lost| **lost).count();
@@ -58,10 +63,10 @@ fn mean_run(link: &[Verdict]) -> f64 {
 }
 
 #[test]
-fn losses_and_their_runs_are_those_of_the_models() {
+fn loss_and_mean_run_follow_the_models() {
     let ms = Span::from_millis(20);
     check_loss("loss=.05", 0.05, Some(1.0 / 0.95), ms);
-    // h = 0, k = 1: the mean run is 1/r.
+    // Gilbert's special case, all lost in the bad state and none in the good: the mean run is 1/r.
     check_loss("loss=ge(p=.01,r=.2)", 0.01 / 0.21, Some(5.0), ms);
     // All four parameters: PL = πG·eG + πB·eB, run = PL/(PL-PLL).
     let (p, r, eg, eb) = (0.02, 0.1, 0.01, 0.7);
@@ -70,19 +75,19 @@ fn losses_and_their_runs_are_those_of_the_models() {
     let both = good * eg * ((1.0 - p) * eg + p * eb) + bad * eb * (r * eg + (1.0 - r) * eb);
     let text = "loss=ge(p=.02,r=.1,good_loss=.01,bad_loss=.7)";
     check_loss(text, loss, Some(loss / (loss - both)), ms);
-    // What is observed instead: loss and mean stay in the bad state.
+    // The other parameters of the same model: the loss, and the mean stay in the bad state.
     check_loss("loss=ge(loss=.1,burst=4)", 0.1, Some(4.0), ms);
     // netem's four states.
     let (p13, p31, p32, p23, p14) = (0.02, 0.3, 0.1, 0.4, 0.01);
     let one = 1.0 / (1.0 + p14 + p13 / p31 * (1.0 + p32 / p23));
     let loss = one * p13 / p31 + one * p14;
     check_loss("loss=markov4(p13=.02,p31=.3,p32=.1,p23=.4,p14=.01)", loss, None, ms);
-    // In continuous time: a twentieth of the time is bad, and outages last a second in the mean.
+    // In continuous time: 1 s in 20 s is bad in the mean.
     check_loss("loss=get(mean_good=19s,mean_bad=1s)", 0.05, None, Span::from_millis(500));
 }
 
 #[test]
-fn the_continuous_time_model_remembers_as_long_as_it_says() {
+fn the_memory_of_the_continuous_time_model_fades_at_its_rates() {
     let options = options("loss=get(mean_good=4s,mean_bad=1s)");
     for spacing in [Span::from_millis(100), Span::from_secs(1), Span::from_secs(5)] {
         let all = verdicts(&options, 100, 20_000, spacing);
@@ -103,7 +108,7 @@ fn the_continuous_time_model_remembers_as_long_as_it_says() {
 }
 
 #[test]
-fn lists_and_every_nth_lose_exactly_those() {
+fn list_and_every_lose_exactly_their_datagrams() {
     let lost = |text: &str| {
         let all = verdicts(&options(text), 2, 12, Span::from_millis(1));
         assert_eq!(all[0], all[1], "every link alike");
@@ -114,9 +119,9 @@ fn lists_and_every_nth_lose_exactly_those() {
     assert_eq!(lost("loss=every(n=5)"), [4, 9]);
 }
 
-/// A model of one class counts datagrams of that class alone.
+/// With `only`, a model counts the datagrams of that class alone.
 #[test]
-fn what_a_model_does_not_look_at_does_not_move_it_on() {
+fn datagrams_of_other_classes_do_not_advance_a_model() {
     let options = options("loss=every(n=3,only=[\"heartbeat\"])");
     let mut links = Links::new(Seed(1), Direction::Up, [options.into()], &Roster::new([1]));
     let mut arrives =
@@ -128,9 +133,9 @@ fn what_a_model_does_not_look_at_does_not_move_it_on() {
     }
 }
 
-/// A change of one key leaves what the others draw and remember as it was.
+/// A change of one key leaves the draws and the memory of the other stages alone.
 #[test]
-fn a_change_of_links_shifts_no_other_stage() {
+fn a_change_of_one_key_shifts_no_other_stage() {
     let text = "loss=ge(p=.05,r=.1),delay=exp(mean=30ms,order=preserve,correlation=.5)";
     let run = |change: bool| {
         let roster = Roster::new([1]);
@@ -145,7 +150,7 @@ fn a_change_of_links_shifts_no_other_stage() {
         verdicts
     };
     assert_eq!(run(false), run(true));
-    // With other delays, too, nobody overtakes.
+    // Preserved order holds across a change of the delay too.
     let roster = Roster::new([1]);
     let slow = options("delay=constant(value=500ms,order=preserve)");
     let mut links = Links::new(Seed(5), Direction::Up, [slow.into()], &roster);
@@ -155,7 +160,7 @@ fn a_change_of_links_shifts_no_other_stage() {
 }
 
 #[test]
-fn a_faster_link_drops_nothing_that_a_slow_one_had_room_for() {
+fn raising_the_bandwidth_keeps_what_is_queued() {
     let link = |bandwidth: &str| options(&format!("rate=(bandwidth={bandwidth},bytes=3000)"));
     let roster = Roster::new([1]);
     let mut links = Links::new(Seed(1), Direction::Up, [link("3kbit").into()], &roster);
@@ -168,7 +173,7 @@ fn a_faster_link_drops_nothing_that_a_slow_one_had_room_for() {
 }
 
 #[test]
-fn a_trace_is_repeated() {
+fn a_trace_starts_again_after_its_end() {
     let mut options = options("loss=trace(file=somewhere.txt)");
     let (file, model) = options.files().next().unwrap();
     assert_eq!(file, "somewhere.txt");
@@ -201,10 +206,10 @@ const DELAYS: [&str; 7] = [
     "normal(mean=300us,deviation=50us",
 ];
 
-/// Kolmogorov-Smirnov: the largest distance of n independent draws from their distribution is below
-/// 1.95/√n with probability 0.999.
+/// Kolmogorov-Smirnov: the greatest distance between the distribution of n independent draws and
+/// the one they are drawn from is below 1.95/√n with probability 0.999.
 #[test]
-fn delays_have_the_distribution_that_was_asked_for() {
+fn delays_follow_their_distribution() {
     for delay in DELAYS {
         let options = options(&format!("delay={delay})"));
         let n = 50_000;
@@ -219,7 +224,7 @@ fn delays_have_the_distribution_that_was_asked_for() {
     }
 }
 
-/// The largest distance between the share of draws below a quantile and the quantile's share.
+/// The greatest distance between the share of draws up to a quantile and the quantile's own share.
 fn distance(options: &LinkOptions, sorted: &[f64]) -> f64 {
     let n = sorted.len() as f64;
     (1..1000)
@@ -232,10 +237,10 @@ fn distance(options: &LinkOptions, sorted: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// netem's correlation shrinks the distribution; ours leaves it exact. With a correlation ρ there
-/// are as good as n(1-ρ)/(1+ρ) independent draws.
+/// In netem, correlation narrows the distribution; here it stays exact. With a correlation of ρ, n
+/// draws are worth n(1-ρ)/(1+ρ) independent ones.
 #[test]
-fn correlated_delays_keep_their_distribution_and_are_correlated() {
+fn correlated_delays_keep_their_distribution() {
     for delay in DELAYS {
         for rho in [0.25, 0.8] {
             let options = options(&format!("delay={delay},correlation={rho})"));
@@ -246,7 +251,8 @@ fn correlated_delays_keep_their_distribution_and_are_correlated() {
             let independent = f64::from(n) * (1.0 - rho) / (1.0 + rho);
             let distance = distance(&options, &sorted);
             assert!(distance < 1.95 / independent.sqrt(), "{delay} ρ {rho}: {distance}");
-            // Ranks do not depend on the distribution: Spearman's is (6/π)·asin(ρ/2).
+            // Ranks do not depend on the distribution. Spearman's rank correlation of a Gaussian
+            // copula is (6/π)·asin(ρ/2).
             let rank = |d: &f64| sorted.partition_point(|x| x < d) as f64 / f64::from(n) - 0.5;
             let ranks: Vec<f64> = drawn.iter().map(rank).collect();
             let product = ranks.windows(2).map(|w| w[0] * w[1]).sum::<f64>() * 12.0 / f64::from(n);
@@ -257,7 +263,7 @@ fn correlated_delays_keep_their_distribution_and_are_correlated() {
 }
 
 #[test]
-fn a_table_of_delays_is_drawn_from_as_measured() {
+fn a_table_of_delays_is_its_own_distribution() {
     let mut options = options("delay=table(file=delays.txt)");
     let (_, model) = options.files().next().unwrap();
     model.take("10ms 20ms # two of them\n0.040, 80ms").unwrap();
@@ -271,7 +277,7 @@ fn a_table_of_delays_is_drawn_from_as_measured() {
 }
 
 #[test]
-fn preserved_order_lets_nobody_overtake() {
+fn preserved_order_delays_each_datagram_no_longer_than_needed() {
     let arrivals = |order: &str| {
         let text = format!("delay=exp(mean=50ms,order={order})");
         let all = verdicts(&options(&text), 1, 5_000, Span::from_millis(10));
@@ -282,11 +288,12 @@ fn preserved_order_lets_nobody_overtake() {
     let mut latest = Time::ZERO;
     for (free, kept) in free.iter().zip(&kept) {
         latest = latest.max(*free);
-        assert_eq!(latest, *kept, "each waits for those before it and no longer");
+        assert_eq!(latest, *kept, "each waits for those before it, and no longer");
     }
 }
 
-/// RFC 4737: a datagram is reordered if one that was sent later arrived before it.
+/// The share of reordered datagrams among those that arrive. One is reordered if another that was
+/// sent later arrived before it (RFC 4737, section 3).
 fn reordered(text: &str, n: u32, spacing: Span) -> f64 {
     let all = verdicts(&options(text), 1, n, spacing);
     let arrived = all[0].iter().filter_map(|v| Some((v.arrival.ok()?, v.index)));
@@ -302,13 +309,14 @@ fn reordered(text: &str, n: u32, spacing: Span) -> f64 {
 }
 
 #[test]
-fn reordering_has_the_ratio_of_its_closed_form() {
+fn the_reordered_share_follows_its_closed_forms() {
     let (n, spacing) = (200_000, Span::from_millis(10));
-    // What one datagram does hangs together with m others: as good as n/(2m+1) independent ones.
+    // Whether a datagram is reordered depends on up to m others on each side, so n datagrams are
+    // worth n/(2m+1) independent ones.
     let check = |text: &str, expected: f64, m: i32| {
-        let got = reordered(text, n, spacing);
+        let simulated = reordered(text, n, spacing);
         let share = expected * (1.0 - expected) / f64::from(n);
-        close(text, got, expected, 4.0 * (share * f64::from(2 * m + 1)).sqrt());
+        close(text, simulated, expected, 4.0 * (share * f64::from(2 * m + 1)).sqrt());
     };
     for (q, extra, m) in [(0.1f64, "25ms", 2), (0.3, "45ms", 4)] {
         let text = format!("reorder=hold(probability={q},extra={extra}),delay=5ms");
@@ -318,14 +326,14 @@ fn reordering_has_the_ratio_of_its_closed_form() {
         let text = format!("reorder=early(probability={q}),delay={delay}");
         check(&text, (1.0 - q) * (1.0 - (1.0 - q).powi(m)), m);
     }
-    // Every fifth is early by two places: the two before it are overtaken.
+    // Every fifth overtakes the two before it, so two in five are reordered.
     close("every 5th", reordered("reorder=early(every=5),delay=25ms", n, spacing), 0.4, 1e-4);
     // Jitter of width W, T ≤ W ≤ 2T: (W-T)²/(2W²).
     check("delay=uniform(min=0ms,max=15ms)", 25.0 / (2.0 * 225.0), 1);
 }
 
 #[test]
-fn copies_come_after_loss_and_are_not_copied_again() {
+fn only_datagrams_that_survive_loss_are_duplicated_and_only_once() {
     let options = options("loss=.2,duplicate=.3");
     let n = 200_000;
     let all = verdicts(&options, 1, n, Span::from_millis(10));
@@ -334,7 +342,7 @@ fn copies_come_after_loss_and_are_not_copied_again() {
         .map(|v| usize::from(v.arrival.is_ok()) + usize::from(v.copy().is_some()))
         .sum();
     assert!(all[0].iter().all(|v| v.arrival.is_ok() || v.copy().is_none()));
-    // delivered/sent = (1-PL)(1+Pdup); each datagram is 0, 1 or 2.
+    // Each datagram is delivered 0, 1 or 2 times: in the mean (1-PL)(1+Pdup) times.
     let expected = 0.8 * 1.3;
     let variance = 0.8 * (0.7 + 0.3 * 4.0) - expected * expected;
     let interval = 4.0 * (variance / f64::from(n)).sqrt();

@@ -1,5 +1,5 @@
-//! What the recorder makes of events that come late, of brackets, of early ends, and of a driver
-//! that forgets a datagram.
+//! The recorder given the hard cases: evictions seen late or only within a bracket of time, runs
+//! that end early, and drivers that forget a datagram.
 
 use skipbeat_core::{ClientSet, Direction, Life, Roster, Span, Time};
 use skipbeat_link::Verdict;
@@ -48,32 +48,32 @@ fn member(recorder: &mut Recorder, client: u32) {
 }
 
 #[test]
-fn a_death_within_the_bracket_explains_the_eviction_and_comes_before_it() {
+fn a_crash_within_the_bracket_of_an_eviction_is_its_cause_and_comes_first() {
     let mut recorder = recorder();
     member(&mut recorder, 0);
     life(&mut recorder, 20.0, 0, Life::Crashed);
-    // Seen between 16 and 24 s: the middle is before the crash.
+    // The eviction was between 16 and 24 s. The middle would be before the crash.
     evicted(&mut recorder, 20.0 - 1e-3, 0, 4.0);
     let results = finish(recorder, 110.0);
     let [eviction] = results.evictions[..] else { panic!("one eviction") };
     assert_eq!(eviction.cause, EvictionCause::Crash);
-    assert!(eviction.at > at(21.9) && eviction.at < at(22.1), "the middle of 20 to 24");
+    assert!(eviction.at > at(21.9) && eviction.at < at(22.1), "the middle of 20 s to 24 s");
     assert_eq!(results.figures.get("false_evictions"), Some(0.0));
 }
 
 #[test]
-fn an_eviction_that_is_heard_late_has_the_cause_of_its_moment() {
+fn an_eviction_reported_late_has_the_cause_of_its_own_time() {
     let mut recorder = recorder();
     (0..3).for_each(|client| member(&mut recorder, client));
-    // Left before, back before the eviction is heard of.
+    // Left before the eviction, and back before it is reported.
     life(&mut recorder, 20.0, 0, Life::Left);
     life(&mut recorder, 25.0, 0, Life::Up);
     evicted(&mut recorder, 24.9, 0, 0.0);
-    // Alive at the eviction, crashed and back since.
+    // Alive at the eviction, but crashed and back since.
     life(&mut recorder, 30.0, 1, Life::Crashed);
     life(&mut recorder, 30.1, 1, Life::Up);
     evicted(&mut recorder, 29.9, 1, 0.0);
-    // Crashed just after it.
+    // Crashed just after the eviction.
     life(&mut recorder, 40.0, 2, Life::Crashed);
     evicted(&mut recorder, 39.9, 2, 0.0);
     let causes: Vec<_> = finish(recorder, 110.0).evictions.iter().map(|e| e.cause).collect();
@@ -81,7 +81,7 @@ fn an_eviction_that_is_heard_late_has_the_cause_of_its_moment() {
 }
 
 #[test]
-fn crashes_that_come_back_before_their_eviction_are_counted_as_censored() {
+fn a_crashed_client_that_returns_before_its_eviction_is_censored() {
     let mut recorder = recorder();
     member(&mut recorder, 0);
     life(&mut recorder, 20.0, 0, Life::Crashed);
@@ -93,7 +93,7 @@ fn crashes_that_come_back_before_their_eviction_are_counted_as_censored() {
 }
 
 #[test]
-fn a_run_that_ends_early_measures_what_it_saw() {
+fn a_run_that_ends_early_measures_up_to_its_end() {
     for (end, live, crashes_seen) in [(5.0, 0.0, 0.0), (30.0, 20.0 + 10.0, 1.0), (22.0, 22.0, 0.0)]
     {
         let mut recorder = recorder();
@@ -104,13 +104,14 @@ fn a_run_that_ends_early_measures_what_it_saw() {
         }
         let results = finish(recorder, end);
         assert_eq!(results.figures.get("live_time_s"), Some(live), "ended at {end}");
-        // A crash two seconds before the end would count only if it was detected fast.
+        // A crash shortly before the end is left out: it could be detected in time only if fast, a
+        // bias.
         assert_eq!(results.figures.get("eviction_latency_samples"), Some(crashes_seen));
     }
 }
 
 #[test]
-fn a_datagram_that_a_driver_forgets_makes_the_run_inconclusive() {
+fn a_datagram_that_the_driver_forgets_makes_the_run_inconclusive() {
     let mut recorder = recorder();
     member(&mut recorder, 0);
     let verdict = Verdict::arrives(0, at(20.1));
@@ -125,7 +126,7 @@ fn a_datagram_that_a_driver_forgets_makes_the_run_inconclusive() {
 }
 
 #[test]
-fn a_message_that_nobody_can_trace_is_unexplained_for_all_its_receivers() {
+fn a_message_that_is_lost_track_of_is_unexplained_for_each_receiver() {
     let mut recorder = recorder();
     let mut up = ClientSet::new();
     for client in 0..3 {

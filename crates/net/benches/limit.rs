@@ -1,16 +1,20 @@
-//! How far the built-in server is from what the system calls allow. In turns, the senders on one core
-//! and who receives on another: 1,000 clients get 60-byte messages
+//! How close the built-in server comes to what the system calls allow.
 //!
-//! - (a) by a bare loop of `send_to`,
-//! - (b) by a bare loop of the best strategy, headers made before: `sendmmsg` with one datagram or
-//!   with segments (`UDP_SEGMENT`), no fragments,
-//! - (c) by our server: core and runtime.
+//! First 60-byte messages go out to 1,000 clients, in turns
 //!
-//! With 8 pending also to clients that read with `UDP_GRO`: their kernel cuts nothing up.
+//! - (a) from a bare loop of `send_to`,
+//! - (b) from the best bare loop: `sendmmsg` with headers that are built in advance, one datagram per
+//!   header or several as segments (`UDP_SEGMENT`),
+//! - (c) from our server.
 //!
-//! Then heartbeats come in: to a bare loop of `recvmmsg` and a look into a hash map, and to our server.
-//! Figures are processor time of the thread that does the work, per datagram; the median of the
-//! rounds, and the ratio of medians.
+//! With 8 messages pending, (b) and (c) also send to clients that read with `UDP_GRO`, whose kernel
+//! does not split what was sent together.
+//!
+//! Then heartbeats come in, to a bare loop of `recvmmsg` with a look-up in a hash map, and to our
+//! server.
+//!
+//! Figures are the processor time per datagram of the thread that does the work: the median over
+//! all rounds, and ratios of medians. Senders run on one core and receivers on another.
 #![expect(unsafe_code, reason = "the bare loops are the system calls themselves")]
 
 use std::collections::HashMap;
@@ -31,13 +35,13 @@ use socket2::Socket;
 
 const CLIENTS: u32 = 1000;
 const LENGTH: usize = 60;
-/// Messages of a round, to all clients.
+/// Messages in a round, each to all clients.
 const MESSAGES: usize = 48;
 const ROUNDS: usize = 15;
 const HEARTBEATS: usize = 64 * 1000;
 
 fn main() {
-    // `cargo test` runs benches to see that they run.
+    // `cargo test` runs benches too, only to check that they work.
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
     pin(0, 0);
     let cases = [("a", 1), ("b", 1), ("b", 8), ("c", 1), ("c", 8), ("b gro", 8), ("c gro", 8)];
@@ -87,7 +91,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A server with a thousand members, and a thread that counts what they get.
+/// A server with a thousand members, and a thread that counts the datagrams they receive.
 struct Room {
     server: LiveServer,
     server_thread: i32,
@@ -99,7 +103,7 @@ struct Room {
 }
 
 impl Room {
-    /// `gro`: the clients read several datagrams as one where they were sent so.
+    /// With `gro`, clients receive datagrams that were sent together in one read.
     fn open(gro: bool) -> Self {
         let any = "127.0.0.1:0".parse().expect("an address");
         let timeout = Span::from_secs(3600);
@@ -141,7 +145,7 @@ impl Room {
         (0..CLIENTS).map(|n| SocketAddr::from((ip(n), self.port()))).collect()
     }
 
-    /// A heartbeat of each client.
+    /// Sends a heartbeat from each client.
     fn beat(&self) {
         let mut batch = Batch::new();
         for client in 0..CLIENTS {
@@ -150,7 +154,7 @@ impl Room {
         batch.send(&self.clients);
     }
 
-    /// Waits until so many datagrams more were received.
+    /// Waits until the count of received datagrams is `datagrams` above `before`.
     fn wait_for(&self, before: u64, datagrams: usize) {
         while self.received.load(Ordering::Relaxed) < before + datagrams as u64 {
             std::thread::sleep(Duration::from_micros(200));
@@ -190,11 +194,12 @@ impl Room {
     }
 
     fn server(&self, pending: usize) -> f64 {
-        // What the server adds makes it as long as the others.
+        // The server appends the sender's address. With it the text is as long as in the other
+        // cases.
         let ending = format!(". from {}:{}", ip(0), self.port()).len();
         let texts = vec![b'x'; (LENGTH - ending) * pending];
         let segment = (pending > 1).then_some((LENGTH - ending) as u16);
-        // They lie in the server's socket all at once.
+        // All pending texts are in the server's socket before it reads the first.
         let mut batch = Batch::new();
         batch.add(self.server.address(), Some(ip(0)), &texts, segment);
         let start = cpu(self.server_thread);
@@ -206,7 +211,7 @@ impl Room {
         (cpu(self.server_thread) - start) as f64 / (MESSAGES * CLIENTS as usize) as f64
     }
 
-    /// What a heartbeat costs the server.
+    /// The cost of a heartbeat for the server.
     fn server_fan_in(&self) -> f64 {
         let before = self.server.stats().expect("it runs").received;
         let start = cpu(self.server_thread);
@@ -228,7 +233,7 @@ impl Drop for Room {
     }
 }
 
-/// The same for a loop that does no more than it must.
+/// The cost of a heartbeat for a loop that only reads it and looks up its sender.
 fn bare_fan_in() -> f64 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     big_buffer(&socket);
@@ -251,8 +256,8 @@ fn bare_fan_in() -> f64 {
     reader.join().expect("it counts")
 }
 
-/// Heartbeats of all clients. They are sent on the core of whoever receives them, so that many lie
-/// there when it has its turn: how often it is woken is not what is measured.
+/// Sends heartbeats from all clients, on the core of the receiver. So a whole queue waits whenever
+/// the receiver runs, and the figure does not include the cost of waking it for each.
 fn send_heartbeats(clients: &UdpSocket, to: SocketAddr) {
     let clients = clients.try_clone().expect("a copy");
     let sender = std::thread::spawn(move || {
@@ -267,7 +272,7 @@ fn send_heartbeats(clients: &UdpSocket, to: SocketAddr) {
 }
 
 fn ip(client: u32) -> Ipv4Addr {
-    // All of them have as many digits.
+    // All addresses have the same length as text.
     Ipv4Addr::new(127, 100, 100 + (client / 100) as u8, 100 + (client % 100) as u8)
 }
 
@@ -294,15 +299,15 @@ fn big_buffer(socket: &UdpSocket) {
     }
 }
 
-/// A socket for every loopback address at its port.
+/// A socket that receives at its port on every loopback address.
 fn swarm_socket() -> UdpSocket {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
     big_buffer(&socket);
     socket
 }
 
-/// Counts what comes until it is told to stop. It looks now and then and is never woken: waking it
-/// would be work of the sender.
+/// Counts received datagrams until `stop` is set. It polls, because the sender would pay for waking
+/// it.
 fn count(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) {
     socket.set_nonblocking(true).expect("it can be set");
     while !stop.load(Ordering::Relaxed) {
@@ -315,11 +320,12 @@ fn count(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// One `recvmmsg` that waits for the first.
+/// Calls `recvmmsg` once, and `each` with the sender and the length of every buffer filled. Returns
+/// the number of buffers. A blocking socket waits for the first datagram only.
 fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize {
     const BATCH: usize = 64;
     let mut buffers = [[0u8; 512]; BATCH];
-    // SAFETY: all zeros is valid for all three.
+    // SAFETY: all zeros is a valid value of all three types.
     let (mut names, mut slices, mut headers) = unsafe {
         (
             zeroed::<[libc::sockaddr_in; BATCH]>(),
@@ -350,10 +356,10 @@ fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize
     count
 }
 
-/// Headers for `sendmmsg`, made once.
+/// Headers for `sendmmsg`, built once and sent many times.
 struct Batch {
     headers: Vec<libc::mmsghdr>,
-    /// What they point to; each part stays where it is.
+    /// What the headers point to.
     #[expect(clippy::vec_box, reason = "the headers point into them, so they must not move")]
     kept: Vec<Box<Kept>>,
 }
@@ -378,7 +384,7 @@ impl Batch {
         segment: Option<u16>,
     ) {
         let SocketAddr::V4(to) = to else { unreachable!("all are IPv4") };
-        // SAFETY: all zeros is valid for each.
+        // SAFETY: all zeros is a valid value of all three types.
         let (mut name, slice, mut header) = unsafe {
             (zeroed::<libc::sockaddr_in>(), zeroed::<libc::iovec>(), zeroed::<libc::mmsghdr>())
         };
@@ -391,7 +397,7 @@ impl Batch {
         let word = |low: i32, high: i32| low as u32 as u64 | (high as u32 as u64) << 32;
         let mut used = 0;
         if let Some(from) = from {
-            // cmsghdr, then in_pktinfo: any interface, the local address, nothing.
+            // A cmsghdr, then an in_pktinfo: any interface, the source address, and no destination.
             let local = i32::from_ne_bytes(from.octets());
             let level = word(libc::IPPROTO_IP, libc::IP_PKTINFO);
             kept.control[..4].copy_from_slice(&[28, level, word(0, local), 0]);
@@ -416,7 +422,7 @@ impl Batch {
 
     fn send(&mut self, socket: &UdpSocket) {
         for batch in self.headers.chunks_mut(64) {
-            // SAFETY: every header points to a box of `kept`, which lives as long.
+            // SAFETY: every header points into a box in `kept`, which lives as long as the header.
             let sent = unsafe {
                 libc::sendmmsg(socket.as_raw_fd(), batch.as_mut_ptr(), batch.len() as u32, 0)
             };
@@ -425,9 +431,9 @@ impl Batch {
     }
 }
 
-/// Keeps a thread on a core, if there are that many; zero is the calling thread.
+/// Pins a thread to a core, if there is that core; 0 is the calling thread.
 fn pin(thread: i32, core: usize) {
-    // SAFETY: all zeros is the empty set, and the kernel only reads it.
+    // SAFETY: all zeros is an empty set, and the kernel only reads it.
     unsafe {
         let mut set: libc::cpu_set_t = zeroed();
         libc::CPU_SET(core, &mut set);
@@ -436,13 +442,13 @@ fn pin(thread: i32, core: usize) {
 }
 
 fn newest_thread_named(name: &str) -> i32 {
-    // It names itself when it runs.
+    // A new thread sets its name only once it runs.
     std::thread::sleep(Duration::from_millis(50));
     for _ in 0..100 {
         let threads = std::fs::read_dir("/proc/self/task").expect("this is Linux").flatten();
         let named = threads.filter(|thread| {
             let comm = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-            // The kernel keeps fifteen letters.
+            // The kernel keeps the first fifteen bytes of a name.
             !comm.trim_end().is_empty() && name.starts_with(comm.trim_end())
         });
         let numbers = named.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
@@ -454,9 +460,9 @@ fn newest_thread_named(name: &str) -> i32 {
     panic!("no thread {name}");
 }
 
-/// Processor nanoseconds of a thread so far; zero is the calling one.
+/// The processor time of a thread so far, in nanoseconds; 0 is the calling thread.
 fn cpu(thread: i32) -> u64 {
-    // The clock of a thread by its number, as the kernel makes it (MAKE_THREAD_CPUCLOCK).
+    // The clock id of another thread, as the kernel encodes it (MAKE_THREAD_CPUCLOCK).
     let clock = if thread == 0 { libc::CLOCK_THREAD_CPUTIME_ID } else { (!thread << 3) | 6 };
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec.

@@ -1,5 +1,5 @@
-//! How many datagrams a second the proxy carries on this machine, without impairments and with: a
-//! client sends bursts, a server sends each back, and a burst is over when all of it is back. So each
+//! The throughput of the proxy in datagrams per second, with and without impairments. A client
+//! sends bursts, a server echoes them, and a burst ends when all of it is back. So each datagram
 //! counts twice, and none may be lost.
 
 use std::net::{SocketAddr, UdpSocket};
@@ -14,11 +14,11 @@ use skipbeat_net::{
     BoundProxy, Io, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals,
 };
 
-/// Datagrams under way at a time: what the buffers of every system hold.
+/// Datagrams in flight at a time: few enough for the default socket buffers of any system.
 const BURST: usize = 128;
 const BURSTS: usize = 8;
 
-/// Lets the proxy run until it is told to stop.
+/// Observes nothing, and stops the proxy when the flag is set.
 struct Silent(Arc<AtomicBool>);
 
 impl ProxyObserver for Silent {
@@ -35,7 +35,7 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// Sends everything back until it is told to stop.
+/// Starts a server that echoes every datagram until the flag is set.
 fn echo(stop: Arc<AtomicBool>) -> SocketAddr {
     let server = socket();
     server.set_read_timeout(Some(Duration::from_millis(100))).expect("it can be set");

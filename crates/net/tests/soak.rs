@@ -1,8 +1,8 @@
-//! The server on real sockets through joins, leaves, crashes and strangers at rate: in the end the
-//! members are those that an oracle expects, and the memory has not grown.
+//! The server on real sockets under steady joins, leaves, crashes and strangers. In the end its
+//! members are those that the test expects, and its memory has not grown.
 //!
-//! It takes twenty seconds; `SKIPBEAT_SOAK=180 cargo test -p skipbeat-net --test soak` makes it
-//! three minutes.
+//! The test takes twenty seconds. `SKIPBEAT_SOAK=180 cargo test -p skipbeat-net --test soak`
+//! extends it to three minutes.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,13 +15,13 @@ use skipbeat_server::Options;
 
 const CLIENTS: usize = 100;
 const TIMEOUT: Span = Span::from_millis(1500);
-/// Every client beats once in so many ticks.
+/// Ticks between two heartbeats of a client.
 const PERIOD: u64 = 25;
 const TICK: Duration = Duration::from_millis(10);
-/// How long a busy machine may take to find the last dead.
+/// How long to wait on a busy machine for the last eviction.
 const PATIENCE: Span = Span::from_secs(30);
 
-/// Bytes of this process in memory.
+/// The resident memory of this process in bytes.
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
     pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") * 4096
@@ -34,13 +34,13 @@ fn socket(server: SocketAddr) -> UdpSocket {
     socket
 }
 
-/// Says something; what the server answers is not read, which is none of its business.
+/// Sends something. Nobody reads what the server sends back, which must not disturb it.
 fn say(socket: &UdpSocket, text: &[u8]) {
     socket.send(text).expect("loopback takes it");
 }
 
 #[test]
-fn members_are_those_of_the_oracle_and_memory_is_flat() {
+fn members_are_as_expected_and_memory_does_not_grow() {
     let seconds = std::env::var("SKIPBEAT_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(20);
     let options = Options { timeout: TIMEOUT, ..Options::default() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -58,19 +58,19 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
                 continue;
             }
             match stream.bits(n as u64) % 20 {
-                // It leaves, and another one comes from another port.
+                // The client leaves, and another comes from a new port.
                 0 => {
                     say(client, b"quit");
                     *client = socket(server.address());
                 }
-                // It falls silent for good, and another one comes.
+                // The client crashes, and another comes from a new port.
                 1 => *client = socket(server.address()),
                 2 => say(client, b"hello everybody"),
                 _ => {}
             }
             say(client, b"^hb^");
         }
-        // Strangers who leave no trace.
+        // The server must keep nothing of strangers.
         let address = SocketAddr::from(([127, 9, (tick >> 8) as u8, tick as u8], 0));
         if let Ok(stranger) = UdpSocket::bind(address) {
             let _ = stranger.send_to(b"quit", server.address());
@@ -83,7 +83,7 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
         std::thread::sleep(TICK);
     }
     let last = resident();
-    // Nobody changes any more, and the dead are found.
+    // No client changes any more. Wait until all crashed ones are evicted.
     let expected: BTreeSet<_> = clients.iter().map(|c| c.local_addr().expect("bound")).collect();
     let limit = clock.now() + PATIENCE;
     let members = loop {
@@ -102,8 +102,8 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
     assert!(stats.evictions > 0 && stats.quits > 0, "{stats:?}");
     assert!(stats.refused["quit-of-stranger"] > 0);
     assert!(stats.peers <= 4096 + CLIENTS as u64 + 1, "strangers are forgotten: {}", stats.peers);
-    // A membership that is over is remembered, up to a limit that costs less than this by far.
-    let grown = last.saturating_sub(first.expect("it went on for long enough"));
+    // The server remembers past members up to a limit, which takes far less memory than this.
+    let grown = last.saturating_sub(first.expect("the run was long enough"));
     println!("{tick} ticks, {} joins, grown by {grown} bytes", stats.joins);
     assert!(grown < 4 << 20, "memory grew by {grown} bytes");
     server.stop().expect("it ends");

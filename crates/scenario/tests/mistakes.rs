@@ -1,4 +1,4 @@
-//! Every mistake in a scenario is shown with its place and what was expected.
+//! The error for a mistake in a scenario shows its position and what was expected.
 
 use skipbeat_scenario::Plan;
 
@@ -45,7 +45,7 @@ fn a_wrong_unit_is_named() {
 }
 
 #[test]
-fn a_number_without_unit_is_no_duration() {
+fn a_number_without_a_unit_is_not_a_duration() {
     let shown = message(&GOOD.replace("\"1s\"", "1"));
     assert!(
         shown.starts_with("t.toml:3:12: invalid type: integer `1`, expected a span of time"),
@@ -54,7 +54,7 @@ fn a_number_without_unit_is_no_duration() {
 }
 
 #[test]
-fn a_probability_is_at_most_one() {
+fn a_probability_outside_0_to_1_is_refused() {
     for (value, column) in [("1.5", 16), ("\"150 %\"", 16), ("-1", 16)] {
         let shown = message(&with(&format!("up = {{  loss = {value} }}")));
         let expected = format!("t.toml:8:{column}: expected a probability from 0 to 1");
@@ -63,13 +63,13 @@ fn a_probability_is_at_most_one() {
 }
 
 #[test]
-fn a_scenario_without_group_is_refused() {
+fn a_scenario_without_a_group_is_refused() {
     let shown = message("name = \"t\"\nduration = \"1s\"\n");
     assert!(shown.contains("at least one [[group]]"), "{shown}");
 }
 
 #[test]
-fn mistakes_that_need_two_keys_are_found() {
+fn mistakes_that_depend_on_several_keys_are_shown_with_their_position() {
     for (extra, expected) in [
         ("[[group]]\nname = \"g\"\nclients = 1", "t.toml:9:8: there is a group \"g\" already"),
         (
@@ -107,7 +107,7 @@ fn mistakes_that_need_two_keys_are_found() {
 }
 
 #[test]
-fn keys_and_values_out_of_range_are_found() {
+fn keys_that_do_not_belong_and_values_out_of_range_are_refused() {
     for (extra, expected) in [
         ("heartbeat = { jitter = { kind = \"bfd\", width = \"1s\" } }", "`width` belongs to"),
         ("heartbeat = { jitter = { kind = \"none\", widht = \"1s\" } }", "unknown field `widht`"),
@@ -132,7 +132,7 @@ fn keys_and_values_out_of_range_are_found() {
 }
 
 #[test]
-fn a_setting_goes_by_the_name_of_the_group() {
+fn a_setting_finds_a_group_by_name_or_index() {
     let plan = set("group.g.up.loss=0.1").unwrap();
     assert_eq!(plan.groups[0].up.options.loss.model.mean(), Some(0.1));
     assert_eq!(set("group.0.clients=7").unwrap().groups[0].behaviour.clients, 7);
@@ -166,7 +166,7 @@ fn a_mistake_in_the_file_is_shown_in_the_file_even_with_settings() {
 }
 
 #[test]
-fn a_preset_gives_defaults_that_keys_change() {
+fn a_preset_gives_defaults_that_keys_override() {
     let plan = set("preset=akka").unwrap();
     let akka = plan.server.options.detector;
     assert!(
@@ -186,7 +186,7 @@ fn a_preset_gives_defaults_that_keys_change() {
 }
 
 #[test]
-fn the_hash_depends_on_everything_but_the_seed_and_the_layout() {
+fn the_hash_ignores_the_seed_and_spelled_out_defaults_only() {
     let base = set("name=t").unwrap().hash();
     assert_eq!(base, set("seed=99").unwrap().hash());
     assert_eq!(base, set("group.g.up.loss=0").unwrap().hash());

@@ -1,5 +1,5 @@
-//! What the server core costs by itself: one heartbeat, with each detector; one text to a thousand
-//! members, plain and acked.
+//! The cost of the server core alone: a heartbeat with each detector, and a text to a thousand
+//! members with and without acks.
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use skipbeat_server::{
 
 const MEMBERS: u32 = 1_000;
 
-/// Does with a broadcast what a driver must at least: look at every member.
+/// Does the least that a driver must do with a broadcast: visit every member.
 #[derive(Default)]
 struct Expand(u64);
 
@@ -55,7 +55,7 @@ fn core(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("one heartbeat of 1,000 members", |b| {
         b.iter(|| {
-            // Every member beats once in five seconds, and deadlines are looked after.
+            // Each member sends a heartbeat every five seconds, and due deadlines are handled.
             peer = (peer + 1) % MEMBERS;
             now += Span::from_millis(5);
             server.handle_datagram(now, peer, address(peer), black_box(b"^hb^"), &mut out);
@@ -72,7 +72,7 @@ fn core(c: &mut Criterion) {
     black_box(out.0);
 }
 
-/// Every member beats once in five seconds.
+/// Each member sends a heartbeat every five seconds.
 fn detectors(c: &mut Criterion) {
     let every = Span::from_secs(5);
     let phi = Phi {
@@ -112,7 +112,7 @@ fn detectors(c: &mut Criterion) {
     group.finish();
 }
 
-/// A text to a thousand members, plain, and numbered with an ack from each.
+/// A text to a thousand members: plain, or numbered and acked by each of them.
 fn acks(c: &mut Criterion) {
     let mut group = c.benchmark_group("one text to 1,000 members");
     group.throughput(Throughput::Elements(MEMBERS.into()));

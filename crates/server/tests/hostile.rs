@@ -1,5 +1,5 @@
-//! Hostile input: a million random and mutated datagrams through the grammar and the core. No
-//! panic, bounded memory, honest members served.
+//! A million random and mutated datagrams through the grammar and the core. The server must not
+//! panic, must keep its memory bounded, and must go on serving its honest member.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use skipbeat_server::{
     AckEnd, DetectorOptions, Mechanism, Note, Options, PeerId, Sending, Server, ServerEffects,
 };
 
-/// What a grammar-aware enemy begins with.
+/// Datagrams that an enemy who knows the grammar would mutate.
 const SEEDS: [&[u8]; 15] = [
     b"^hb^",
     b"^hb 4294967295^",
@@ -57,7 +57,7 @@ impl ServerEffects for Count {
     }
 }
 
-/// A datagram of the enemy: a seed with some bytes changed, cut or doubled, or plain noise.
+/// A datagram of the enemy: a seed that is cut, or has bytes inserted or doubled; or plain noise.
 fn datagram(bits: impl Fn(u64) -> u64) -> Vec<u8> {
     if bits(0).is_multiple_of(8) {
         return (0..bits(1) % 80).map(|i| bits(2 + i) as u8).collect();
@@ -87,7 +87,7 @@ fn attack(options: Options, datagrams: u64, seed: u64) {
         let from = SocketAddr::from(([127, 0, 0, 1], 2_000 + peer as u16));
         server.handle_datagram(now, peer, from, &datagram(|i| stream.bits(i)), &mut out);
         if n.is_multiple_of(50) {
-            // The honest one beats once in half a second of it.
+            // The honest member sends a heartbeat every half second or so.
             let own = SocketAddr::from(([127, 0, 0, 1], 1_000));
             server.handle_datagram(now, HONEST, own, b"^hb^", &mut out);
             server.advance(now, &mut out);
@@ -95,11 +95,11 @@ fn attack(options: Options, datagrams: u64, seed: u64) {
         }
     }
     assert!(server.members().len() <= PEERS as u32 + 1);
-    assert!(out.heard_by_honest > datagrams / 10, "and hears what is said");
+    assert!(out.heard_by_honest > datagrams / 10, "and it hears what is said");
 }
 
 #[test]
-fn a_million_datagrams_of_an_enemy() {
+fn a_million_hostile_datagrams_do_no_harm() {
     let both = Options { heartbeat: Mechanism::Both, ..Options::default() };
     attack(both, 700_000, 1);
     for detector in ["chen", "bertier", "phi"] {

@@ -1,4 +1,5 @@
-//! Who is a member when: join, refresh, quit, the strict timeout, the three sweeps, both rejoins.
+//! Membership: joining and quitting, the timeout with its three sweeps, rejoining, heartbeats from
+//! the server, acks, cookies and limits.
 
 mod room;
 
@@ -10,7 +11,7 @@ use skipbeat_server::{
 };
 
 #[test]
-fn a_heartbeat_joins_and_quit_leaves() {
+fn a_heartbeat_joins_and_a_quit_leaves() {
     let mut room = Room::new(Options::default());
     room.says(0, 1, b" ^hb^\n");
     room.says(1, 1, b"^hb^");
@@ -24,7 +25,7 @@ fn a_heartbeat_joins_and_quit_leaves() {
 }
 
 #[test]
-fn text_joins_and_goes_to_all_with_the_address_of_the_sender() {
+fn a_text_joins_and_goes_to_all_members_with_the_senders_address() {
     let mut room = Room::new(Options::default());
     room.says(0, 3, b"^hb^");
     room.says(1, 1, b"hi \xff");
@@ -32,7 +33,7 @@ fn text_joins_and_goes_to_all_with_the_address_of_the_sender() {
 }
 
 #[test]
-fn an_over_long_datagram_is_refused_and_no_sign_of_life() {
+fn an_overlong_datagram_is_refused_and_does_not_join() {
     let mut room = Room::new(Options::default());
     room.says(0, 1, &[b'x'; 1025]);
     assert_eq!(room.log.notes, [(1, Note::Refused(RefusalCause::TooLong))]);
@@ -42,7 +43,7 @@ fn an_over_long_datagram_is_refused_and_no_sign_of_life() {
 }
 
 #[test]
-fn exact_deadlines_evict_at_the_first_moment_above_the_timeout() {
+fn exact_deadlines_evict_a_nanosecond_after_the_timeout() {
     let mut room = Room::new(Options::default());
     room.says(0, 1, b"^hb^");
     room.says(4_000, 1, b"^hb^");
@@ -53,17 +54,17 @@ fn exact_deadlines_evict_at_the_first_moment_above_the_timeout() {
 }
 
 #[test]
-fn deadlines_survive_leaving_and_joining_again() {
+fn the_deadline_of_an_earlier_membership_does_not_count() {
     let mut room = Room::new(Options::default());
     room.says(0, 1, b"^hb^");
     room.says(1_000, 1, b"quit");
     room.says(9_000, 1, b"^hb^");
-    assert!(room.evicted(at(10_001)).is_empty(), "the old deadline means nothing");
+    assert!(room.evicted(at(10_001)).is_empty(), "the old deadline does not count");
     assert_eq!(room.evicted(at(19_001)), [1]);
 }
 
 #[test]
-fn a_periodic_sweep_finds_the_silent_at_its_next_look() {
+fn a_periodic_sweep_evicts_silent_members_at_its_next_look() {
     let every = Span::from_secs(1);
     let mut room = Room::new(Options { sweep: EvictionTiming::Every(every), ..Options::default() });
     let phase = room.server.next_deadline().unwrap();
@@ -76,7 +77,7 @@ fn a_periodic_sweep_finds_the_silent_at_its_next_look() {
 }
 
 #[test]
-fn a_lazy_sweep_looks_only_while_it_broadcasts() {
+fn a_lazy_sweep_evicts_only_before_a_broadcast() {
     let mut room = Room::new(Options { sweep: EvictionTiming::Lazy, ..Options::default() });
     room.says(0, 1, b"^hb^");
     room.says(1_000, 2, b"^hb^");
@@ -100,7 +101,7 @@ fn sticky_rejoin_needs_an_explicit_join() {
 }
 
 #[test]
-fn stopping_says_bye_to_the_members() {
+fn stopping_sends_bye_to_all_members() {
     let mut room = Room::new(Options::default());
     room.says(0, 4, b"^hb^");
     room.server.stop(&mut room.log);
@@ -108,7 +109,7 @@ fn stopping_says_bye_to_the_members() {
 }
 
 #[test]
-fn the_server_beats_to_each_member_at_a_phase_of_its_own_and_hears_the_acks() {
+fn the_server_sends_heartbeats_at_a_phase_of_each_member_and_acks_keep_it_alive() {
     let options = Options {
         heartbeat: Mechanism::Server,
         heartbeat_every: Span::from_secs(1),
@@ -119,27 +120,28 @@ fn the_server_beats_to_each_member_at_a_phase_of_its_own_and_hears_the_acks() {
     for peer in 0..100 {
         room.says(0, peer, b"^hb^");
     }
-    // Half a second: about half of them, and every one of them once.
+    // After half a period about half of the members have one heartbeat each; after a whole one all
+    // do.
     room.evicted(at(500));
     let first = std::mem::take(&mut room.log.sent);
     assert!((30..70).contains(&first.len()), "{}", first.len());
     assert!(first.iter().all(|(_, beat)| beat == b"^hb 0^"));
     room.evicted(at(999));
     assert_eq!(first.len() + room.log.sent.len(), 100);
-    // Peer 7 answers and stays, the others are gone.
+    // Peer 7 acks and stays; the others are evicted.
     room.says(1_000, 7, b"^ack 0^");
     room.evicted(at(1_999));
     room.says(2_400, 7, b"^ack 1^");
     room.evicted(at(2_600));
     assert_eq!(room.server.members().iter().collect::<Vec<_>>(), [7]);
-    // A late ack of an evicted member does not bring it back.
+    // A late ack does not bring an evicted member back.
     room.log.notes.clear();
     room.says(2_700, 8, b"^ack 1^");
     assert_eq!(room.log.notes, [(8, Note::Refused(RefusalCause::AckOfStranger))]);
 }
 
 #[test]
-fn a_numbered_text_is_acked_always_and_told_once() {
+fn a_repeated_text_is_acked_each_time_and_broadcast_once() {
     let mut room = Room::new(Options::default());
     room.says(0, 2, b"^hb^");
     for millis in [1, 2, 3] {
@@ -148,7 +150,8 @@ fn a_numbered_text_is_acked_always_and_told_once() {
     assert_eq!(room.log.sent, vec![(1, b"^ack 5^".to_vec()); 3]);
     assert_eq!(room.log.broadcasts, [(b"hello. from 127.0.0.1:4001".to_vec(), vec![1, 2])]);
     assert_eq!(room.log.notes[2..], [(1, Note::Repeated), (1, Note::Repeated)]);
-    // An older number that was never seen is new; a fresh start makes all numbers new.
+    // An older number that was never seen is new. After quitting and joining again all numbers are
+    // new.
     room.says(4, 1, b"^msg 3^late");
     room.says(5, 1, b"quit");
     room.says(5, 1, b"^join^");
@@ -157,7 +160,7 @@ fn a_numbered_text_is_acked_always_and_told_once() {
 }
 
 #[test]
-fn readers_get_numbered_texts_until_they_ack_or_the_server_gives_up() {
+fn texts_to_reliable_members_are_repeated_until_acked_or_given_up() {
     let hour = Span::from_secs(3600);
     let mut room = Room::new(Options { timeout: hour, ..Options::default() });
     room.says(0, 1, b"^join reliable^");
@@ -171,7 +174,7 @@ fn readers_get_numbered_texts_until_they_ack_or_the_server_gives_up() {
     room.says(101, 1, b"^ack 0^");
     assert_eq!(room.log.settled, [(1, text.clone(), AckEnd::Acked)]);
     room.log.sent.clear();
-    // The other one never acks: seven more times, then it is given up.
+    // Member 2 never acks. Its text is sent seven more times and then given up.
     let mut last = Time::ZERO;
     while room.log.settled.len() < 2 {
         let due = room.server.next_deadline().unwrap();
@@ -184,7 +187,7 @@ fn readers_get_numbered_texts_until_they_ack_or_the_server_gives_up() {
 }
 
 #[test]
-fn a_slow_reader_holds_no_more_than_its_share_and_loses_its_oldest() {
+fn a_reader_that_does_not_ack_loses_its_oldest_texts() {
     let mut room = Room::new(Options::default());
     room.says(0, 1, b"^join reliable^");
     for n in 0..1100 {
@@ -193,13 +196,13 @@ fn a_slow_reader_holds_no_more_than_its_share_and_loses_its_oldest() {
     assert_eq!(room.log.settled.len(), 1100 - 1024);
     assert!(room.log.settled.iter().all(|(to, _, end)| (*to, *end) == (1, AckEnd::GivenUp)));
     assert_eq!(room.log.settled[0].1, b"0. from 127.0.0.1:4002");
-    // Leaving gives up the rest.
+    // Quitting gives up the rest.
     room.says(2, 1, b"quit");
     assert_eq!(room.log.settled.len(), 1100);
 }
 
 #[test]
-fn with_cookies_nobody_joins_without_proof_and_none_is_kept_before() {
+fn with_cookies_nobody_joins_without_proof_of_address() {
     let options = Options { admission: Admission::Cookie, ..Options::default() };
     let mut room = Room::new(options);
     room.says(0, 1, b"^hb^");
@@ -210,21 +213,21 @@ fn with_cookies_nobody_joins_without_proof_and_none_is_kept_before() {
     let [(1, cookie)] = &room.log.sent[..] else { panic!("one cookie, for the join alone") };
     assert!(cookie.starts_with(b"^cookie ") && cookie.len() <= 3 * b"^join^".len());
     let join = [b"^join ", &cookie[8..]].concat();
-    // Somebody else's cookie does not help.
+    // The cookie of one address is no proof for another.
     room.says(3, 2, &join);
     assert!(room.server.members().is_empty());
     room.says(4, 1, &join);
     room.says(5, 1, b"hello");
     assert_eq!(room.log.sent.last(), Some(&(1, b"^welcome^".to_vec())));
     assert_eq!(room.log.broadcasts, [(b"hello. from 127.0.0.1:4001".to_vec(), vec![1])]);
-    // As a heartbeat it is not answered again.
+    // From a member the same datagram counts as a heartbeat, and is not answered.
     let answers = room.log.sent.len();
     room.says(6, 1, &join);
     assert_eq!(room.log.sent.len(), answers);
 }
 
 #[test]
-fn limits_refuse_with_their_cause() {
+fn each_limit_refuses_with_its_own_cause() {
     let limits = Limits {
         members: Some(2),
         per_client: Some(RateLimit { rate: 1.0, burst: 2 }),

@@ -1,16 +1,16 @@
-//! Sessions: a membership that outlives its address, and that nobody else can end.
+//! Sessions: a membership that survives a change of address, and that nobody else can end.
 
 mod room;
 
 use room::{Room, at};
 use skipbeat_server::{Admission, Note, Options, RefusalCause};
 
-/// A datagram with the token in front.
+/// A datagram with a session token in front.
 fn with(token: &str, text: &str) -> Vec<u8> {
     format!("^session {token}^{text}").into_bytes()
 }
 
-/// Joins from a port and gives the token, which is not used yet.
+/// Joins from a port and returns the token, which is not used yet.
 fn join(room: &mut Room, millis: u64, port: u16) -> String {
     room.says(millis, port, b"^join session^");
     let welcome = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
@@ -18,21 +18,21 @@ fn join(room: &mut Room, millis: u64, port: u16) -> String {
     token.unwrap_or_else(|| panic!("no token in {welcome:?}")).to_owned()
 }
 
-/// Shows a token from another port: is told a cookie, and says it.
+/// Moves a session to another port: shows the token, and then the cookie that comes back.
 fn moves(room: &mut Room, millis: u64, port: u16, token: &str) {
     room.says(millis, port, &with(token, "^hb^"));
     let proof = cookie(room);
     room.says(millis, port, &with(token, &format!("^join session {proof}^")));
 }
 
-/// The cookie that was told last.
+/// The cookie in the last datagram from the server.
 fn cookie(room: &Room) -> String {
     let said = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
     said.strip_prefix("^cookie ").unwrap().strip_suffix('^').unwrap().to_owned()
 }
 
 #[test]
-fn a_member_that_shows_its_token_elsewhere_has_moved() {
+fn a_member_that_proves_a_new_address_with_its_token_has_moved() {
     let mut room = Room::new(Options::default());
     let token = join(&mut room, 0, 1);
     room.says(0, 2, b"^hb^");
@@ -40,12 +40,13 @@ fn a_member_that_shows_its_token_elsewhere_has_moved() {
     moves(&mut room, 1_000, 9, &token);
     assert_eq!(room.log.notes, [(9, Note::Refused(RefusalCause::NoProof)), (1, Note::Moved)]);
     assert_eq!(room.log.sent.len(), 2, "a welcome and a cookie: the token stays the same");
-    // What it says comes from its new address, and it is the same member.
+    // Its texts carry the new address, and it is the same member.
     room.says(2_000, 9, &with(&token, "hello"));
     let text = b"hello. from 127.0.0.1:4009".to_vec();
     assert_eq!(room.log.broadcasts, [(text, vec![1, 2])]);
     assert_eq!(room.evicted(at(10_001)), [2], "the other one was silent");
-    // A datagram that was overtaken by the move is a sign of life and moves nothing back.
+    // A datagram from the old address that arrives after the move is a sign of life, but does not
+    // move the member back.
     room.log.notes.clear();
     moves(&mut room, 11_000, 10, &token);
     room.says(11_500, 9, &with(&token, "^hb^"));
@@ -55,7 +56,7 @@ fn a_member_that_shows_its_token_elsewhere_has_moved() {
 }
 
 #[test]
-fn without_a_session_a_new_address_is_a_new_member_beside_a_ghost() {
+fn without_a_session_a_new_address_is_a_new_member_and_the_old_one_a_ghost() {
     let mut room = Room::new(Options::default());
     room.says(0, 1, b"^hb^");
     room.says(5_000, 9, b"^hb^");
@@ -64,7 +65,7 @@ fn without_a_session_a_new_address_is_a_new_member_beside_a_ghost() {
 }
 
 #[test]
-fn once_a_token_was_used_nothing_counts_without_it() {
+fn once_a_token_has_been_used_datagrams_without_it_are_refused() {
     let mut room = Room::new(Options::default());
     let token = join(&mut room, 0, 1);
     room.says(1, 1, b"before it was used everything counts");
@@ -81,7 +82,7 @@ fn once_a_token_was_used_nothing_counts_without_it() {
 }
 
 #[test]
-fn a_replayed_quit_ends_nothing_and_its_answer_names_the_old_token() {
+fn a_replayed_quit_of_an_old_session_ends_nothing() {
     let mut room = Room::new(Options::default());
     let old = join(&mut room, 0, 1);
     let quit = with(&old, "quit");
@@ -97,26 +98,27 @@ fn a_replayed_quit_ends_nothing_and_its_answer_names_the_old_token() {
 }
 
 #[test]
-fn a_client_that_has_lost_its_token_gets_another_and_a_forged_join_changes_nothing() {
+fn another_token_replaces_the_first_only_once_it_is_used() {
     let mut room = Room::new(Options::default());
     let first = join(&mut room, 0, 1);
     room.says(1, 1, &with(&first, "^msg 0^one"));
-    // Whoever forges this does not see the answer; the member goes on.
+    // This join could be forged. A forger does not see the answer, so the member must go on.
     let second = join(&mut room, 2, 1);
     assert_eq!(join(&mut room, 3, 1), second, "the same until it is used");
     room.says(4, 1, &with(&first, "^hb^"));
     assert_eq!(room.server.last_seen(1), Some(at(4)));
-    // The real one, started again, uses it: the numbers of its texts begin anew.
+    // The real client has been restarted and uses the new token. Its texts are numbered from 0
+    // again.
     room.says(5, 1, &with(&second, "^msg 0^two"));
     assert_eq!(room.log.broadcasts.len(), 2);
     room.says(6, 1, &with(&first, "^hb^"));
     assert_eq!(room.log.notes.last(), Some(&(1, Note::Refused(RefusalCause::Expired))));
 }
 
-/// Who forges an address can't move a session of its own there: it would have the texts sent to
-/// whom it likes, and put out whoever is there.
+/// An attacker must not move its own session to a forged address: it could direct texts at a
+/// victim, and evict a member there.
 #[test]
-fn a_token_shown_in_somebody_elses_name_moves_nobody() {
+fn a_session_cannot_be_moved_to_a_forged_address() {
     for victim_has_session in [false, true] {
         let mut room = Room::new(Options::default());
         let enemy = join(&mut room, 0, 1);
@@ -130,7 +132,7 @@ fn a_token_shown_in_somebody_elses_name_moves_nobody() {
             room.says(2, 2, b"^hb^");
         }
         room.log.notes.clear();
-        // The cookie goes to the victim, whom the enemy does not hear.
+        // The cookie goes to the victim, so the enemy does not see it.
         room.says(10, 2, &with(&enemy, "^hb^"));
         assert_eq!(room.log.notes, [(2, Note::Refused(RefusalCause::NoProof))]);
         assert_eq!(room.log.sent.last().unwrap().0, 2);
@@ -143,12 +145,12 @@ fn a_token_shown_in_somebody_elses_name_moves_nobody() {
 }
 
 #[test]
-fn a_reader_that_has_lost_its_token_gets_numbered_texts_again() {
+fn a_member_gets_numbered_texts_once_it_uses_the_token_that_asked_for_them() {
     let mut room = Room::new(Options::default());
     let token = join(&mut room, 0, 1);
     room.says(1, 1, &with(&token, "^hb^"));
     room.says(2, 1, b"^join reliable session^");
-    room.says(3, 2, b"plain: whoever asked may not be who is there");
+    room.says(3, 2, b"plain: the join may be forged");
     assert_eq!(room.log.broadcasts[0].1, [1, 2]);
     let welcome = String::from_utf8(room.log.sent.last().unwrap().1.clone()).unwrap();
     let second = welcome["^welcome ".len()..].trim_end_matches('^').to_owned();
@@ -158,7 +160,7 @@ fn a_reader_that_has_lost_its_token_gets_numbered_texts_again() {
 }
 
 #[test]
-fn an_evicted_member_is_told_that_its_session_is_over() {
+fn an_evicted_member_learns_that_its_session_has_expired() {
     let mut room = Room::new(Options::default());
     let token = join(&mut room, 0, 1);
     assert_eq!(room.evicted(at(10_001)), [1]);
@@ -169,7 +171,7 @@ fn an_evicted_member_is_told_that_its_session_is_over() {
 }
 
 #[test]
-fn where_addresses_must_be_proved_a_new_one_must_be_too() {
+fn with_cookies_a_session_needs_a_cookie_for_each_new_address() {
     let options = Options { admission: Admission::Cookie, ..Options::default() };
     let mut room = Room::new(options);
     room.says(0, 1, b"^join session^");
@@ -179,13 +181,14 @@ fn where_addresses_must_be_proved_a_new_one_must_be_too() {
     let token = welcome["^welcome ".len()..].trim_end_matches('^').to_owned();
     room.says(2, 1, &with(&token, "^hb^"));
     room.log.notes.clear();
-    // From elsewhere: no more than three times the bytes go there, and the member stays.
+    // From another address: the answer is at most three times as long, and the member stays where
+    // it is.
     let moving = with(&token, "^hb^");
     room.says(3, 9, &moving);
     assert_eq!(room.log.notes, [(9, Note::Refused(RefusalCause::NoProof))]);
     let (to, answer) = room.log.sent.last().unwrap();
     assert!((*to, answer.len()) == (9, 18) && answer.len() <= 3 * moving.len());
-    // The proof of one address is none of another.
+    // The cookie of one address is no proof for another.
     room.says(4, 8, &with(&token, &format!("^join session {}^", cookie(&room))));
     assert_eq!(room.log.notes[1], (8, Note::Refused(RefusalCause::NoProof)));
     room.says(5, 9, &moving);

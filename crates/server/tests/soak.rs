@@ -1,5 +1,5 @@
-//! Hours of joins, leaves and evictions at rate: the members are those of an oracle that does the
-//! obvious thing, at every moment that is looked at, and nothing piles up.
+//! Hours of joins, quits and evictions in virtual time. The members are always those of an oracle
+//! that does the obvious thing, and no timers pile up.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ impl ServerEffects for Count {
     }
 }
 
-/// Who is a member, by looking at everybody.
+/// The last sign of life of each member. It checks everybody for silence each time.
 struct Oracle(BTreeMap<PeerId, Time>);
 
 impl Oracle {
@@ -43,7 +43,7 @@ impl Oracle {
 }
 
 #[test]
-fn members_are_those_of_the_oracle_through_hours_of_churn() {
+fn members_are_those_of_the_oracle_during_hours_of_churn() {
     let mut server = Server::new(Options { timeout: TIMEOUT, ..Options::default() }, Seed(1));
     let mut oracle = Oracle(BTreeMap::new());
     let mut out = Count::default();
@@ -51,9 +51,10 @@ fn members_are_those_of_the_oracle_through_hours_of_churn() {
     let mut now = Time::ZERO;
     for n in 0..400_000u64 {
         let stream = family.stream(n);
-        // Thirty datagrams a second: each peer is heard every ten seconds or so, many too late.
+        // Thirty datagrams a second: each peer is heard about every ten seconds, and often too
+        // late.
         now += Span::from_nanos(stream.bits(0) % 66_000_000);
-        // What is due happens first, each at its moment.
+        // First the deadlines that are due, each at its own time.
         while let Some(due) = server.next_deadline().filter(|due| *due <= now) {
             server.advance(due, &mut out);
         }
@@ -76,7 +77,7 @@ fn members_are_those_of_the_oracle_through_hours_of_churn() {
     let members = u64::from(server.members().len());
     assert_eq!(out.joined, out.quit + out.evicted + members, "every membership has one end");
     assert!(out.evicted > 10_000 && out.quit > 5_000, "{} and {}", out.evicted, out.quit);
-    // When all fall silent nothing is left to look after.
+    // When all fall silent, nothing is left.
     now += Span::from_secs(100);
     server.advance(now, &mut out);
     assert!(server.members().is_empty() && server.next_deadline().is_none());

@@ -1,9 +1,9 @@
-//! What the simulator costs per datagram, everything included: heartbeats only, and chat to all.
+//! The cost of a whole run per datagram: with heartbeats only, and with chat to everybody.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_scenario::Plan;
 
-/// A scenario of the repository.
+/// A scenario in `scenarios/bench/`.
 fn plan(name: &str) -> Plan {
     let path = format!("{}/../../scenarios/bench/{name}.toml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("the repository holds it");

@@ -1,9 +1,9 @@
-//! The engine beside a bare event loop, in turns, so that the ratio of the two holds on a machine
-//! whose speed changes: `cargo bench -p skipbeat-sim --bench yardstick`.
+//! The engine compared with a bare event loop: `cargo bench -p skipbeat-sim --bench yardstick`.
+//! They run in turns, so that their ratio holds on a machine whose speed changes.
 //!
-//! The loop is what one writes first: a binary heap of all events and an event for each timeout. It
-//! counts evictions and nothing else: no ledger, no order, no detection times, no digest. What it
-//! plays is `scenarios/bench/w1-*.toml`, with as many clients.
+//! The loop is what one would write first: a binary heap of all events, with an event for each
+//! timeout. It only counts evictions: no ledger, no order, no detection times, no digest. It plays
+//! `scenarios/bench/w1-*.toml`, with the same numbers of clients.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +19,7 @@ const SECOND: f64 = 1e9;
 enum Event {
     Beat,
     Arrive,
-    /// The timeout after the arrival of this number.
+    /// The timeout that began with the arrival of this number.
     Timeout(u32),
     Crash,
 }
@@ -40,7 +40,7 @@ impl Client {
     }
 }
 
-/// Plays W1 for 60 s. Gives the datagrams and the false evictions.
+/// Plays `w1` for 60 s, and returns the number of datagrams and of false evictions.
 fn heap_loop(clients: u32) -> [u64; 2] {
     let seed = Seed(1).family("yardstick");
     let fresh = |client: u32| {
@@ -89,7 +89,7 @@ fn heap_loop(clients: u32) -> [u64; 2] {
     [sent, mistakes]
 }
 
-/// Plays a scenario. Gives the datagrams and the false evictions.
+/// Plays a scenario with the engine, and returns the same two numbers.
 fn engine(name: &str) -> [u64; 2] {
     let path = format!("{}/../../scenarios/bench/{name}.toml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("the repository holds it");
@@ -99,7 +99,7 @@ fn engine(name: &str) -> [u64; 2] {
     [sent, results.figures.get("false_evictions").unwrap_or(0.0) as u64]
 }
 
-/// The best of the rounds, in nanoseconds per datagram.
+/// The fastest round, in nanoseconds per datagram, and its false evictions.
 struct Best {
     ns: f64,
     mistakes: u64,
@@ -108,7 +108,7 @@ struct Best {
 impl Best {
     const NONE: Best = Best { ns: f64::INFINITY, mistakes: 0 };
 
-    #[expect(clippy::disallowed_methods, reason = "what a run takes is what is asked here")]
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
     fn time(&mut self, play: impl FnOnce() -> [u64; 2]) {
         let start = Instant::now();
         let [sent, mistakes] = play();

@@ -1,4 +1,4 @@
-//! Acks over heavy loss: what they bring, what they cost, and that the ledger knows all of it.
+//! Acks over lossy links: what they deliver, what they cost, and that the ledger closes.
 
 use skipbeat_measure::Results;
 use skipbeat_scenario::Plan;
@@ -40,14 +40,15 @@ fn get(results: &Results, name: &str) -> f64 {
 }
 
 #[test]
-fn acks_deliver_over_20_percent_loss_each_way_and_their_price_stands_beside() {
+fn acks_deliver_over_20_percent_loss_each_way_and_their_cost_is_measured() {
     let (none, up, both) = (run("none", 0.2, ""), run("up", 0.2, ""), run("both", 0.2, ""));
     let expected = get(&both, "deliveries_expected");
     let near = |results: &Results, ratio: f64, per_message: f64| {
-        // One loss upwards hits all receivers, so the messages are what counts.
+        // A loss on the way up hits all receivers, so the samples are messages.
         let n = get(results, "chat_sent");
-        let got = get(results, "delivery_ratio");
-        assert!((got - ratio).abs() <= 4.0 * (per_message / n).sqrt(), "{got} for {ratio}");
+        let simulated = get(results, "delivery_ratio");
+        let interval = 4.0 * (per_message / n).sqrt();
+        assert!((simulated - ratio).abs() <= interval, "{simulated}, expected {ratio}");
     };
     near(&none, 0.8 * 0.8, 0.8 * 0.2 * 0.64);
     near(&up, 0.8, 0.8 * 0.2 / 30.0);
@@ -60,8 +61,8 @@ fn acks_deliver_over_20_percent_loss_each_way_and_their_price_stands_beside() {
 }
 
 #[test]
-fn every_message_that_is_waited_for_is_acked_or_given_up() {
-    // No loss: every text is acked, once upwards and once by each member.
+fn every_text_is_acked_without_loss_and_given_up_with_total_loss() {
+    // Without loss every text is acked, once by the server and once by each member.
     let results = run("both", 0.0, "");
     let term = |direction: usize, term: &str| {
         let row = results.ledger.iter().find(|row| {
@@ -73,21 +74,21 @@ fn every_message_that_is_waited_for_is_acked_or_given_up() {
     assert_eq!((term(0, "given-up"), term(1, "given-up")), (0, 0));
     assert!(term(0, "acked") > 300 && term(1, "acked") >= 30 * term(0, "acked") - 30 * 30);
     assert_eq!(get(&results, "delivery_ratio"), 1.0);
-    // Total loss downwards: the server's acks and texts never arrive, all is given up.
+    // With total loss on the way down no ack and no text of the server arrives.
     let lost = run("both", 1.0, "");
     assert_eq!(get(&lost, "deliveries"), 0.0);
     assert!(get(&lost, "given_up") > 0.0);
 }
 
 #[test]
-fn crashes_and_evictions_give_up_what_they_leave_behind() {
+fn crashes_and_evictions_give_up_the_texts_that_still_wait() {
     let results = run("both", 0.3, "churn = { crash = 0.01, leave = 0.01, rejoin_after = \"5s\" }");
     assert!(get(&results, "crashes") > 5.0 && get(&results, "given_up") > 0.0);
 }
 
-/// Whoever must prove its address gets in over a lossy link, and the ledger knows the price.
+/// Clients must show a cookie, which takes a round trip, and the link loses some of them.
 #[test]
-fn clients_prove_their_addresses() {
+fn clients_prove_their_addresses_over_lossy_links() {
     let plan = Plan::parse(
         "cookie.toml",
         r#"
@@ -110,7 +111,7 @@ fn clients_prove_their_addresses() {
     );
     let results = skipbeat_sim::run(&plan.unwrap(), &mut |_| true);
     assert_eq!(results.doubts, []);
-    assert!(results.refusals["no-proof"] >= 50, "everybody is asked for proof");
+    assert!(results.refusals["no-proof"] >= 50, "every client is asked for proof");
     assert!(get(&results, "query_accuracy") > 0.99);
     assert!(get(&results, "delivery_ratio") > 0.98);
 }

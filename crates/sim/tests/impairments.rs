@@ -1,5 +1,5 @@
-//! Links in whole runs: outages by timed events, damage, queues, presets; and the row of the theory
-//! that needs loss in bursts.
+//! Impairments in whole runs: outages by timed events, damage, queues, presets, and mistakes under
+//! loss in bursts.
 
 mod common;
 
@@ -11,7 +11,7 @@ fn ledger(results: &Results, term: &str) -> i64 {
     rows.map(|row| row.count).sum()
 }
 
-/// A room of 50 that talks for 40 s, with links and events.
+/// A room of 50 clients that chat for 40 s, with these keys of their links and these events.
 fn room(links: &str, events: &str) -> Results {
     run(&format!(
         r#"
@@ -34,19 +34,19 @@ fn room(links: &str, events: &str) -> Results {
 }
 
 #[test]
-fn a_partition_loses_what_is_sent_in_it_and_a_clog_keeps_it() {
+fn a_partition_loses_datagrams_and_a_clog_holds_them() {
     let event = |at: u32, what: &str| format!("[[event]]\nat = \"{at}s\"\ngroup = \"g\"\n{what}\n");
     let partition = room("", &(event(15, "partition = \"both\"") + &event(25, "heal = \"both\"")));
     assert!(ledger(&partition, "out:partition") > 100);
     assert_eq!(ledger(&partition, "out:loss"), 0);
-    // A quarter of the window; nobody is evicted, since the timeout is longer.
+    // It lasts a quarter of the window. Nobody is evicted, because the timeout is longer.
     let ratio = figure(&partition.figures, "delivery_ratio");
     assert!((ratio - 0.75).abs() < 0.1, "{ratio}");
     let clog = room("", &(event(15, "clog = \"up\"") + &event(25, "release = \"up\"")));
     assert_eq!(figure(&clog.figures, "delivery_ratio"), 1.0);
     let longest = figure(&clog.figures, "latency_max_s");
     assert!(longest > 9.0 && longest <= 10.0, "{longest}");
-    // What nobody releases is on its way when the run ends.
+    // Without a release, datagrams are still in flight when the run ends.
     let stuck = room("", &event(15, "clog = \"up\""));
     assert!(ledger(&stuck, "out:in-flight") > 100);
 }
@@ -63,7 +63,7 @@ fn an_event_changes_the_links_key_by_key() {
 }
 
 #[test]
-fn damaged_datagrams_arrive_but_their_messages_do_not_count_and_the_ledger_closes() {
+fn damaged_datagrams_arrive_but_do_not_deliver_their_messages() {
     for kind in ["bits", "byte", "truncate", "swap", "garbage"] {
         let corrupt = format!("corrupt = {{ probability = 0.2, kind = \"{kind}\" }}");
         let links =
@@ -71,24 +71,24 @@ fn damaged_datagrams_arrive_but_their_messages_do_not_count_and_the_ledger_close
         let results = room(&links, "");
         assert!(ledger(&results, "beside:changed") > 1_000, "{kind}");
         let mangled = ledger(&results, "beside:mangled");
-        // What is added at the end breaks no tag.
+        // Garbage is appended, so it leaves the tag of the message intact.
         assert_eq!(mangled > 0, kind != "garbage", "{kind}: {mangled}");
         let ratio = figure(&results.figures, "delivery_ratio");
         assert!(ratio < 0.95, "{kind}: {ratio}");
     }
 }
 
-/// A chat server takes a damaged ack for a text, and each text asks for acks: above a probability of
-/// 1/members a storm begins. Well below it acks bring back what was damaged.
+/// A chat server takes a damaged ack for a text, which goes to all members and asks each for an
+/// ack. If more than one ack in `members` is damaged, that becomes a storm. Well below, acks work.
 #[test]
-fn acks_bring_back_what_was_damaged() {
+fn acks_deliver_what_was_damaged() {
     let acked = room("acks = \"both\"\nup = { corrupt = { probability = 0.002, n = 4 } }", "");
     assert!(ledger(&acked, "beside:changed") > 10);
     assert_eq!(figure(&acked.figures, "delivery_ratio"), 1.0);
 }
 
 #[test]
-fn a_queue_that_is_full_loses_and_one_that_is_not_delays() {
+fn a_queue_delays_and_a_full_queue_loses() {
     // 50 clients × 0.2 texts a second × (64 + 22 + 28) bytes to each: about 9 kbit/s.
     let slow = "down = { rate = { bandwidth = \"10kbit\", packets = 5, overhead = 28 } }";
     let results = room(slow, "");
@@ -100,7 +100,7 @@ fn a_queue_that_is_full_loses_and_one_that_is_not_delays() {
 }
 
 #[test]
-fn every_preset_runs_and_its_figures_are_those_asked_for() {
+fn a_room_works_over_every_preset_of_links() {
     for preset in ["lan", "wifi", "lte", "satellite", "lossy-mobile", "bufferbloat"] {
         let results = room(&format!("link = \"{preset}\""), "");
         let ratio = figure(&results.figures, "delivery_ratio");
@@ -108,10 +108,11 @@ fn every_preset_runs_and_its_figures_are_those_asked_for() {
     }
 }
 
-/// Gilbert loss (h = 0, k = 1; good to bad g, bad to good r, per heartbeat): a live client makes
-/// (1-πB)·g·(1-r) mistakes per period at T = 2h without jitter, that is [g/(g+r)]·r·(1-r)/h.
+/// Gilbert's model loses nothing in the good state and all in the bad one, and changes with
+/// probability g to bad and r to good at each heartbeat. Without jitter and with T = 2h, a mistake
+/// is two losses in a row after an arrival: (1-πB)·g·(1-r) per period, that is [g/(g+r)]·r·(1-r)/h.
 #[test]
-fn mistakes_under_loss_in_bursts() {
+fn the_mistake_rate_under_gilbert_loss_follows_its_closed_form() {
     let results = run(r#"
         name = "gilbert"
         seed = 21

@@ -1,5 +1,6 @@
-//! The engine against a driver that is as plain as can be: one heap, one event at a time, whole
-//! datagrams. Random small scenarios; every event is compared, and all that is made of them.
+//! The engine compared with a naive driver that has one heap, handles one event at a time and
+//! encodes whole datagrams. Both play random small scenarios; every event and all results must be
+//! equal.
 
 mod naive_driver;
 
@@ -10,7 +11,7 @@ use skipbeat_measure::{Results, Trace};
 use skipbeat_scenario::Plan;
 use skipbeat_sim::EngineOptions;
 
-/// Listens to every datagram and makes nothing of it; but the engine has to tell it in order.
+/// A tap that ignores what it sees. With a tap the engine must handle every datagram in order.
 struct Deaf;
 
 impl Tap for Deaf {
@@ -34,7 +35,8 @@ impl Dice {
     }
 }
 
-/// What a direction of the links of a group does.
+/// The links of a group in one direction. With `minimum` all delays have a minimum above zero,
+/// which the engine's short cuts need.
 fn link(dice: &mut Dice, minimum: bool) -> String {
     let delay = if minimum {
         ["\"7ms\"", "\"2s\"", "{ kind = \"exponential\", min = \"10ms\", mean = \"30ms\" }"]
@@ -69,12 +71,12 @@ fn link(dice: &mut Dice, minimum: bool) -> String {
     format!("loss = {loss}\ndelay = {}\n{}\n", dice.one_of(delay), dice.one_of(more))
 }
 
-/// What happens at some time, if anything.
+/// Timed events, or none.
 fn events(dice: &mut Dice, plain: bool) -> String {
     let mut text = String::new();
     let changes = dice.roll(3) == 0;
     if changes {
-        // Links change just when clients beat that have started together.
+        // Links change at the moment when clients that started together send a heartbeat.
         for (at, loss) in [("4500ms", "1.0"), ("5500ms", "0.0"), ("6500ms", "0.5")] {
             let up = format!("up = {{ loss = {loss} }}");
             text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{up}\n");
@@ -158,7 +160,8 @@ fn scenario(seed: u64) -> String {
             &format!("hostile = {{ kind = \"{kind}\", rate = 4 }}\nup = {{ delay = \"20ms\" }}\n");
     }
     text += &events(dice, plain);
-    // A damaged ack is a text, which goes to all and is acked by all: a room amplifies itself.
+    // A damaged ack is taken for a text, which all members ack. With more damage that becomes a
+    // storm.
     if text.contains("acks =") {
         text = text.replace("corrupt = { probability = 0.2", "corrupt = { probability = 0.01");
     }
@@ -170,19 +173,23 @@ fn sorted(mut log: Vec<Trace>) -> Vec<Trace> {
     log
 }
 
-fn compare(text: &str, what: &str, expected: &Results, got: Results) {
-    let first = expected.log.iter().zip(&got.log).find(|(a, b)| a != b);
+fn compare(text: &str, what: &str, expected: &Results, actual: Results) {
+    let first = expected.log.iter().zip(&actual.log).find(|(a, b)| a != b);
     assert_eq!(first, None, "{what}: the first event that differs\n{text}");
-    assert_eq!((expected.events, expected.digest), (got.events, got.digest), "{what}\n{text}");
-    assert_eq!(expected.figures, got.figures, "{what}\n{text}");
-    assert_eq!(expected.groups, got.groups, "{what}\n{text}");
-    assert_eq!(expected.ledger, got.ledger, "{what}\n{text}");
-    assert_eq!(expected.timeline, got.timeline, "{what}\n{text}");
-    assert_eq!(expected.paths, got.paths, "{what}\n{text}");
+    assert_eq!(
+        (expected.events, expected.digest),
+        (actual.events, actual.digest),
+        "{what}\n{text}"
+    );
+    assert_eq!(expected.figures, actual.figures, "{what}\n{text}");
+    assert_eq!(expected.groups, actual.groups, "{what}\n{text}");
+    assert_eq!(expected.ledger, actual.ledger, "{what}\n{text}");
+    assert_eq!(expected.timeline, actual.timeline, "{what}\n{text}");
+    assert_eq!(expected.paths, actual.paths, "{what}\n{text}");
 }
 
 #[test]
-fn the_engine_does_what_a_naive_driver_does() {
+fn the_engine_gives_the_events_and_results_of_a_naive_driver() {
     let window = Span::from_millis;
     let tunings = [
         EngineOptions { log: true, ..EngineOptions::default() },
@@ -201,9 +208,9 @@ fn the_engine_does_what_a_naive_driver_does() {
         let tapped = tunings.iter().map(|tuning| (*tuning, false));
         for (tuning, tapped) in tapped.chain([(tunings[0], true)]) {
             let tap: Option<Box<dyn Tap>> = if tapped { Some(Box::new(Deaf)) } else { None };
-            let mut got = skipbeat_sim::run_tuned(&plan, tuning, tap, &mut |_| true);
-            got.log = sorted(got.log);
-            compare(&text, &format!("{tuning:?}, tapped: {tapped}"), &expected, got);
+            let mut actual = skipbeat_sim::run_tuned(&plan, tuning, tap, &mut |_| true);
+            actual.log = sorted(actual.log);
+            compare(&text, &format!("{tuning:?}, tapped: {tapped}"), &expected, actual);
         }
     }
     assert!(events > 300_000, "only {events} events were compared");

@@ -1,5 +1,5 @@
-//! Addresses that change in the middle, and addresses that are forged: closed forms, and what helps
-//! against whom.
+//! Clients whose address changes, and attackers that forge addresses: closed forms, and which
+//! defence helps against which attack.
 
 mod common;
 
@@ -10,7 +10,7 @@ const H: f64 = 2.0;
 const T: f64 = 5.0;
 const D: f64 = 0.05;
 
-/// 500 clients that change their address once in 200 s, half of them with a session.
+/// 500 clients that change their address every 200 s in the mean, half of them with a session.
 fn roaming(seconds: u32, more: &str) -> Results {
     let group = |name: &str, session: bool| {
         format!(
@@ -45,41 +45,44 @@ fn roaming(seconds: u32, more: &str) -> Results {
 }
 
 #[test]
-fn a_change_of_address_costs_half_a_period_and_leaves_a_ghost_unless_there_is_a_session() {
+fn a_change_of_address_costs_half_a_period_and_without_a_session_leaves_a_ghost() {
     let results = roaming(4_000, "");
     let [session, bare] = &results.groups[..] else { panic!("two groups") };
-    // With a session the new address is proved first, which takes a round trip.
+    // With a session the new address must be proved first, which takes a round trip more.
     for (name, group, delay) in [("session", session, 3.0 * D), ("bare", bare, D)] {
         let n = figure(group, "rebinds");
         let expected = 250.0 * 0.005 * 4_000.0;
         close(&format!("{name}: rebinds"), n, expected, 4.0 * expected.sqrt());
-        // The next heartbeat is uniformly 0 to h away, and d or 3d more until it counts. Now and then the
-        // address changes again before: once in 200 s, which adds less than 1 %.
+        // The next heartbeat comes after a time that is uniform in [0, h], and takes effect d or 3d
+        // later. Sometimes the address changes again before that, which adds less than 1 %.
         let recovery = figure(group, "rebind_recovery_mean_s");
         let interval = 4.0 * H / (12.0 * n).sqrt() + 0.01 * (H / 2.0 + delay);
         close(&format!("{name}: recovery"), recovery, H / 2.0 + delay, interval);
-        assert_eq!(figure(group, "false_evictions"), 0.0, "nobody was silent for too long");
+        assert_eq!(figure(group, "false_evictions"), 0.0, "nobody is silent for too long");
     }
     assert_eq!(figure(session, "ghosts"), 0.0);
     let n = figure(bare, "ghosts");
     assert!(n > 4_500.0, "{n}");
-    // As the detection time of a crash, but the heartbeat that is on its way still counts.
+    // As with a crash, the last heartbeat from the old address was sent h/2 before in the mean, and
+    // its arrival d later starts the timeout.
     let interval = 4.0 * H / (12.0 * n).sqrt();
     close("ghosts last", figure(bare, "ghost_duration_mean_s"), T + D - H / 2.0, interval);
     let as_ghosts = results.evictions.iter().filter(|e| e.cause == EvictionCause::Ghost).count();
-    assert!(as_ghosts as f64 >= n, "each of them was evicted: {as_ghosts} of {n}");
+    assert!(as_ghosts as f64 >= n, "each ghost is evicted: {as_ghosts} of {n}");
 }
 
 #[test]
-fn what_is_said_goes_to_ghosts_too_and_the_ledger_knows_it() {
+fn texts_sent_to_ghosts_are_counted_as_misaddressed() {
     let results = roaming(400, "chat = { rate = 0.02 }");
     let [session, bare] = &results.groups[..] else { panic!("two groups") };
     assert!(figure(bare, "misaddressed") > 2.0 * figure(session, "misaddressed"));
-    // A session saves ghosts, not texts: both miss what is said until their next heartbeat.
+    // A session prevents ghosts but does not save texts: all clients miss those before their next
+    // heartbeat.
     let (a, b) = (figure(session, "delivery_ratio"), figure(bare, "delivery_ratio"));
     let lost = 0.005 * (H / 2.0 + D);
     let lost_with_proof = 0.005 * (H / 2.0 + 3.0 * D);
-    // Losses come in clusters: all that is said in one gap. A gap has 10 texts of 500 in it.
+    // Losses are clustered: all texts of one gap are lost together. A gap has 10 texts from 500
+    // clients.
     let n = figure(session, "rebinds");
     let interval = 4.0 * lost * (2.0 / n).sqrt() * 2.0;
     close("session: lost", 1.0 - a, lost_with_proof, interval);
@@ -87,7 +90,7 @@ fn what_is_said_goes_to_ghosts_too_and_the_ledger_knows_it() {
 }
 
 #[test]
-fn a_session_survives_changes_of_address_with_acks_and_with_proof() {
+fn a_session_with_acks_and_cookies_survives_changes_of_address() {
     let run = |loss: f64| {
         run(&format!(
             r#"
@@ -114,10 +117,10 @@ fn a_session_survives_changes_of_address_with_acks_and_with_proof() {
     };
     let lossy = run(0.05);
     assert!(figure(&lossy.figures, "rebinds") > 100.0);
-    // What went to the old address is sent again to the new one.
+    // Texts that went to the old address are sent again to the new one.
     let ratio = figure(&lossy.figures, "delivery_ratio");
     assert!(ratio > 0.999, "{ratio}");
-    // Moving forgets no number: nothing is told twice, but where an ack was on its way.
+    // A move keeps the numbers of texts, so a text comes twice only if its ack was in flight.
     let clean = run(0.0);
     assert_eq!(figure(&clean.figures, "delivery_ratio"), 1.0);
     let twice = figure(&clean.figures, "duplicate_ratio");
@@ -125,7 +128,7 @@ fn a_session_survives_changes_of_address_with_acks_and_with_proof() {
     assert!(!clean.refusals.contains_key("expired"), "{:?}", clean.refusals);
 }
 
-/// A room of 100 with ten enemies.
+/// A room of 100 honest clients and ten hostile ones, with more keys for each table.
 fn attacked(attack: &str, server: &str, honest: &str) -> Results {
     run(&format!(
         r#"
@@ -155,35 +158,35 @@ fn attacked(attack: &str, server: &str, honest: &str) -> Results {
 }
 
 #[test]
-fn hostile_clients_change_nothing_of_what_the_honest_do() {
+fn hostile_clients_do_not_change_the_schedule_of_the_honest() {
     let peace = attacked("kind = \"flood\", from = \"1h\"", "", "");
     let war = attacked("kind = \"flood\"", "", "");
     for name in ["chat_sent", "deliveries_expected", "leaves", "live_time_s", "up_sent"] {
         let (a, b) = (figure(&peace.groups[0], name), figure(&war.groups[0], name));
-        assert_eq!(a, b, "{name}: the schedule of the honest is the same");
+        assert_eq!(a, b, "{name} is the same with and without the attack");
     }
     assert_eq!(figure(&peace.groups[0], "delivery_ratio"), 1.0);
     // Poisson: 10 enemies × 10 a second × 80 s.
     let sent = figure(&war.groups[1], "up_sent");
     close("flood: sent", sent, 8_000.0, 4.0 * 8_000f64.sqrt());
-    assert_eq!(war.groups[1].get("deliveries_expected"), Some(0.0), "they are no audience");
+    assert_eq!(war.groups[1].get("deliveries_expected"), Some(0.0), "they are not receivers");
     let stale = |results: &Results| figure(&results.figures, "stale_members_mean");
     assert_eq!(stale(&war), stale(&peace), "nor are they counted as dead");
-    assert_eq!(figure(&war.groups[1], "ghosts_mean"), 10.0, "but as members that are no clients");
+    assert_eq!(figure(&war.groups[1], "ghosts_mean"), 10.0, "but as members that are not clients");
 }
 
 #[test]
 fn forged_joins_make_ghosts_unless_addresses_must_be_proved() {
     let spoof = "kind = \"spoof\", addresses = 500";
     let open = attacked(spoof, "", "");
-    // 100 joins a second over 500 addresses: each is heard every 5 s in the mean, and is a member
-    // for T after that; a share 1 - e^{-T·λ} of them is at any time, λ = 1/5 s.
+    // 100 joins a second over 500 addresses: each address joins at a rate of λ = 1/5 s, and stays a
+    // member for T after that. So at any time a share 1 - e^{-λT} of them are members.
     let ghosts = figure(&open.groups[1], "ghosts_mean");
     let share = 1.0 - (-T / 5.0f64).exp();
-    // Sixty seconds are 12 independent looks at 500 addresses.
+    // The state of an address lasts about T = 5 s, so 60 s are worth 12 independent samples.
     let interval = 4.0 * (500.0 * share * (1.0 - share) / 12.0).sqrt();
     close("spoof: ghosts", ghosts, 500.0 * share, interval);
-    assert!(figure(&open.figures, "amplification") > 30.0, "each gets all that is said");
+    assert!(figure(&open.figures, "amplification") > 30.0, "each ghost is sent every text");
     let cookie = attacked(spoof, "admission = \"cookie\"", "");
     assert_eq!(figure(&cookie.groups[1], "ghosts_mean"), 0.0);
     let amplification = figure(&cookie.figures, "amplification");
@@ -192,21 +195,21 @@ fn forged_joins_make_ghosts_unless_addresses_must_be_proved() {
 }
 
 #[test]
-fn replayed_quits_put_honest_clients_out_unless_they_have_sessions() {
+fn replayed_quits_expel_honest_clients_unless_they_have_sessions() {
     let replay = "kind = \"replay\"";
     let bare = attacked(replay, "", "");
     assert!(figure(&bare.groups[0], "expelled") > 1_000.0);
     assert!(figure(&bare.groups[0], "query_accuracy") < 0.7);
     let session = attacked(replay, "", "session = true");
-    // Only while a client joins, between its join and the first use of its token, can it be hit:
-    // a round trip of 40 ms after each of some 60 joins, with one quit a second for each client.
+    // A client can only be expelled between its join and the first use of its token, a round trip
+    // of 40 ms. There are some 60 joins, and one replayed quit a second for each client.
     let expelled = figure(&session.groups[0], "expelled");
     assert!(expelled <= 10.0, "{expelled}");
     assert!(figure(&session.groups[0], "query_accuracy") > 0.99);
 }
 
 #[test]
-fn limits_keep_a_flood_from_being_told() {
+fn limits_keep_a_flood_from_being_broadcast() {
     let flood = "kind = \"flood\"";
     let free = attacked(flood, "", "");
     let limited = attacked(flood, "limits = { per_client = { rate = 1, burst = 5 } }", "");
@@ -217,7 +220,7 @@ fn limits_keep_a_flood_from_being_told() {
 }
 
 #[test]
-fn noise_is_told_like_any_text_and_breaks_nothing() {
+fn noise_is_broadcast_like_any_text_and_breaks_nothing() {
     let noise = attacked("kind = \"garbage\", size = 200", "", "");
     assert_eq!(figure(&noise.groups[0], "delivery_ratio"), 1.0);
     assert!(figure(&noise.figures, "amplification") > 1.0);

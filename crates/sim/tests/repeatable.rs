@@ -1,4 +1,4 @@
-//! Two runs in one process are the same run.
+//! Runs repeat exactly, their ledgers close, and an early end leaves consistent results.
 
 use skipbeat_scenario::Plan;
 
@@ -40,7 +40,7 @@ join = 1.0
 "#;
 
 #[test]
-fn two_runs_in_one_process_are_the_same() {
+fn two_runs_in_one_process_are_equal() {
     let plan = Plan::parse("busy.toml", SCENARIO, &[]).unwrap();
     let run = || skipbeat_sim::run(&plan, &mut |_| true);
     let (a, b) = (run(), run());
@@ -52,9 +52,9 @@ fn two_runs_in_one_process_are_the_same() {
     assert_eq!(a.timeline, b.timeline);
 }
 
-/// Every kind of term occurs, and both identities hold group by group.
+/// Both identities hold for each group, and each kind of term occurs.
 #[test]
-fn the_ledger_closes_term_by_term() {
+fn the_ledger_closes_for_each_group_and_direction() {
     let plan = Plan::parse("busy.toml", SCENARIO, &[]).unwrap();
     let results = skipbeat_sim::run(&plan, &mut |_| true);
     for group in [None, Some(0), Some(1)] {
@@ -79,9 +79,10 @@ fn the_ledger_closes_term_by_term() {
     }
 }
 
-/// Hours in which next to nothing happens, a group without clients, and no delay at all.
+/// Long hours with hardly an event, a group without clients, and no delay: edge cases for the
+/// engine.
 #[test]
-fn long_and_nearly_empty_runs_are_right() {
+fn long_and_nearly_empty_runs_have_the_right_figures() {
     for (delay, clients) in [("0s", 1), ("10ms", 1), ("10ms", 2)] {
         let text = format!(
             r#"
@@ -110,9 +111,9 @@ fn long_and_nearly_empty_runs_are_right() {
     }
 }
 
-/// Whoever ends a run early gets the books of what has happened, and of nothing else.
+/// The engine records some events before their time. An early end must not show them.
 #[test]
-fn an_early_end_knows_nothing_of_what_comes_after() {
+fn a_run_ended_early_contains_nothing_from_after_its_end() {
     for delay in ["\"30ms\"", "{ kind = \"exponential\", mean = \"3s\" }"] {
         let text = format!(
             r#"
@@ -133,6 +134,6 @@ fn an_early_end_knows_nothing_of_what_comes_after() {
         assert_eq!(results.doubts, []);
         assert!(results.timeline.len() as f64 <= end.ceil());
         let flying = results.ledger.iter().find(|row| row.term == "out:in-flight");
-        assert!(flying.is_some_and(|row| row.count > 0), "something is always under way");
+        assert!(flying.is_some_and(|row| row.count > 0), "there is always something in flight");
     }
 }

@@ -1,11 +1,11 @@
-//! TCP in virtual time beside UDP: what it delivers, when, and at what price.
+//! TCP in virtual time compared with UDP: what it delivers, how late, and at what cost.
 
 mod common;
 
 use common::{close, figure as of, run};
 use skipbeat_measure::Results;
 
-/// Ten clients that talk over links with this loss and 20 ms each way.
+/// Ten clients that chat over links with this loss and a delay of 20 ms each way.
 fn room(transport: &str, loss: f64, seed: u64) -> Results {
     run(&format!(
         r#"
@@ -32,7 +32,7 @@ fn figure(results: &Results, name: &str) -> f64 {
 }
 
 #[test]
-fn without_loss_a_stream_is_as_fast_as_its_links() {
+fn without_loss_tcp_adds_no_delay() {
     let results = room("tcp", 0.0, 1);
     assert_eq!(figure(&results, "delivery_ratio"), 1.0);
     for name in ["latency_mean_s", "latency_p99_s", "latency_max_s"] {
@@ -43,7 +43,7 @@ fn without_loss_a_stream_is_as_fast_as_its_links() {
 }
 
 #[test]
-fn all_arrives_in_spite_of_loss_and_the_ledger_closes() {
+fn tcp_delivers_everything_in_spite_of_loss() {
     for loss in [0.05, 0.2] {
         let results = room("tcp", loss, 2);
         assert_eq!(figure(&results, "delivery_ratio"), 1.0, "loss {loss}");
@@ -53,14 +53,15 @@ fn all_arrives_in_spite_of_loss_and_the_ledger_closes() {
         let plain = room("udp", loss, 2);
         assert!(figure(&plain, "delivery_ratio") < 1.0 - loss);
         assert!(figure(&plain, "latency_max_s") < 0.0401);
-        // A segment that is lost holds up what comes behind it, for a second at the least.
+        // A lost segment holds up those behind it, and some wait for the timer: a second at least.
         assert!(figure(&results, "latency_max_s") > 1.0, "loss {loss}");
         let cost = |results: &Results| figure(results, "bytes_per_delivery");
         assert!(cost(&results) > cost(&plain));
     }
 }
 
-/// A client that talks to itself, every 20 ms; one datagram of its link is lost, the same in both.
+/// A client that sends itself a text every 20 ms. One packet on its link is lost, the same for UDP
+/// and TCP.
 fn alone(transport: &str) -> Results {
     run(&format!(
         r#"
@@ -80,26 +81,31 @@ fn alone(transport: &str) -> Results {
     ))
 }
 
-/// Messages that took longer than the links by so many milliseconds or more.
+/// The number of messages that took at least `by_ms` longer than the links do.
 fn late(results: &Results, by_ms: u64) -> u64 {
     results.latency.histogram().count_between(40_000 + by_ms * 1000, u64::MAX / 2)
 }
 
 #[test]
-fn a_lost_segment_holds_up_what_comes_behind_it() {
+fn a_lost_segment_holds_up_those_behind_it() {
     let [datagrams, stream] = ["udp", "tcp"].map(alone);
     let lost =
         |results: &Results| figure(results, "deliveries_expected") - figure(results, "deliveries");
-    assert_eq!((lost(&datagrams), late(&datagrams, 1)), (1.0, 0), "the others do not notice");
-    // The three segments behind it are acknowledged with its number, and make it come again a round
-    // trip after the third: until then all wait.
+    assert_eq!(
+        (lost(&datagrams), late(&datagrams, 1)),
+        (1.0, 0),
+        "the other datagrams are not affected"
+    );
+    // The three segments behind it cause duplicate acknowledgements, which trigger a fast
+    // retransmission (RFC 5681, section 3.2). It arrives a round trip after the third, and until
+    // then all wait.
     let held_up = late(&stream, 10);
     assert_eq!(lost(&stream), 0.0);
     assert!((3..10).contains(&held_up), "{held_up} of 500");
 }
 
 #[test]
-fn queries_are_answered_over_streams() {
+fn all_queries_over_tcp_are_answered() {
     let results = run(r#"
         name = "resolvers"
         warmup = "5s"
@@ -115,12 +121,16 @@ fn queries_are_answered_over_streams() {
         down = { loss = 0.1, delay = "20ms" }
         "#);
     assert_eq!(figure(&results, "answered_ratio"), 1.0);
-    assert_eq!(figure(&results, "load_amplification"), 1.0, "the stream asks again by itself");
+    assert_eq!(
+        figure(&results, "load_amplification"),
+        1.0,
+        "TCP repeats what is lost, the client does not"
+    );
     assert_eq!(figure(&results, "unexplained"), 0.0);
 }
 
 #[test]
-fn a_connection_that_is_cut_is_reported_and_made_anew() {
+fn a_connection_broken_by_a_partition_is_counted_and_opened_again() {
     let results = run(r#"
         name = "cut"
         warmup = "5s"
@@ -146,12 +156,12 @@ fn a_connection_that_is_cut_is_reported_and_made_anew() {
         "#);
     assert_eq!(figure(&results, "connections_broken"), 4.0);
     let ratio = figure(&results, "delivery_ratio");
-    assert!((0.3..0.9).contains(&ratio), "{ratio}: what was in the connections is lost");
+    assert!((0.3..0.9).contains(&ratio), "{ratio}: what the broken connections held is lost");
     assert_eq!(figure(&results, "unexplained"), 0.0);
 }
 
 #[test]
-fn clients_that_come_and_go_close_the_ledger() {
+fn the_ledger_closes_with_clients_that_come_and_go() {
     let results = run(r#"
         name = "churn"
         warmup = "5s"
@@ -178,7 +188,7 @@ fn clients_that_come_and_go_close_the_ledger() {
 }
 
 #[test]
-fn a_run_with_streams_repeats_to_the_event() {
+fn a_run_with_tcp_repeats_exactly() {
     let [once, again] = [0, 0].map(|_| room("tcp", 0.1, 3));
     assert_eq!((once.digest, once.events), (again.digest, again.events));
     assert_ne!(once.digest, room("tcp", 0.1, 4).digest);

@@ -1,4 +1,4 @@
-//! Workloads beside chat: who hears of them, and that the ledger knows every term of them.
+//! Telemetry, media and queries in whole runs: who receives them, and that the ledger closes.
 
 mod common;
 
@@ -10,7 +10,7 @@ fn of(results: &Results, group: usize, name: &str) -> f64 {
 }
 
 #[test]
-fn who_is_no_member_neither_beats_nor_hears_what_is_said_to_everybody() {
+fn clients_that_are_not_members_send_no_heartbeats_and_receive_no_broadcasts() {
     let results = run(r#"
         name = "strangers"
         warmup = "5s"
@@ -28,7 +28,7 @@ fn who_is_no_member_neither_beats_nor_hears_what_is_said_to_everybody() {
         "#);
     assert_eq!(figure(&results.figures, "members_max"), 3.0);
     assert_eq!(of(&results, 0, "down_received"), 0.0);
-    assert_eq!(of(&results, 0, "delivery_ratio"), 1.0, "their samples are taken all the same");
+    assert_eq!(of(&results, 0, "delivery_ratio"), 1.0, "their samples are still taken");
     assert_eq!(figure(&results.figures, "evictions"), 0.0);
     assert!(of(&results, 0, "crashes") > 0.0);
     let of_room = figure(&results.figures, "chat_sent") * 3.0;
@@ -36,7 +36,7 @@ fn who_is_no_member_neither_beats_nor_hears_what_is_said_to_everybody() {
 }
 
 #[test]
-fn the_ledger_closes_whatever_links_and_clients_do() {
+fn the_ledger_closes_under_every_impairment_and_churn() {
     let results = run(r#"
         name = "rough"
         seed = 9
@@ -89,13 +89,13 @@ fn the_ledger_closes_whatever_links_and_clients_do() {
     assert!(figure(&results.figures, "duplicate_ratio") > 0.0);
     let [asked, answered] = ["queries", "queries_answered"].map(|name| of(&results, 2, name));
     assert!(answered < asked && answered > 0.5 * asked, "{answered} of {asked}");
-    // Of a group without the workload its figures are undefined, not 0.
+    // The figures of a workload are undefined, not 0, for a group without it.
     assert_eq!(results.groups[3].get("samples"), None);
     assert_eq!(results.groups[0].get("mos"), None);
 }
 
 #[test]
-fn a_server_that_demands_proof_hears_no_samples_of_strangers() {
+fn a_server_with_cookies_takes_no_samples_from_strangers() {
     let results = run(r#"
         name = "proof"
         duration = "10s"
@@ -119,7 +119,7 @@ fn a_server_that_demands_proof_hears_no_samples_of_strangers() {
 }
 
 #[test]
-fn a_receiver_that_adapts_conceals_little_at_the_price_of_delay() {
+fn an_adaptive_playout_conceals_less_at_the_cost_of_delay() {
     let call = |playout: &str| {
         run(&format!(
             r#"
@@ -140,7 +140,8 @@ fn a_receiver_that_adapts_conceals_little_at_the_price_of_delay() {
     let [fixed, adaptive] = ["\"40ms\"", "{ adaptive = 4 }"].map(call);
     let get = |results: &Results, name| figure(&results.figures, name);
     assert!(get(&adaptive, "concealed_ratio") < 0.1 * get(&fixed, "concealed_ratio"));
-    // Mean transit 30 ms, jitter of an exponential delay its mean: 20 ms.
+    // The mean transit is 30 ms. The jitter of an exponential delay is the mean of its random part,
+    // 20 ms.
     close("playout", get(&adaptive, "playout_delay_mean_s"), 0.03 + 4.0 * 0.02, 0.02);
     assert!(get(&adaptive, "mos") > get(&fixed, "mos"));
 }

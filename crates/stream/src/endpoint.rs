@@ -24,11 +24,11 @@ pub enum Side {
 /// The memory of an [`Endpoint`], and its patience.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TcpOptions {
-    /// The size of the send buffer in bytes, and that of the receive buffer. It bounds the throughput:
-    /// no more than one buffer is in flight per round trip. By default 16 KiB.
+    /// The size of the send buffer in bytes, and that of the receive buffer. It bounds the
+    /// throughput: no more than one buffer is in flight per round trip. By default 16 KiB.
     pub buffer: usize,
-    /// How long sent data may wait for any acknowledgement before the connection is aborted, and how
-    /// long the handshake may take (the user timeout of RFC 5482). By default 60 s.
+    /// How long sent data may wait for any acknowledgement before the connection is aborted, and
+    /// how long the handshake may take (the user timeout of RFC 5482). By default 60 s.
     pub user_timeout: Span,
 }
 
@@ -38,8 +38,8 @@ impl Default for TcpOptions {
     }
 }
 
-/// The most bytes that may wait for room in the send buffer. Beyond it the connection is aborted, as
-/// an application drops a peer that does not read.
+/// The most bytes that may wait for room in the send buffer. Beyond it the connection is aborted,
+/// as an application drops a peer that does not read.
 const MAX_WAITING: usize = 1 << 20;
 
 /// The port of the server. Every connection has a network of its own, so one port is enough.
@@ -48,8 +48,8 @@ const PORT: u16 = 9999;
 /// One end of a TCP connection.
 ///
 /// The owner passes on each packet from [`Endpoint::next_packet`] to the other end's
-/// [`Endpoint::receive`], and calls [`Endpoint::advance`] after writes, after packets came, and when
-/// [`Endpoint::next_deadline`] comes. A late call is harmless: it only acts later.
+/// [`Endpoint::receive`], and calls [`Endpoint::advance`] after writes, after packets came, and
+/// when [`Endpoint::next_deadline`] comes. A late call is harmless: it only acts later.
 pub struct Endpoint {
     interface: Interface,
     sockets: SocketSet<'static>,
@@ -77,8 +77,8 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// Opens an end that starts to listen or to connect at `now`. `seed` decides the initial sequence
-    /// number and the client's port, so that a run repeats.
+    /// Opens an end that starts to listen or to connect at `now`. `seed` decides the initial
+    /// sequence number and the client's port, so that a run repeats.
     pub fn open(now: Time, side: Side, seed: u64, options: TcpOptions) -> Self {
         let mut packets = PacketQueues::default();
         let mut config = Config::new(HardwareAddress::Ip);
@@ -125,8 +125,8 @@ impl Endpoint {
         }
     }
 
-    /// Queues a datagram, which the next [`Endpoint::advance`] sends as far as the window allows. Of one
-    /// longer than 65,535 bytes the rest is cut off: its length takes two bytes.
+    /// Queues a datagram, which the next [`Endpoint::advance`] sends as far as the window allows.
+    /// Of one longer than 65,535 bytes the rest is cut off: its length takes two bytes.
     pub fn write(&mut self, datagram: &[u8]) {
         write_frame(datagram, &mut self.scratch);
         self.waiting.extend(&self.scratch);
@@ -137,16 +137,17 @@ impl Endpoint {
         self.closing = true;
     }
 
-    /// Takes an IP packet from the other end and answers it at once. Bytes that waited for the handshake
-    /// go out with the next [`Endpoint::advance`]. Packets must not be collected and
-    /// handled together: the other end counts duplicate acknowledgements, and so needs one for each.
+    /// Takes an IP packet from the other end and answers it at once. Bytes that waited for the
+    /// handshake go out with the next [`Endpoint::advance`]. Packets must not be collected and
+    /// handled together: the other end counts duplicate acknowledgements, and so needs one for
+    /// each.
     pub fn receive(&mut self, now: Time, packet: Vec<u8>) {
         self.packets.incoming.push_back(packet);
         self.advance(now);
     }
 
-    /// Does what is due at `now`: sends, retransmits, and aborts a connection that has stalled for longer
-    /// than the user timeout.
+    /// Does what is due at `now`: sends, retransmits, and aborts a connection that has stalled for
+    /// longer than the user timeout.
     pub fn advance(&mut self, now: Time) {
         if self.dead {
             self.packets.incoming.clear();
@@ -233,15 +234,15 @@ impl Endpoint {
         }
         let at = self.interface.poll_at(instant(now), &self.sockets);
         let at = at.map(|at| Time::from_nanos(at.total_micros().max(0) as u64 * 1000));
-        // smoltcp counts whole microseconds, so a time at or before `now` belongs to a call that has been
-        // made already.
+        // smoltcp counts whole microseconds, so a time at or before `now` belongs to a call that
+        // has been made already.
         let at = at.map(|at| at.max(now + Span::from_nanos(1000)));
         let abort = self.stalled.map(|(_, since)| since + self.user_timeout + Span::from_nanos(1));
         at.into_iter().chain(abort).min()
     }
 
-    /// Whether the connection is over: closed by both ends, reset by the other one, or aborted. Datagrams
-    /// that arrived before can still be taken.
+    /// Whether the connection is over: closed by both ends, reset by the other one, or aborted.
+    /// Datagrams that arrived before can still be taken.
     pub fn is_dead(&self) -> bool {
         self.dead
     }

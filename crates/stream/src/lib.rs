@@ -1,6 +1,6 @@
 //! TCP in virtual time. An [`Endpoint`] is one end of a connection: smoltcp's handshake,
-//! retransmission, flow control and congestion control, with time as a parameter. It takes and gives
-//! IP packets; the caller carries them, and may lose or delay them on the way.
+//! retransmission, flow control and congestion control, with time as a parameter. It takes and
+//! gives IP packets; the caller carries them, and may lose or delay them on the way.
 //!
 //! What is written at one end are datagrams. Each goes into the stream behind its length, and comes
 //! out at the other end whole and in order.
@@ -14,9 +14,8 @@
 //! let mut server = Endpoint::open(now, Side::Server, 2, TcpOptions::default());
 //! client.write(b"hello");
 //!
-//! // A network that loses nothing and takes 10 ms each way. The handshake takes the first round trip,
-//! // the data the second.
-//! for _ in 0..2 {
+//! // A network that loses nothing and takes 10 ms each way. The handshake takes the first round
+//! trip, // the data the second. for _ in 0..2 {
 //!     client.advance(now);
 //!     now += Span::from_millis(10);
 //!     while let Some(packet) = client.next_packet() {

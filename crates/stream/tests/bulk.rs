@@ -28,7 +28,8 @@ impl Network {
         Network { ends, in_flight: BTreeMap::new(), sent: 0, loss, seed: Seed(seed) }
     }
 
-    /// Runs until `end`. `work` is called with both ends before and after each step, to write and read.
+    /// Runs until `end`. `work` is called with both ends before and after each step, to write and
+    /// read.
     fn run(&mut self, end: Time, mut work: impl FnMut(Time, &mut [Endpoint; 2])) {
         let mut now = Time::ZERO;
         let losses = ["up", "down"].map(|way| self.seed.family(way).stream(0));
@@ -76,9 +77,9 @@ fn goodput(loss: f64, seconds: u64) -> f64 {
     read as f64 * 1002.0 / seconds as f64
 }
 
-/// Mathis, Semke, Mahdavi, Ott, *The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm*,
-/// CCR 27(3), 1997: MSS/RTT · C/√p. With delayed acknowledgements, as here, C = √(3/4). The formula
-/// leaves out timeouts, so it is held to within a factor of 1.5 only.
+/// Mathis, Semke, Mahdavi, Ott, *The Macroscopic Behavior of the TCP Congestion Avoidance
+/// Algorithm*, CCR 27(3), 1997: MSS/RTT · C/√p. With delayed acknowledgements, as here, C = √(3/4).
+/// The formula leaves out timeouts, so it is held to within a factor of 1.5 only.
 #[test]
 fn bulk_goodput_follows_the_formula_of_mathis() {
     for loss in [0.001, 0.002, 0.005, 0.01, 0.02] {

@@ -49,8 +49,9 @@ pub(crate) fn ratio(size: &Size) -> Vec<TheoryRow> {
         let simulated = figure(&results.groups[1], "delivery_ratio");
         TheoryRow::mean(case, form, expected, simulated, variance.sqrt(), messages)
     };
-    // With auto-rejoin a listener is now and then no member, for h/(1-p) in the mean. That spans several
-    // messages, so they are not independent. Listeners are: each adds a variance of its own.
+    // With auto-rejoin a listener is now and then no member, for h/(1-p) in the mean. That spans
+    // several messages, so they are not independent. Listeners are: each adds a variance of its
+    // own.
     let absence = accuracy * (1.0 - accuracy) * delivered.powi(2);
     let absence = absence * (1.0 + 2.0 * H / (1.0 - P)) / N;
     let member = "(1-p)(1-q)(1-p²)";
@@ -80,8 +81,8 @@ pub(crate) fn shares(size: &Size) -> Vec<TheoryRow> {
     ));
     let metric = |name| figure(&results.figures, name);
     let messages = metric("chat_sent");
-    // A sample variance has the standard error √(kurtosis-1)·variance/√n. The kurtosis of the share,
-    // from its distribution with p = q = 0.1 and n = 9, is 6.50.
+    // A sample variance has the standard error √(kurtosis-1)·variance/√n. The kurtosis of the
+    // share, from its distribution with p = q = 0.1 and n = 9, is 6.50.
     let deviation = variance() * 5.50f64.sqrt();
     let simulated = metric("message_share_sd").powi(2);
     let form = "p(1-p)(1-q)²+(1-p)q(1-q)/n";

@@ -1,4 +1,5 @@
-//! Detection time T_D: how long a crashed client stays a member, with the exact timeout and its sweeps.
+//! Detection time T_D: how long a crashed client stays a member, with the exact timeout and its
+//! sweeps.
 
 use skipbeat_measure::{EvictionCause, Results};
 
@@ -75,11 +76,11 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<TheoryRow> {
     let results = crashing(size, "", "", "delay = \"50ms\"");
     let metric = |name| figure(&results.figures, name);
     let (n, sd, mean) = (metric("eviction_latency_samples"), H / 12f64.sqrt(), T + D - H / 2.0);
-    // An extreme of n uniform numbers misses its limit by h/n in the mean, and nearly exponentially:
-    // once in 16,000 times it misses by ln(16,000) times as much.
+    // An extreme of n uniform numbers misses its limit by h/n in the mean, and nearly
+    // exponentially: once in 16,000 times it misses by ln(16,000) times as much.
     let extreme = H / n * 16_000f64.ln();
-    // Little's law: the number of dead clients that are still members is the crash rate times the mean
-    // detection time.
+    // Little's law: the number of dead clients that are still members is the crash rate times the
+    // mean detection time.
     let seconds = size.seconds(2000) as f64;
     let rate = metric("crashes") / seconds;
     let squares = mean * mean + sd * sd;
@@ -169,8 +170,8 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
 
 pub(crate) fn jitter(size: &Size) -> Vec<TheoryRow> {
     let j = 1.0;
-    // The mean age of the last heartbeat at a random moment is E[G²]/(2E[G]), here for gaps G that are
-    // uniform in [a, b].
+    // The mean age of the last heartbeat at a random moment is E[G²]/(2E[G]), here for gaps G that
+    // are uniform in [a, b].
     let age = |a: f64, b: f64| (a * a + a * b + b * b) / (3.0 * (a + b));
     let cases = [
         (

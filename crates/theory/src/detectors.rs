@@ -5,13 +5,13 @@ use crate::row::TheoryRow;
 use crate::simulation::{D, H, run};
 use crate::size::Size;
 
-/// The quantile z of the normal distribution with a tail of 10^-8, that is φ = 8 (Hayashibara et al.,
-/// *The φ Accrual Failure Detector*, SRDS 2004).
+/// The quantile z of the normal distribution with a tail of 10^-8, that is φ = 8 (Hayashibara et
+/// al., *The φ Accrual Failure Detector*, SRDS 2004).
 const NORMAL: f64 = 5.612;
 /// The same by Akka's logistic approximation of the tail.
 const LOGISTIC: f64 = 5.22599;
-/// The least standard deviation that φ-accrual assumes, in seconds. Without jitter the measured one is
-/// 0, so this is what counts.
+/// The least standard deviation that φ-accrual assumes, in seconds. Without jitter the measured one
+/// is 0, so this is what counts.
 const MIN_DEVIATION: f64 = 0.1;
 
 pub(crate) fn detectors(size: &Size) -> Vec<TheoryRow> {

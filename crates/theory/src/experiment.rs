@@ -1,5 +1,5 @@
-//! The experiments and their tables, in the order in which they are printed. A new row goes into the
-//! experiment whose run shows it, a new experiment into [`EXPERIMENTS`].
+//! The experiments and their tables, in the order in which they are printed. A new row goes into
+//! the experiment whose run shows it, a new experiment into [`EXPERIMENTS`].
 
 use crate::row::TheoryRow;
 use crate::size::Size;

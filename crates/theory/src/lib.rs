@@ -1,9 +1,10 @@
-//! The simulator held against closed forms. `skipbeat theory` prints the rows of [`EXPERIMENTS`], and
-//! the tests of this crate hold them. docs/theory.md derives the formulas.
+//! The simulator held against closed forms. `skipbeat theory` prints the rows of [`EXPERIMENTS`],
+//! and the tests of this crate hold them. docs/theory.md derives the formulas.
 //!
-//! An [`Experiment`] runs one or a few scenarios in virtual time, and gives a [`TheoryRow`] for each
-//! figure that has a closed form. The interval of a row follows from its number of samples: it is
-//! four standard errors in most rows. Seeds are fixed, so a row either always agrees or never does.
+//! An [`Experiment`] runs one or a few scenarios in virtual time, and gives a [`TheoryRow`] for
+//! each figure that has a closed form. The interval of a row follows from its number of samples: it
+//! is four standard errors in most rows. Seeds are fixed, so a row either always agrees or never
+//! does.
 //!
 //! ```
 //! use skipbeat_theory::{Agreement, EXPERIMENTS, Size};

@@ -6,8 +6,8 @@ use crate::row::TheoryRow;
 use crate::simulation::{D, H, P, Q, T, figure, run};
 use crate::size::Size;
 
-/// Live clients with 10 % loss in each direction and no delay. A heartbeat from the server (a ping) is
-/// acked with probability (1-p)(1-q).
+/// Live clients with 10 % loss in each direction and no delay. A heartbeat from the server (a ping)
+/// is acked with probability (1-p)(1-q).
 fn pinged(size: &Size, mechanism: &str, seconds: u64) -> Results {
     run(&format!(
         r#"
@@ -51,13 +51,14 @@ pub(crate) fn server_beats(size: &Size) -> Vec<TheoryRow> {
     let metric = |name| figure(&results.figures, name);
     let n = metric("false_evictions");
     let member_time = metric("query_accuracy") * metric("live_time_s");
-    // E: the mean time from an ack to the eviction. It is that from a join to the first mistake under
-    // sticky rejoin, with P₂ for p.
+    // E: the mean time from an ack to the eviction. It is that from a join to the first mistake
+    // under sticky rejoin, with P₂ for p.
     let from_ack = H * (1.0 - P2 * P2) / ((1.0 - P2) * P2 * P2);
     // The fates of a ping: acked, heard while its ack is lost, or lost.
     let (answered, heard, lost) = ((1.0 - Q) * (1.0 - P), (1.0 - Q) * P, Q);
-    // The first ping comes a random part of the period after the join, h/2 in the mean; the second comes
-    // a period later. These are the mean times from the join to the eviction if that ping is acked.
+    // The first ping comes a random part of the period after the join, h/2 in the mean; the second
+    // comes a period later. These are the mean times from the join to the eviction if that ping is
+    // acked.
     let (by_first, by_second) = (H / 2.0 + from_ack, H * 1.5 + from_ack);
     // A client that has heard no ping yet sends heartbeats itself, at h and 2h. If one arrives, the
     // client is where it was after its join.

@@ -86,8 +86,9 @@ pub(crate) fn knife_edge(size: &Size) -> Vec<TheoryRow> {
 pub(crate) fn jitter_and_sweep(size: &Size) -> Vec<TheoryRow> {
     let (j, s) = (0.5, 1.0);
     let expected = ((1.0 - P).powi(2) * P * (j / 3.0) / s + (1.0 - P) * P * P) / H;
-    // The formula is a mean over the phase between heartbeats and sweeps. The period is a multiple of s,
-    // so a client keeps its phase for the whole run; the clients of one run together see all phases.
+    // The formula is a mean over the phase between heartbeats and sweeps. The period is a multiple
+    // of s, so a client keeps its phase for the whole run; the clients of one run together see all
+    // phases.
     let row = |kind: &str| {
         let jitter = format!("{{ kind = \"{kind}\", width = \"500ms\" }}");
         let results = living(size, "10s", "{ every = \"1s\" }", &jitter);

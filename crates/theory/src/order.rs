@@ -6,8 +6,9 @@ use crate::row::TheoryRow;
 use crate::simulation::{P, figure, run};
 use crate::size::Size;
 
-/// The reordered share of ten texts a second (τ = 100 ms) that one client sends to itself. Texts that
-/// are close together are not independent, so the interval comes from the spread of thirty runs.
+/// The reordered share of ten texts a second (τ = 100 ms) that one client sends to itself. Texts
+/// that are close together are not independent, so the interval comes from the spread of thirty
+/// runs.
 fn reordered(
     size: &Size,
     case: &str,

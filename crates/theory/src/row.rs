@@ -36,8 +36,8 @@ pub enum Agreement {
     TooFew,
 }
 
-/// The fewest samples for a verdict. With fewer the figure is not close to normal, and four standard
-/// errors do not have the probability that they should.
+/// The fewest samples for a verdict. With fewer the figure is not close to normal, and four
+/// standard errors do not have the probability that they should.
 const MIN_SAMPLES: f64 = 100.0;
 
 /// Nanoseconds are whole numbers, so a figure may pass its limit by a rounding.
@@ -106,8 +106,8 @@ impl TheoryRow {
         TheoryRow::mean(case, form, expected, mean, deviation, metric("eviction_latency_samples"))
     }
 
-    /// The rate of false evictions. They are rare, so their number is nearly Poisson: its variance is
-    /// its mean.
+    /// The rate of false evictions. They are rare, so their number is nearly Poisson: its variance
+    /// is its mean.
     pub(crate) fn rate(
         case: impl Into<String>,
         form: &'static str,

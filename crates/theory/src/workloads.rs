@@ -32,10 +32,10 @@ fn sensors(size: &Size, loss: f64) -> (Results, f64) {
     (results, SENSORS * seconds as f64)
 }
 
-/// The standard deviation of a mean over time, scaled to one second of observation. A cycle is the `g`
-/// periods from one sample that arrives to the next, and `reward(g)` is what the cycle adds to the
-/// integral. By the central limit theorem of renewal reward processes the variance per unit of time is
-/// E[(reward(g) - mean·length)²]/E[length].
+/// The standard deviation of a mean over time, scaled to one second of observation. A cycle is the
+/// `g` periods from one sample that arrives to the next, and `reward(g)` is what the cycle adds to
+/// the integral. By the central limit theorem of renewal reward processes the variance per unit of
+/// time is E[(reward(g) - mean·length)²]/E[length].
 fn deviation(loss: f64, mean: f64, reward: impl Fn(f64) -> f64) -> f64 {
     let cycles = (1..400).map(|g| (f64::from(g), loss.powi(g - 1) * (1.0 - loss)));
     let squares: f64 =
@@ -56,8 +56,8 @@ pub(crate) fn telemetry(size: &Size) -> Vec<TheoryRow> {
         let interval = row.interval.max(1e-9);
         (TheoryRow { interval, ..row }, results, time)
     };
-    // At p = 0.2 a share p² = 0.04 of the time is older than 2h + d, and p³ = 0.008 older than 3h + d. So
-    // the 99th percentile lies between them.
+    // At p = 0.2 a share p² = 0.04 of the time is older than 2h + d, and p³ = 0.008 older than 3h +
+    // d. So the 99th percentile lies between them.
     let loss = 0.2;
     let (with_loss, results, time) = age(loss);
     let tail = 0.01;
@@ -88,8 +88,8 @@ pub(crate) fn telemetry(size: &Size) -> Vec<TheoryRow> {
 }
 
 pub(crate) fn media(size: &Size) -> Vec<TheoryRow> {
-    // The delay is 10 ms and an exponential part with mean μ = 20 ms. A frame is played 10 ms and a margin
-    // B after it was sent, so it is late if the exponential part exceeds B.
+    // The delay is 10 ms and an exponential part with mean μ = 20 ms. A frame is played 10 ms and a
+    // margin B after it was sent, so it is late if the exponential part exceeds B.
     let late = |margin: f64| {
         let results = run(&format!(
             r#"

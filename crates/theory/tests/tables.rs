@@ -2,7 +2,8 @@
 
 use skipbeat_theory::{Agreement, EXPERIMENTS, Size};
 
-/// Checks every row of these experiments, given by the beginning of their table's title and their name.
+/// Checks every row of these experiments, given by the beginning of their table's title and their
+/// name.
 fn assert_agreement(names: &[(&str, &str)]) {
     for (table, name) in names {
         let found = EXPERIMENTS.iter().find(|e| e.table.starts_with(table) && e.name == *name);

@@ -1,4 +1,5 @@
-//! Bad input: a clear error with its place, and an exit code from the table.
+//! Bad input ends in a clear error, with its position where there is one, and the documented exit
+//! code.
 
 use std::net::UdpSocket;
 
@@ -13,6 +14,7 @@ name = "g"
 clients = 2
 "#;
 
+/// Runs a scenario that must end with this exit code, and say this on standard error.
 fn fails(text: &str, arguments: &[&str], code: i32, expected: &str) {
     let bench = Bench::new();
     let output = bench.run(&bench.scenario(text), arguments);
@@ -22,17 +24,17 @@ fn fails(text: &str, arguments: &[&str], code: i32, expected: &str) {
 }
 
 #[test]
-fn an_unknown_key_is_exit_104_with_its_line() {
+fn an_unknown_key_exits_with_104_and_its_line() {
     fails(&format!("{GOOD}chatt = 1\n"), &[], 104, "test.toml:8:1: unknown field `chatt`");
 }
 
 #[test]
-fn a_wrong_unit_is_exit_104() {
+fn a_wrong_unit_exits_with_104() {
     fails(&GOOD.replace("200ms", "200 parsecs"), &[], 104, "expected a unit of time");
 }
 
 #[test]
-fn a_probability_over_one_is_exit_104() {
+fn a_probability_over_one_exits_with_104() {
     fails(
         &format!("{GOOD}up = {{ loss = 1.5 }}\n"),
         &[],
@@ -43,12 +45,12 @@ fn a_probability_over_one_is_exit_104() {
 }
 
 #[test]
-fn a_scenario_without_group_is_exit_104() {
+fn a_scenario_without_a_group_exits_with_104() {
     fails("name = \"t\"\nduration = \"1s\"\n", &[], 104, "at least one [[group]]");
 }
 
 #[test]
-fn a_scenario_that_is_not_there_is_exit_104() {
+fn a_missing_scenario_exits_with_104() {
     let bench = Bench::new();
     let output = bench.run(&bench.path().join("missing.toml"), &[]);
     assert_eq!(output.status.code(), Some(104));
@@ -56,13 +58,13 @@ fn a_scenario_that_is_not_there_is_exit_104() {
 }
 
 #[test]
-fn wrong_use_of_the_command_line_is_exit_2() {
+fn wrong_usage_exits_with_2() {
     fails(GOOD, &["--sed", "1"], 2, "--sed");
     fails(GOOD, &["--set", "nonsense"], 2, "expected key.path=value");
 }
 
 #[test]
-fn a_port_in_use_is_exit_1() {
+fn a_port_in_use_exits_with_1() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let listen = taken.local_addr().unwrap();
     let text = format!("{GOOD}[server]\nlisten = \"{listen}\"\n");
@@ -70,14 +72,14 @@ fn a_port_in_use_is_exit_1() {
 }
 
 #[test]
-fn a_target_where_nothing_listens_is_exit_1() {
+fn a_target_where_nothing_listens_exits_with_1() {
     let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let text = format!("{GOOD}[server]\ntarget = \"{free}\"\n");
     fails(&text, &["--mode", "net"], 1, &format!("nothing listens at the target {free}"));
 }
 
 #[test]
-fn a_command_that_can_not_be_started_or_ends_at_once_is_exit_1() {
+fn a_server_command_that_fails_to_start_or_ends_at_once_exits_with_1() {
     let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let with =
         |command: &str| format!("{GOOD}[server]\ntarget = \"{free}\"\ncommand = {command}\n");
@@ -86,13 +88,13 @@ fn a_command_that_can_not_be_started_or_ends_at_once_is_exit_1() {
 }
 
 #[test]
-fn a_target_can_not_be_simulated() {
+fn a_run_against_a_target_cannot_be_simulated() {
     let text = format!("{GOOD}[server]\ntarget = \"127.0.0.1:9999\"\n");
     fails(&text, &["--mode", "sim"], 104, "a target runs in `net` only");
 }
 
 #[test]
-fn a_folder_that_can_not_be_made_is_exit_1_before_the_run() {
+fn an_output_folder_that_cannot_be_created_exits_with_1_before_the_run() {
     let bench = Bench::new();
     let scenario = bench.scenario(&GOOD.replace("200ms", "100h"));
     std::fs::write(bench.path().join("file"), "").unwrap();
@@ -102,10 +104,10 @@ fn a_folder_that_can_not_be_made_is_exit_1_before_the_run() {
 }
 
 #[test]
-fn a_full_disk_is_exit_1_and_the_summary_is_still_shown() {
+fn a_full_disk_exits_with_1_and_still_prints_the_summary() {
     let bench = Bench::new();
     let scenario = bench.scenario(GOOD);
-    // Writing to /dev/full fails as a full disk does.
+    // Writes to /dev/full fail like those to a full disk.
     std::fs::create_dir(bench.path().join("out")).unwrap();
     std::os::unix::fs::symlink("/dev/full", bench.path().join("out/summary.csv")).unwrap();
     let output = bench.run(&scenario, &["--out", "out"]);

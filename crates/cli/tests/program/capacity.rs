@@ -1,4 +1,4 @@
-//! Thresholds decide the exit code, and a ramp rises until one of them breaks.
+//! Thresholds decide the exit code, and a ramp goes on until one of them breaks.
 
 use crate::support::{Bench, stderr};
 
@@ -32,12 +32,12 @@ fn thresholds_decide_the_exit_code() {
     let scenario = bench.scenario(&format!("{SCENARIO}[thresholds]\ndelivery_rate = \">= 1\"\n"));
     let output = bench.run(&scenario, &[]);
     assert_eq!(output.status.code(), Some(104));
-    let place = stderr(&output);
-    assert!(place.contains("test.toml:12:17") && place.contains("delivery_ratio"), "{place}");
+    let error = stderr(&output);
+    assert!(error.contains("test.toml:12:17") && error.contains("delivery_ratio"), "{error}");
 }
 
 #[test]
-fn a_ramp_ends_behind_the_first_step_that_does_not_hold() {
+fn a_ramp_ends_after_the_first_step_that_breaks_a_threshold() {
     let bench = Bench::new();
     let ramp = r#"
         [thresholds]
@@ -62,7 +62,7 @@ fn a_ramp_ends_behind_the_first_step_that_does_not_hold() {
         2,
         "{said}"
     );
-    // Without a step that holds there is no answer.
+    // If even the first step breaks a threshold, there is no capacity to report.
     let strict = ramp.replace("0.75", "2.0");
     let output = bench.run(&bench.scenario(&format!("{SCENARIO}{strict}")), &["--quiet"]);
     let said = String::from_utf8_lossy(&output.stdout);

@@ -1,4 +1,4 @@
-//! The chat system by itself: `serve` and `chat` over pipes.
+//! The chat system on its own: `serve` and `chat`, driven through pipes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::running::{Running, client, hears, serve, start, wait_for};
 
 #[test]
-fn the_console_shows_clients_and_stats_says_texts_and_quits_with_bye() {
+fn the_console_lists_clients_and_stats_sends_texts_and_quits_with_bye() {
     let (mut server, address) = serve(&[]);
     let client = client(address);
     let own = client.local_addr().unwrap();
@@ -35,7 +35,7 @@ fn the_console_shows_clients_and_stats_says_texts_and_quits_with_bye() {
 }
 
 #[test]
-fn a_silent_client_is_evicted_and_one_that_quits_leaves() {
+fn a_silent_client_is_evicted_and_a_quitting_one_leaves() {
     let (server, address) = serve(&["--timeout", "300ms"]);
     let (silent, polite) = (client(address), client(address));
     silent.send(b"^hb^").unwrap();
@@ -48,7 +48,7 @@ fn a_silent_client_is_evicted_and_one_that_quits_leaves() {
 }
 
 #[test]
-fn signals_stop_the_server_like_quit_and_the_end_of_input_does_not() {
+fn signals_stop_the_server_but_the_end_of_input_does_not() {
     for signal in ["-INT", "-TERM"] {
         let (mut server, address) = serve(&[]);
         server.input = None;
@@ -62,7 +62,7 @@ fn signals_stop_the_server_like_quit_and_the_end_of_input_does_not() {
 }
 
 #[test]
-fn metrics_are_prometheus_text() {
+fn metrics_are_served_as_prometheus_text() {
     let (server, address) = {
         let server =
             start(&["serve", "--listen", "[::1]:0", "--metrics", "127.0.0.1:0", "--quiet"]);
@@ -94,7 +94,7 @@ fn metrics_are_prometheus_text() {
 }
 
 #[test]
-fn two_people_chat_and_hear_when_the_server_goes() {
+fn two_clients_chat_and_notice_when_the_server_goes_and_returns() {
     let (mut server, address) = serve(&["--heartbeat", "both", "--heartbeat-every", "200ms"]);
     let target = address.to_string();
     let mut ann = start(&["chat", &target, "--heartbeat", "200ms"]);
@@ -111,7 +111,7 @@ fn two_people_chat_and_hear_when_the_server_goes() {
     server.types("quit");
     wait_for(&ann.errors, "the server has gone: it said bye");
     assert_eq!(server.ends(), Some(0));
-    // It comes back at the same address, and so does she.
+    // A new server listens at the same address, and her client joins it by itself.
     let _again = start(&["serve", "--listen", &target]);
     ann.types("anybody?");
     wait_for(&ann.errors, "the server is back");
@@ -120,14 +120,14 @@ fn two_people_chat_and_hear_when_the_server_goes() {
 }
 
 #[test]
-fn reliable_chat_is_acked_and_says_what_was_not_delivered() {
+fn reliable_texts_are_repeated_until_acked_and_broadcast_once() {
     let (mut server, address) = serve(&[]);
     let mut ann = start(&["chat", &address.to_string(), "--reliable", "--heartbeat", "100ms"]);
     wait_for(&server.errors, "joined");
     ann.types("is this on?");
     wait_for(&ann.output, "is this on?. from 127.0.0.1:");
-    // A plain client that acks by hand, after it has heard the same text twice. Numbers begin above
-    // all that were used before.
+    // A plain client that sends its ack by hand, after it has received the text twice. The numbers
+    // of a new member begin above all that were used before.
     let slow = client(address);
     slow.send(b"^join reliable^").unwrap();
     wait_for(&server.errors, &format!("{} joined", slow.local_addr().unwrap()));
@@ -136,7 +136,7 @@ fn reliable_chat_is_acked_and_says_what_was_not_delivered() {
     assert!(first.starts_with(b"^msg 1^hello. from 127.0.0.1:"), "{first:?}");
     assert_eq!(hears(&slow), first, "it comes again until it is acked");
     slow.send(b"^ack 1^").unwrap();
-    // A text that is numbered is acked always and told once.
+    // The server acks a repeated text again, but broadcasts it only once.
     slow.send(b"^msg 0^twice").unwrap();
     slow.send(b"^msg 0^twice").unwrap();
     wait_for(&ann.output, "twice. from");
@@ -150,11 +150,11 @@ fn reliable_chat_is_acked_and_says_what_was_not_delivered() {
 }
 
 #[test]
-fn with_cookies_a_spoofed_join_gets_at_most_three_times_its_bytes() {
+fn with_cookies_the_answer_to_a_spoofed_datagram_is_at_most_three_times_its_size() {
     let (mut server, address) = serve(&["--admission", "cookie", "--max-rate", "1"]);
     let client = client(address);
     client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    // What an enemy sends in somebody else's name, and what that one would get.
+    // What an attacker might send from a forged address. The answer would go to the victim.
     for spoofed in [&b"^hb^"[..], b"hello", b"^join^", b"^join 123456789^", b"quit", b"^msg 1^x"] {
         client.send(spoofed).unwrap();
         let mut buffer = [0; 2048];
@@ -173,7 +173,7 @@ fn with_cookies_a_spoofed_join_gets_at_most_three_times_its_bytes() {
 }
 
 #[test]
-fn chat_notices_a_server_that_was_never_there() {
+fn chat_reports_an_address_where_no_server_listens() {
     let nowhere = crate::support::free_address().to_string();
     let chat = start(&["chat", &nowhere, "--heartbeat", "100ms"]);
     wait_for(&chat.errors, "the server has gone: its port is unreachable");

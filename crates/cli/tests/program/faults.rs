@@ -1,12 +1,12 @@
-//! Faults on purpose, on real sockets: what breaks is named and counted, and the books close.
+//! Injected faults on real sockets: each is named and counted, and the ledgers close.
 
 use std::process::Command;
 use std::time::Duration;
 
 use crate::support::{Bench, free_address, shipped, stderr};
 
-/// A command in a network namespace of its own, after this was done there; nothing where this
-/// machine makes none.
+/// Wraps a command so that it runs in a new network namespace, after the shell commands `set_up`.
+/// `None` if this machine does not permit namespaces.
 fn in_namespace(bench: &Bench, set_up: &str, run: Command) -> Option<Command> {
     let inside = |script: &str| {
         let mut command = Command::new("unshare");
@@ -18,7 +18,7 @@ fn in_namespace(bench: &Bench, set_up: &str, run: Command) -> Option<Command> {
     let works = inside(&set_up).output().is_ok_and(|output| output.status.success());
     if !works {
         assert!(std::env::var_os("CI").is_none(), "CI has to make a namespace: {set_up}");
-        eprintln!("passed over: no network namespace can be made here");
+        eprintln!("skipped: no network namespace can be made here");
         return None;
     }
     let mut command = inside(&format!("{set_up} && exec \"$@\""));
@@ -27,9 +27,9 @@ fn in_namespace(bench: &Bench, set_up: &str, run: Command) -> Option<Command> {
 }
 
 #[test]
-fn a_full_send_buffer_neither_drops_in_silence_nor_keeps_the_server_from_listening() {
+fn a_full_send_buffer_is_counted_and_does_not_stop_the_server_from_reading() {
     let bench = Bench::new();
-    // What the network takes is a fraction of what the chat makes.
+    // The network takes only a fraction of the traffic that the chat makes.
     let scenario = bench.scenario(
         r#"
         name = "t"
@@ -65,7 +65,7 @@ fn a_full_send_buffer_neither_drops_in_silence_nor_keeps_the_server_from_listeni
 }
 
 #[test]
-fn clients_have_addresses_of_any_prefix_that_is_routed_to_lo() {
+fn clients_can_use_any_prefix_that_is_routed_to_loopback() {
     for (route, listen, first) in [
         ("ip route add local 10.0.0.0/8 dev lo", "10.255.0.1:0", "10.0.0.0"),
         ("ip -6 route add local fd00::/64 dev lo", "[::1]:0", "fd00::"),
@@ -101,6 +101,7 @@ fn clients_have_addresses_of_any_prefix_that_is_routed_to_lo() {
     }
 }
 
+/// A scenario against the Python server at `target`, started by `command`.
 fn with_python(target: std::net::SocketAddr, command: &str) -> String {
     format!(
         r#"
@@ -126,10 +127,10 @@ fn with_python(target: std::net::SocketAddr, command: &str) -> String {
 }
 
 #[test]
-fn a_server_that_is_killed_in_the_middle_leaves_closed_books_and_no_verdict() {
+fn a_server_killed_during_the_run_makes_it_inconclusive_and_the_ledgers_close() {
     let bench = Bench::new();
     let target = free_address();
-    // Time to start, and some of the run.
+    // Three seconds: enough to start, and some of the run.
     let command = format!(
         "[\"timeout\", \"-s\", \"KILL\", \"3\", \"python3\", \"{}\", \"{}\", \"10\"]",
         shipped("servers/tutorial.py").display(),
@@ -158,7 +159,7 @@ fn suspend(process: &str) {
 }
 
 #[test]
-fn a_server_that_is_suspended_answers_late_and_nothing_is_lost() {
+fn a_suspended_server_answers_late_and_loses_nothing() {
     let bench = Bench::new();
     let target = free_address();
     let script = format!(
@@ -183,11 +184,11 @@ fn a_server_that_is_suspended_answers_late_and_nothing_is_lost() {
         bench.cell("out/summary.csv", "deliveries_expected")
     );
     let longest: f64 = bench.cell("out/summary.csv", "latency_max_s").parse().expect("a number");
-    assert!(longest > 1.0, "who is asleep answers late: {longest} s");
+    assert!(longest > 1.0, "the suspension shows in the latency: {longest} s");
 }
 
 #[test]
-fn a_run_that_was_suspended_itself_is_inconclusive() {
+fn a_run_that_is_suspended_itself_is_inconclusive() {
     let bench = Bench::new();
     let scenario = bench.scenario(
         r#"
@@ -209,7 +210,7 @@ fn a_run_that_was_suspended_itself_is_inconclusive() {
 }
 
 #[test]
-fn a_member_that_is_gone_without_a_word_disturbs_nobody() {
+fn a_member_whose_port_is_closed_disturbs_nobody() {
     let bench = Bench::new();
     let listen = free_address();
     let scenario = bench.scenario(&format!(
@@ -231,7 +232,8 @@ fn a_member_that_is_gone_without_a_word_disturbs_nobody() {
     ));
     let mut run =
         bench.command(&scenario, &["--out", "out", "--quiet"]).spawn().expect("it starts");
-    // It joins, and then its port answers "unreachable".
+    // A stranger joins and closes its socket. What the server sends there now comes back as "port
+    // unreachable".
     let heard = (0..50).any(|_| {
         let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
         stranger.set_read_timeout(Some(Duration::from_millis(100))).expect("it can be set");
@@ -245,7 +247,7 @@ fn a_member_that_is_gone_without_a_word_disturbs_nobody() {
 }
 
 #[test]
-fn without_the_systems_own_calls_the_books_are_the_same() {
+fn portable_and_batched_io_give_the_same_figures() {
     let text = r#"
         name = "t"
         mode = "net"

@@ -1,5 +1,4 @@
-//! A server that is not ours, in Python, started by the run: loaded, measured, and its evictions
-//! bracketed from outside.
+//! Runs that start a server written in Python, load it, and measure it from outside.
 
 use crate::support::{Bench, Summary, free_address, shipped};
 
@@ -45,7 +44,7 @@ fn python(target: std::net::SocketAddr) -> String {
 }
 
 #[test]
-fn a_server_in_python_is_loaded_and_measured_from_outside() {
+fn a_python_server_is_loaded_and_measured_from_outside() {
     let bench = Bench::new();
     let target = free_address();
     let text = scenario(&python(target), target, "chat = { rate = 1.0 }");
@@ -63,15 +62,16 @@ fn a_server_in_python_is_loaded_and_measured_from_outside() {
     for row in crashes {
         let number = |column: usize| row[column].parse::<f64>().unwrap();
         let (latency, uncertainty) = (number(6), number(8));
-        // It sweeps lazily: whoever misses a broadcast was thrown out by that very one. A crash
-        // comes up to a period (and a slow machine) after the last heartbeat.
+        // The server sweeps lazily, so a broadcast that a client misses is the one that evicted it:
+        // there is no uncertainty. A crash comes up to a period after the last heartbeat, and a
+        // little later on a slow machine.
         assert!(uncertainty == 0.0 && latency >= 1.5 - 0.4 - 0.05, "{row:?}");
         assert_eq!(row[7], "", "the silence that the server saw is not known");
     }
 }
 
 #[test]
-fn without_chat_nothing_of_membership_is_claimed() {
+fn without_chat_figures_of_membership_are_undefined() {
     let bench = Bench::new();
     let target = free_address();
     let summary =
@@ -82,7 +82,7 @@ fn without_chat_nothing_of_membership_is_claimed() {
     assert_eq!(summary.get("crashes"), 30.0);
 }
 
-/// A run against one of the servers that are no chat.
+/// Runs against one of the servers in `echo.py`, none of which is a chat.
 fn in_dialect(kind: &str, dialect: &str, chat: &str) -> (Bench, Summary) {
     let bench = Bench::new();
     let target = free_address();
@@ -116,16 +116,16 @@ fn in_dialect(kind: &str, dialect: &str, chat: &str) -> (Bench, Summary) {
 }
 
 #[test]
-fn servers_that_are_no_chat_are_measured_in_their_own_words() {
+fn servers_that_are_no_chat_are_measured_in_their_own_dialect() {
     let chat = "chat = { rate = 1.0 }";
     let echo = "heartbeat = { hex = \"00 01\" }\naudience = \"sender\"\nack = { hex = \"0001\" }";
     let (bench, summary) = in_dialect("echo", echo, chat);
     assert_eq!(summary.get("deliveries_expected"), summary.get("chat_sent"));
     assert_eq!(summary.get("delivery_ratio"), 1.0);
-    // It echoes heartbeats as well, and is asked nothing else.
+    // The server echoes heartbeats too, and the echo counts as the answer.
     assert!(summary.get("answers") > 50.0 && summary.get("answer_latency_p50_s") > 0.0);
     assert_eq!(bench.ledger("datagrams", "up", "unexplained"), 0);
-    assert_eq!(summary.text("evictions"), "", "who is a member of an echo?");
+    assert_eq!(summary.text("evictions"), "", "an echo has no members");
 
     let pubsub = "heartbeat = \"SUB\"\nchat = \"PUB {text}\"\ntag_at = 4\naudience = \"others\"";
     let (bench, summary) = in_dialect("pubsub", pubsub, chat);

@@ -1,5 +1,5 @@
-//! Gates: thresholds of groups, runs that end early by them, checks against a baseline, and what is
-//! generated for other programs.
+//! What CI uses: thresholds of groups, runs that thresholds end early, checks against a baseline,
+//! pages that are rendered again, and files for other programs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -50,7 +50,7 @@ fn json(bench: &Bench, file: &str) -> Value {
 }
 
 #[test]
-fn a_threshold_of_a_group_is_about_that_group() {
+fn a_threshold_of_a_group_judges_that_group_alone() {
     let bench = Bench::new();
     let thresholds = "[thresholds]\nunexplained = \"== 0\"\n\
                       [thresholds.group.near]\ndelivery_ratio = \">= 0.99\"\n\
@@ -87,7 +87,7 @@ fn unknown_metrics_and_groups_are_errors_before_the_run() {
 }
 
 #[test]
-fn a_threshold_that_is_not_met_can_end_the_run() {
+fn a_broken_threshold_can_end_the_run_early() {
     let bench = Bench::new();
     let aborting = "[thresholds]\nabort = true\nabort_after = \"5s\"\nfalse_evictions = \"<= 3\"\n\
                     deliveries = \">= 1\"\n";
@@ -104,7 +104,7 @@ fn a_threshold_that_is_not_met_can_end_the_run() {
     assert!((8.0..20.0).contains(&ended), "{ended}");
     assert_eq!(ends(), (ended, digest), "it ends at the same moment each time");
     assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
-    // Even of few things that happen the thresholds are judged once a second.
+    // Thresholds are judged once a second of virtual time, even if few events happen.
     let none = "[thresholds]\nabort = true\nfalse_evictions = \"== 0\"\n";
     let scenario = bench.scenario(&format!("{SCENARIO}{none}"));
     let sparse = ["--quiet", "--out", "out", "--set", "group.far.up.loss=0.9"];
@@ -112,7 +112,7 @@ fn a_threshold_that_is_not_met_can_end_the_run() {
     let ended = json(&bench, "out/run.json")["ended_at_s"].as_f64().unwrap();
     let first = bench.column("out/evictions.csv", "time_s")[0].parse::<f64>().unwrap();
     assert!(ended <= first.max(3.0) + 1.1, "{first} {ended}");
-    // What only grows may still come.
+    // A count that only grows may still reach its minimum, so it does not end the run.
     let growing = "[thresholds]\nabort = true\ndeliveries = \">= 100\"\n";
     let scenario = bench.scenario(&format!("{SCENARIO}{growing}"));
     assert_eq!(bench.run(&scenario, &["--quiet", "--out", "out"]).status.code(), Some(0));
@@ -120,7 +120,7 @@ fn a_threshold_that_is_not_met_can_end_the_run() {
 }
 
 #[test]
-fn a_check_passes_against_its_baseline_and_finds_what_differs() {
+fn a_check_passes_against_its_own_baseline_and_fails_if_figures_differ() {
     let bench = Bench::new();
     let thresholds = "[thresholds]\ndelivery_ratio = \">= 0.5\"\n";
     bench.scenario(&format!("{SCENARIO}{thresholds}"));
@@ -145,10 +145,10 @@ fn a_check_passes_against_its_baseline_and_finds_what_differs() {
     let verdict: Value = serde_json::from_str(&said(&other)).expect("it is JSON");
     assert_eq!((&verdict["conclusion"], &verdict["exit_code"]), (&"regression".into(), &98.into()));
     assert!(bench.path().join("out/gate/compare.html").exists());
-    // A promise that is broken is worse than a difference.
+    // A broken threshold outweighs a regression in the exit code.
     let broken = check(&["--set", "thresholds.delivery_ratio=>= 0.999"]);
     assert_eq!(broken.status.code(), Some(99), "{}", said(&broken));
-    // A run is not compared with itself, nor does it overwrite itself.
+    // The output must not be the baseline, and no two scenarios may share an output folder.
     let itself = skipbeat(&bench, &["check", "test.toml", "--out", "base", "--baseline", "base"]);
     assert_eq!(itself.status.code(), Some(2), "{}", stderr(&itself));
     let new = ["check", "test.toml", "--out", "new", "--baseline", "new", "--update"];
@@ -158,7 +158,7 @@ fn a_check_passes_against_its_baseline_and_finds_what_differs() {
 }
 
 #[test]
-fn a_check_says_all_it_knows_where_one_scenario_fails() {
+fn a_check_reports_the_other_scenarios_if_one_fails_to_run() {
     let bench = Bench::new();
     bench.scenario(SCENARIO);
     let broken = SCENARIO
@@ -175,7 +175,7 @@ fn a_check_says_all_it_knows_where_one_scenario_fails() {
 }
 
 #[test]
-fn what_is_measured_on_sockets_is_not_compared_with_a_baseline() {
+fn a_run_on_sockets_is_judged_by_thresholds_but_not_compared_with_a_baseline() {
     let bench = Bench::new();
     let scenario = SCENARIO.replace("20s", "1s").replace("duration", "mode = \"net\"\nduration");
     bench.scenario(&(scenario + "[thresholds]\nunexplained = \"== 0\"\n"));
@@ -196,7 +196,7 @@ fn what_is_measured_on_sockets_is_not_compared_with_a_baseline() {
 }
 
 #[test]
-fn reports_are_made_again_and_overlaid() {
+fn report_renders_the_same_page_again_and_overlays_runs() {
     let bench = Bench::new();
     let scenario = bench.scenario(SCENARIO);
     for (out, seed) in [("a", "1"), ("b", "2")] {
@@ -216,9 +216,9 @@ fn reports_are_made_again_and_overlaid() {
     assert!(stderr(&none).contains("nowhere"), "{}", stderr(&none));
 }
 
-/// The library's own reader is the witness.
+/// The reader of the hdrhistogram library checks our writer.
 #[test]
-fn hdrhistograms_reader_takes_the_log() {
+fn the_hdrhistogram_library_reads_our_log() {
     let bench = Bench::new();
     let scenario = bench.scenario(SCENARIO);
     assert_eq!(bench.run(&scenario, &["--quiet", "--out", "out"]).status.code(), Some(0));
@@ -239,10 +239,10 @@ fn hdrhistograms_reader_takes_the_log() {
 }
 
 #[test]
-fn the_dashboard_takes_the_screen_and_gives_it_back() {
+fn the_dashboard_uses_the_alternate_screen_and_restores_the_terminal() {
     let bench = Bench::new();
     bench.scenario(SCENARIO);
-    // `script` of util-linux runs it on a terminal.
+    // `script` from util-linux gives the program a terminal.
     let program = env!("CARGO_BIN_EXE_skipbeat");
     let run = |arguments: &str| {
         let command = format!("stty cols 100 rows 40; {program} run test.toml {arguments}");
@@ -256,7 +256,7 @@ fn the_dashboard_takes_the_screen_and_gives_it_back() {
     let (taken, given_back) = (text.find("\x1b[?1049h"), text.find("\x1b[?1049l"));
     assert!(taken.is_some() && taken < given_back, "{text:?}");
     assert!(text.contains("members") && text[given_back.unwrap()..].contains("conclusive"));
-    // Where there is no terminal it is lines, as without it.
+    // Without a terminal `--live` falls back to lines of progress.
     let lines = skipbeat(&bench, &["run", "test.toml", "--live"]);
     assert_eq!(lines.status.code(), Some(0));
     assert!(!stderr(&lines).contains('\x1b') && stderr(&lines).contains(" of 25.0 s"));

@@ -1,4 +1,4 @@
-//! The server with clients that are not ours, and with clients whose address changes in the middle.
+//! The server with clients of other programs, and with clients whose address changes.
 
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::running::{client, lines, serve, start, wait_for};
 
-/// A NAT in front of one client. It forgets the client's port when it is told to, and takes a new
-/// one for what comes next, as they do after a while of silence.
+/// A NAT in front of one client. On request it forgets the client's mapping and uses a new port for
+/// the next datagram, as a NAT does after a while of silence.
 struct Nat {
     front: SocketAddr,
     forget: Arc<AtomicBool>,
@@ -61,7 +61,7 @@ impl Drop for Nat {
 }
 
 #[test]
-fn a_chat_with_a_session_goes_on_behind_a_nat_that_forgets_it() {
+fn a_chat_with_a_session_survives_a_new_nat_mapping() {
     for admission in ["open", "cookie"] {
         let (mut server, address) = serve(&["--admission", admission]);
         let nat = Nat::before(address);
@@ -82,7 +82,7 @@ fn a_chat_with_a_session_goes_on_behind_a_nat_that_forgets_it() {
 }
 
 #[test]
-fn a_chat_without_a_session_leaves_a_ghost_behind_until_it_is_evicted() {
+fn a_chat_without_a_session_leaves_a_ghost_until_it_is_evicted() {
     let (mut server, address) = serve(&["--timeout", "3s"]);
     let nat = Nat::before(address);
     let mut ann = start(&["chat", &nat.front.to_string(), "--heartbeat", "50ms"]);
@@ -101,7 +101,7 @@ fn a_chat_without_a_session_leaves_a_ghost_behind_until_it_is_evicted() {
 }
 
 #[test]
-fn netcat_is_a_client() {
+fn netcat_works_as_a_client() {
     let (server, address) = serve(&[]);
     let listener = client(address);
     listener.send(b"^hb^").unwrap();
@@ -121,20 +121,20 @@ fn netcat_is_a_client() {
     let said = lines(netcat.stdout.take().unwrap());
     let mut input = netcat.stdin.take().unwrap();
     writeln!(input, "hello from netcat").unwrap();
-    // The line feed is part of its text, which comes back to it like to everybody.
+    // netcat sends the line feed too, so it is part of the text that comes back.
     wait_for(&said, "hello from netcat");
     let mut buffer = [0; 2048];
     let length = listener.recv(&mut buffer).unwrap();
     assert!(buffer[..length].starts_with(b"hello from netcat\n. from 127.0.0.1:"));
     writeln!(input, "quit").unwrap();
     wait_for(&server.errors, " left");
-    // It ends a second after it has heard the last.
+    // netcat exits a second after the last datagram.
     netcat.wait().unwrap();
     wait_for(&said, ". from 127.0.0.1:");
 }
 
 #[test]
-fn people_on_both_families_have_rooms_of_their_own_kind() {
+fn clients_on_ipv4_and_ipv6_chat_alike() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let server = start(&["serve", "--listen", listen]);
         let line = wait_for(&server.errors, "serving at ");
@@ -152,7 +152,7 @@ fn people_on_both_families_have_rooms_of_their_own_kind() {
 }
 
 #[test]
-fn a_client_in_python_speaks_the_tutorials_protocol() {
+fn the_python_client_of_the_tutorial_works_with_our_server() {
     let (mut server, address) = serve(&[]);
     let script = format!(
         "import socket\n\

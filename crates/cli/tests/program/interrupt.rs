@@ -1,4 +1,4 @@
-//! Ctrl-C in the middle: the files are written, the exit code says so.
+//! Ctrl-C during a run: the files are still written, and the exit code is 105.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -23,10 +23,10 @@ fn interrupted(mode: &str, duration: &str) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first line of progress says that the run is under way.
+    // The first line of progress shows that the run has begun.
     let mut progress = BufReader::new(child.stderr.take().unwrap());
     progress.read_line(&mut String::new()).unwrap();
-    // It comes before the first datagram does: three periods are enough for some.
+    // That line comes before the first datagram. Three periods are enough for some heartbeats.
     std::thread::sleep(std::time::Duration::from_millis(300));
     let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
@@ -40,11 +40,11 @@ fn interrupted(mode: &str, duration: &str) {
 }
 
 #[test]
-fn ctrl_c_in_virtual_time() {
+fn ctrl_c_ends_a_run_in_virtual_time_with_results() {
     interrupted("sim", "1000h");
 }
 
 #[test]
-fn ctrl_c_on_real_sockets() {
+fn ctrl_c_ends_a_run_on_real_sockets_with_results() {
     interrupted("net", "1h");
 }

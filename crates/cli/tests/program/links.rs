@@ -1,5 +1,5 @@
-//! Links from outside: the proxy, captures, `skipbeat link`; and that one seed gives one sequence of
-//! verdicts, in virtual time, on sockets and in the proxy.
+//! Links through the command line: the proxy, captures and `skipbeat link`. One seed gives the same
+//! verdicts in virtual time, on sockets and in the proxy.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -16,7 +16,7 @@ use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, Verdict, read_compact
 use crate::running::{PATIENCE, proxy, wait_for};
 use crate::support::{Bench, stderr};
 
-/// The verdicts of the first client's link, as they follow from the seed alone.
+/// The verdicts that the seed alone determines for the link of the first client.
 fn expected(text: &str, direction: Direction, seed: u64, n: u32) -> Vec<Verdict> {
     let options = read_compact(text, direction, LinkOptions::default()).expect("a link");
     let roster = Roster::new([1]);
@@ -25,7 +25,7 @@ fn expected(text: &str, direction: Direction, seed: u64, n: u32) -> Vec<Verdict>
     (0..n).map(|_| links.judge(Time::ZERO, 0, 0, packet)).collect()
 }
 
-/// A server that sends everything back, until it is dropped.
+/// A server that echoes every datagram until it is dropped.
 struct Echo {
     address: SocketAddr,
     end: Arc<AtomicBool>,
@@ -62,20 +62,20 @@ fn client(of: SocketAddr) -> UdpSocket {
     socket
 }
 
-/// The rows of a CSV file by column.
+/// The rows of a CSV file, each a map from column to cell.
 fn rows(path: &Path) -> Vec<BTreeMap<String, String>> {
     let mut csv = csv::Reader::from_path(path).unwrap();
     csv.deserialize().map(|row| row.unwrap()).collect()
 }
 
-/// A number in the proxy's table.
+/// A number from a line of the proxy's summary: column 0 is up, 1 is down.
 fn number(line: &str, column: usize) -> u64 {
     let words: Vec<&str> = line.split_whitespace().collect();
     words[words.len() - 2 + column].replace(',', "").parse().unwrap()
 }
 
 #[test]
-fn the_proxy_gives_the_verdicts_of_its_seed_and_its_books_close() {
+fn the_proxy_gives_the_verdicts_of_its_seed_and_its_ledger_closes() {
     let bench = Bench::new();
     let link =
         "loss=ge(p=.1,r=.3),delay=uniform(min=1ms,max=9ms),duplicate=20%,corrupt=(probability=10%)";
@@ -92,7 +92,8 @@ fn the_proxy_gives_the_verdicts_of_its_seed_and_its_books_close() {
         client.send(format!("{i:064}").as_bytes()).unwrap();
         std::thread::sleep(Duration::from_micros(300));
     }
-    // A last one over a perfect link: it comes back after all others.
+    // The last datagram crosses a link without loss and with the longest delay, so it comes back
+    // last.
     proxy.types("up loss=0,delay=100ms,duplicate=0,corrupt=(probability=0)");
     std::thread::sleep(Duration::from_millis(300));
     client.send(b"the last one").unwrap();
@@ -115,7 +116,7 @@ fn the_proxy_gives_the_verdicts_of_its_seed_and_its_books_close() {
             assert!((delay - at.seconds()).abs() < 2e-9, "the same delay to the nanosecond");
         }
     }
-    // came + duplicated = lost + in flight + not sent + went on, both ways.
+    // In each direction: came + duplicated = lost + in flight + not sent + went on.
     let came = wait_for(&proxy.output, "came");
     let duplicated = wait_for(&proxy.output, "+ duplicated");
     let lost = wait_for(&proxy.output, "- loss");
@@ -149,7 +150,8 @@ fn the_proxy_can_be_changed_while_it_runs() {
         proxy.types(mistake);
         wait_for(&proxy.errors, "error: ");
     }
-    // Whatever answers `stats` has done what was typed before.
+    // The proxy handles commands in order, so an answer to `stats` means that the earlier ones are
+    // done.
     proxy.types("up loss=100%");
     proxy.types("stats");
     wait_for(&proxy.output, "1 sessions");
@@ -166,7 +168,7 @@ fn the_proxy_can_be_changed_while_it_runs() {
 }
 
 #[test]
-fn without_impairment_nothing_is_lost_or_put_out_of_order() {
+fn without_impairment_nothing_is_lost_or_reordered() {
     let echo = Echo::start();
     let (mut proxy, address) = proxy(echo.address, &[]);
     let client = client(address);
@@ -188,7 +190,7 @@ fn without_impairment_nothing_is_lost_or_put_out_of_order() {
 }
 
 #[test]
-fn an_idle_session_is_closed_and_begins_anew() {
+fn an_idle_session_is_closed_and_the_next_datagram_begins_another() {
     let echo = Echo::start();
     let (proxy, address) = proxy(echo.address, &["--idle", "100ms"]);
     let client = client(address);
@@ -202,7 +204,7 @@ fn an_idle_session_is_closed_and_begins_anew() {
 }
 
 #[test]
-fn mistakes_of_links_on_the_command_line_are_usage() {
+fn mistakes_in_links_on_the_command_line_are_usage_errors() {
     let fails = |arguments: &[&str], code: i32, expected: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_skipbeat")).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
@@ -218,7 +220,7 @@ fn mistakes_of_links_on_the_command_line_are_usage() {
 }
 
 #[test]
-fn a_model_is_drawn_from_and_found_again() {
+fn a_fit_recovers_the_model_that_a_trace_was_drawn_from() {
     let bench = Bench::new();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_skipbeat"));
@@ -259,7 +261,7 @@ loss = 0.1
 delay = "2ms"
 "#;
 
-/// What happened to the datagrams of each link at its entrance.
+/// The comments of the frames at one interface, by client and in order.
 fn notes(frames: &[Frame], end: &str) -> BTreeMap<SocketAddr, Vec<Option<String>>> {
     let mut notes: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for frame in frames.iter().filter(|frame| frame.name.as_deref() == Some(end)) {
@@ -282,19 +284,19 @@ fn a_link_gives_the_same_verdicts_in_both_worlds() {
         read_frames(&bench.path().join(file)).unwrap()
     };
     let (sim, net) = (capture("sim"), capture("net"));
-    // Upwards the same datagrams enter at the same planned times.
+    // Up, the same datagrams enter at the same planned times, so all verdicts are equal.
     let (of_sim, of_net) = (notes(&sim, "up in"), notes(&net, "up in"));
     assert_eq!(of_sim, of_net);
     assert!(of_sim.values().flatten().flatten().any(|note| note == "lost: loss"));
-    // Downwards what the server sends may be more or less at the end; its n-th datagram to a client
-    // fares alike.
+    // Down, one server may have sent more when the run ends, but the n-th datagram to a client has
+    // the same verdict.
     for (client, of_sim) in notes(&sim, "down in") {
         let of_net = &notes(&net, "down in")[&client];
         let both = of_sim.len().min(of_net.len());
         assert!(both > 20);
         assert_eq!(of_sim[..both], of_net[..both], "{client}");
     }
-    // And both are what the seed says of the first client's link.
+    // Both are the verdicts that follow from the seed.
     let link =
         "loss=ge(p=.1,r=.3),delay=uniform(min=1ms,max=9ms),duplicate=20%,corrupt=(probability=10%)";
     let first = &notes(&sim, "up in")[&"127.1.0.0:10000".parse().unwrap()];

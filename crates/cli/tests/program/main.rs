@@ -1,4 +1,4 @@
-//! The program as a user runs it.
+//! Tests of the `skipbeat` program, run as a user runs it.
 
 mod bad_input;
 mod capacity;

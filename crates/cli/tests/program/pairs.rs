@@ -1,5 +1,6 @@
-//! Interleaved pairs of two binaries: a planted slowdown is found, a binary against itself is not
-//! suspected, a planted change of behaviour is found, and servers of others take part.
+//! `skipbeat compare` with interleaved pairs of two binaries: it finds a planted slowdown and a
+//! planted change of behaviour, raises no alarm for a binary against itself, and takes servers of
+//! others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, free_address, stderr};
 
-/// A room in virtual time that takes long enough to be measured.
+/// A simulated room whose run takes long enough to measure.
 const ROOM: &str = r#"
 name = "room"
 seed = 1
@@ -25,13 +26,14 @@ up = { loss = 0.05, delay = "20ms" }
 down = { loss = 0.05, delay = "20ms" }
 "#;
 
-/// The program with defects that is built with the tests.
+/// The program with planted defects, `examples/planted.rs`, which is built with the tests.
 fn planted() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_skipbeat"));
     program.with_file_name("examples").join("planted")
 }
 
-/// A program of this name that calls another with arguments before its own.
+/// Writes a script of this name that runs `calls` with its own arguments behind, and returns its
+/// path.
 fn wrapper(bench: &Bench, name: &str, calls: &str) -> PathBuf {
     let path = bench.path().join(name);
     fs::write(&path, format!("#!/bin/sh\nexec {calls} \"$@\"\n")).unwrap();
@@ -49,19 +51,20 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(output))
 }
 
-/// How often the planted slowdown is looked for: `SKIPBEAT_TRIALS=20` for figures to state.
+/// How often to look for the planted slowdown. Set `SKIPBEAT_TRIALS=20` to estimate how reliably it
+/// is found.
 fn trials() -> u32 {
     let asked = std::env::var("SKIPBEAT_TRIALS").ok();
     asked.map_or(1, |text| text.parse().expect("SKIPBEAT_TRIALS is a number"))
 }
 
-/// Which side ran first in each pair, by the raw figures.
+/// The side that ran first in each pair, from the raw figures.
 fn first_sides(bench: &Bench) -> Vec<String> {
-    let [places, sides, pairs] =
+    let [positions, sides, pairs] =
         ["place", "side", "pair"].map(|column| bench.column("out/pairs.csv", column));
     let mut first: Vec<(String, String)> = Vec::new();
-    for ((place, side), pair) in places.iter().zip(&sides).zip(&pairs) {
-        if place == "1" && first.last().is_none_or(|(last, _)| last != pair) {
+    for ((position, side), pair) in positions.iter().zip(&sides).zip(&pairs) {
+        if position == "1" && first.last().is_none_or(|(last, _)| last != pair) {
             first.push((pair.clone(), side.clone()));
         }
     }
@@ -69,14 +72,14 @@ fn first_sides(bench: &Bench) -> Vec<String> {
 }
 
 #[test]
-fn a_busy_wait_of_five_per_cent_is_a_regression_and_a_binary_against_itself_is_none() {
+fn a_busy_wait_of_five_per_cent_is_a_regression_and_a_binary_against_itself_is_not() {
     let bench = Bench::new();
     bench.scenario(ROOM);
     let program = planted();
     let base = wrapper(&bench, "base", &program.display().to_string());
     let slow = wrapper(&bench, "slow", &format!("{} --busy 0.05", program.display()));
     let [base, slow] = [&base, &slow].map(|path| path.to_str().unwrap());
-    // So many pairs that even a machine on which single runs scatter by 5 % sees 5 %.
+    // Enough pairs to detect 5 % on a machine where single runs vary by 5 %.
     let pairs = ["--base-bin", base, "--pairs", "40", "--metric", "ns_per_datagram"];
     let exit = |new: &str| {
         let output = compare(&bench, &[&pairs[..], &["--new-bin", new]].concat());
@@ -84,7 +87,7 @@ fn a_busy_wait_of_five_per_cent_is_a_regression_and_a_binary_against_itself_is_n
     };
     let (mut slower, mut itself) = (Vec::new(), Vec::new());
     for _ in 0..trials() {
-        // A machine that is too busy with other things says that it can't tell; never that all is well.
+        // On a busy machine the comparison may be inconclusive (97), but it must never pass.
         let mut codes = vec![exit(slow)];
         while codes.len() < 3 && codes.ends_with(&[97]) {
             codes.push(exit(slow));
@@ -109,7 +112,7 @@ fn a_busy_wait_of_five_per_cent_is_a_regression_and_a_binary_against_itself_is_n
 }
 
 #[test]
-fn a_planted_change_of_behaviour_is_found_by_figures_and_by_digest() {
+fn a_planted_change_of_behaviour_shows_in_figures_and_in_the_digest() {
     let bench = Bench::new();
     bench.scenario(ROOM);
     let program = planted();
@@ -135,7 +138,7 @@ fn a_planted_change_of_behaviour_is_found_by_figures_and_by_digest() {
 }
 
 #[test]
-fn a_build_that_evicts_nobody_does_not_pass_for_want_of_figures() {
+fn a_build_that_evicts_nobody_does_not_pass_because_a_figure_is_missing() {
     let bench = Bench::new();
     bench.scenario(ROOM);
     let program = planted();
@@ -150,7 +153,7 @@ fn a_build_that_evicts_nobody_does_not_pass_for_want_of_figures() {
 }
 
 #[test]
-fn a_scenario_that_would_end_early_is_compared_whole() {
+fn a_comparison_ignores_thresholds_that_would_end_the_run_early() {
     let bench = Bench::new();
     let early = "[thresholds]\nabort = true\nabort_after = \"1s\"\ndelivery_ratio = \">= 0.999\"\n";
     bench.scenario(&format!("{ROOM}{early}"));
@@ -161,12 +164,12 @@ fn a_scenario_that_would_end_early_is_compared_whole() {
     let metrics = bench.column("out/pairs.csv", "metric");
     let live = bench.column("out/pairs.csv", "value");
     let live = metrics.iter().zip(live).filter(|(metric, _)| *metric == "live_time_s");
-    // 400 clients for 20 s, less those that are down.
+    // 400 clients for 20 s would be 8,000 s; some are down for a while.
     assert!(live.into_iter().all(|(_, value)| value.parse::<f64>().unwrap() > 4_000.0));
 }
 
 #[test]
-fn servers_of_others_take_the_place_of_the_command() {
+fn foreign_servers_replace_the_command_of_the_scenario() {
     let bench = Bench::new();
     let port = free_address().port();
     bench.scenario(&format!(
@@ -198,7 +201,7 @@ fn servers_of_others_take_the_place_of_the_command() {
 }
 
 #[test]
-fn what_is_not_to_be_compared_is_said_to_be_wrong_use() {
+fn a_comparison_that_makes_no_sense_is_a_usage_error() {
     let bench = Bench::new();
     bench.scenario(ROOM);
     let program = planted().display().to_string();

@@ -1,12 +1,13 @@
-//! The same scenario and seed give the same bytes: in one process, in two, and not with another
-//! seed.
+//! The same scenario and seed give the same bytes in any process and build; another seed gives
+//! others.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::support::{Bench, shipped, stderr};
 
-/// Every result file but `host.json`, which no seed fixes, and the page, which shows it.
+/// Every result file except `host.json`, which depends on the machine, and the page, which shows
+/// it.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let files = entries.map(|entry| {
@@ -32,7 +33,7 @@ fn two_processes_write_the_same_bytes() {
     }
 }
 
-/// The committed results are of a release build, these of a test build.
+/// The committed results come from a release build, these from a test build.
 #[test]
 fn a_build_of_another_profile_writes_the_same_figures() {
     let bench = Bench::new();

@@ -1,4 +1,4 @@
-//! Programs that run while a test goes on, with their pipes, and plain clients.
+//! Programs that run while a test talks to them through pipes, and plain UDP clients.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -6,10 +6,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// Patience with a busy machine: nothing asserts how long anything took.
+/// How long to wait for something on a busy machine. No test asserts how long anything took.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A program with its pipes.
+/// A running program and its pipes. It is killed when dropped.
 pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) input: Option<ChildStdin>,
@@ -17,6 +17,7 @@ pub(crate) struct Running {
     pub(crate) errors: Receiver<String>,
 }
 
+/// The lines of a pipe, read by a thread.
 pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (to, lines) = channel();
     std::thread::spawn(move || {
@@ -27,6 +28,7 @@ pub(crate) fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+/// Starts `skipbeat` with these arguments.
 pub(crate) fn start(arguments: &[&str]) -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_skipbeat"))
         .args(arguments)
@@ -40,7 +42,7 @@ pub(crate) fn start(arguments: &[&str]) -> Running {
     Running { input: child.stdin.take(), child, output, errors }
 }
 
-/// The first line that contains `what`.
+/// Waits for the first line that contains `what`, and drops those before it.
 pub(crate) fn wait_for(lines: &Receiver<String>, what: &str) -> String {
     loop {
         let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {what:?}"));
@@ -51,10 +53,12 @@ pub(crate) fn wait_for(lines: &Receiver<String>, what: &str) -> String {
 }
 
 impl Running {
+    /// Writes a line to standard input.
     pub(crate) fn types(&mut self, line: &str) {
         writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
     }
 
+    /// Waits for the program to end, and returns its exit code.
     pub(crate) fn ends(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -72,6 +76,7 @@ impl Drop for Running {
     }
 }
 
+/// Starts `skipbeat serve` on a free port, and returns its address.
 pub(crate) fn serve(arguments: &[&str]) -> (Running, SocketAddr) {
     let server = start(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
     let line = wait_for(&server.errors, "serving at ");
@@ -80,6 +85,7 @@ pub(crate) fn serve(arguments: &[&str]) -> (Running, SocketAddr) {
     (server, address)
 }
 
+/// A socket that is connected to this address.
 pub(crate) fn client(server: SocketAddr) -> UdpSocket {
     let any = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
     let socket = UdpSocket::bind(any).unwrap();
@@ -88,13 +94,14 @@ pub(crate) fn client(server: SocketAddr) -> UdpSocket {
     socket
 }
 
+/// Waits for the next datagram.
 pub(crate) fn hears(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = [0; 2048];
     let length = socket.recv(&mut buffer).expect("something is heard");
     buffer[..length].to_vec()
 }
 
-/// A proxy towards a target, and where it listens.
+/// Starts `skipbeat proxy` in front of a target, and returns the address where it listens.
 pub(crate) fn proxy(target: SocketAddr, arguments: &[&str]) -> (Running, SocketAddr) {
     let target = target.to_string();
     let fixed = ["proxy", "--listen", "127.0.0.1:0", "--target", &target];

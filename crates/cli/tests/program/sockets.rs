@@ -1,5 +1,5 @@
-//! What only real sockets can show: kernel drops with a name, a late generator, a socket for each
-//! client, a plain client from outside.
+//! What only real sockets can show: datagrams that the kernel drops, a generator that is late, a
+//! socket for each client, and a client from outside.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -29,9 +29,9 @@ fn scenario(server: &str, swarm: &str, clients: u32, every: &str, chat: f64) -> 
 }
 
 #[test]
-fn a_tiny_receive_buffer_of_the_server_shows_as_kernel_loss_not_as_unexplained() {
+fn drops_in_the_servers_receive_buffer_are_counted_as_kernel_loss() {
     let bench = Bench::new();
-    // Everybody crashes and comes back at once: a burst of heartbeats in one moment.
+    // All clients crash and come back together: a burst of heartbeats at one moment.
     let events = r#"
         [[event]]
         at = "300ms"
@@ -51,7 +51,7 @@ fn a_tiny_receive_buffer_of_the_server_shows_as_kernel_loss_not_as_unexplained()
 }
 
 #[test]
-fn an_overflow_of_the_swarms_own_buffer_is_inconclusive() {
+fn an_overflow_of_the_swarms_receive_buffer_is_inconclusive() {
     let bench = Bench::new();
     let text = scenario("", "receive_buffer = 2304", 500, "200ms", 0.1);
     let output = bench.run(&bench.scenario(&text), &["--out", "out"]);
@@ -62,7 +62,7 @@ fn an_overflow_of_the_swarms_own_buffer_is_inconclusive() {
 }
 
 #[test]
-fn a_generator_beyond_its_limit_is_inconclusive_and_says_why() {
+fn a_generator_later_than_its_limit_is_inconclusive() {
     let bench = Bench::new();
     let text =
         scenario("", "", 50, "100ms", 1.0).replace("\"10s\"\n        \n        [[g", "\"0s\"\n[[g");
@@ -74,7 +74,7 @@ fn a_generator_beyond_its_limit_is_inconclusive_and_says_why() {
 }
 
 #[test]
-fn a_socket_for_each_client_gives_the_same_ledger() {
+fn the_ledger_closes_with_a_socket_for_each_client() {
     for listen in ["127.0.0.1:0", "[::1]:0"] {
         let bench = Bench::new();
         let server = format!("listen = \"{listen}\"");
@@ -87,7 +87,7 @@ fn a_socket_for_each_client_gives_the_same_ledger() {
 }
 
 #[test]
-fn several_threads_share_the_clients_and_the_books_are_the_same() {
+fn several_swarm_threads_give_the_same_figures() {
     let run = |swarm: &str| {
         let bench = Bench::new();
         let text = scenario("", swarm, 100, "200ms", 0.5);
@@ -105,7 +105,7 @@ fn several_threads_share_the_clients_and_the_books_are_the_same() {
 }
 
 #[test]
-fn a_plain_client_talks_to_the_server_of_a_run() {
+fn an_outside_client_can_chat_with_the_server_of_a_run() {
     let bench = Bench::new();
     let listen: SocketAddr = free_address();
     let server = format!("listen = \"{listen}\"");
@@ -128,7 +128,7 @@ fn a_plain_client_talks_to_the_server_of_a_run() {
 }
 
 #[test]
-fn clients_can_share_a_socket_towards_loopback_only() {
+fn shared_sockets_need_a_server_on_loopback() {
     let bench = Bench::new();
     let text = scenario("listen = \"[::1]:0\"", "sockets = \"shared\"", 2, "1s", 1.0);
     let output = bench.run(&bench.scenario(&text), &[]);

@@ -1,9 +1,10 @@
-//! TCP on real sockets: clients that come and go, beside datagrams in one room; and what is refused.
+//! TCP on real sockets: clients that come and go in one room with UDP clients, and impairments,
+//! which are refused.
 
 use crate::support::{Bench, shipped, stderr};
 
 #[test]
-fn clients_that_come_and_go_over_connections_close_the_ledger() {
+fn the_ledger_closes_with_tcp_clients_that_come_and_go() {
     let bench = Bench::new();
     let scenario = bench.scenario(
         r#"
@@ -42,7 +43,7 @@ fn clients_that_come_and_go_over_connections_close_the_ledger() {
 }
 
 #[test]
-fn a_link_of_a_kernels_connection_is_refused_and_runs_in_virtual_time() {
+fn impairments_of_a_tcp_group_are_refused_on_sockets_and_run_in_virtual_time() {
     let bench = Bench::new();
     let scenario = shipped("udp-or-tcp-net.toml");
     let with = |mode: &str| {

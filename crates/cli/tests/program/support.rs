@@ -1,4 +1,4 @@
-//! What the tests of the program share: running it in a folder of its own, reading its results.
+//! Helpers for tests of the program: run it in a temporary folder and read its results.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// A folder for one test, gone when it ends.
+/// A temporary folder for one test, deleted when dropped.
 pub(crate) struct Bench {
     folder: TempDir,
 }
@@ -21,14 +21,14 @@ impl Bench {
         self.folder.path()
     }
 
-    /// Writes a scenario; says where it is.
+    /// Writes a scenario to `test.toml` and returns its path.
     pub(crate) fn scenario(&self, text: &str) -> PathBuf {
         let path = self.path().join("test.toml");
         std::fs::write(&path, text).expect("the folder can be written");
         path
     }
 
-    /// A command that runs a scenario here.
+    /// A `skipbeat run` of this scenario, in the folder, that has not started yet.
     pub(crate) fn command(&self, scenario: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_skipbeat"));
         command.current_dir(self.path()).arg("run").arg(scenario).args(arguments);
@@ -39,7 +39,8 @@ impl Bench {
         self.command(scenario, arguments).output().expect("the program starts")
     }
 
-    /// Runs a scenario that must pass, with `--out out`; gives its figures.
+    /// Runs a scenario, whose exit code must be 0, and returns its figures. The arguments must
+    /// contain `--out out`.
     pub(crate) fn summary(&self, scenario: &Path, arguments: &[&str]) -> Summary {
         let output = self.run(scenario, arguments);
         let said = String::from_utf8_lossy(&output.stdout);
@@ -51,7 +52,7 @@ impl Bench {
         Summary { cells: head.zip(row).collect(), host }
     }
 
-    /// The cells of a column of a CSV file of the results.
+    /// The cells of one column of a CSV file.
     pub(crate) fn column(&self, file: &str, column: &str) -> Vec<String> {
         let mut csv = csv::Reader::from_path(self.path().join(file)).expect("the file is there");
         let head = csv.headers().expect("a head").clone();
@@ -59,19 +60,19 @@ impl Bench {
         csv.records().map(|row| row.expect("a row")[index].to_owned()).collect()
     }
 
-    /// The cell of a column in the first row of a CSV file of the results.
+    /// The first cell of one column of a CSV file.
     pub(crate) fn cell(&self, file: &str, column: &str) -> String {
         self.column(file, column).swap_remove(0)
     }
 
-    /// What stands behind the last mention of a key in the `host.json` of `out`.
+    /// The value after the last mention of a key in `out/host.json`.
     pub(crate) fn host_text(&self, key: &str) -> String {
         let text = std::fs::read_to_string(self.path().join("out/host.json")).expect("it ran");
         let (_, rest) = text.rsplit_once(&format!("\"{key}\": ")).expect("the key is there");
         rest.split([',', '\n', '}']).next().unwrap_or("").trim_matches('"').to_owned()
     }
 
-    /// The sum over all mentions of a key in the `host.json` of `out`.
+    /// The sum of the values of a key over all its mentions in `out/host.json`.
     pub(crate) fn host_sum(&self, key: &str) -> f64 {
         let text = std::fs::read_to_string(self.path().join("out/host.json")).expect("it ran");
         let key = format!("\"{key}\": ");
@@ -79,7 +80,7 @@ impl Bench {
         parts.filter_map(|rest| rest.split([',', '\n']).next()?.parse::<f64>().ok()).sum()
     }
 
-    /// A term of the ledger in `out`, of all groups together.
+    /// A term of the ledger in `out`, over all groups.
     pub(crate) fn ledger(&self, ledger: &str, direction: &str, term: &str) -> i64 {
         let text = std::fs::read_to_string(self.path().join("out/ledger.csv")).expect("it ran");
         let row = text.lines().find_map(|line| {
@@ -91,7 +92,7 @@ impl Bench {
     }
 }
 
-/// The figures of a run.
+/// The figures of a run: its row in `summary.csv`, and its `host.json`.
 pub(crate) struct Summary {
     cells: BTreeMap<String, String>,
     host: String,
@@ -107,7 +108,7 @@ impl Summary {
         cell.parse().unwrap_or_else(|_| panic!("{name} is {cell:?}"))
     }
 
-    /// The latest that a client of a real run sent, in seconds.
+    /// How late the swarm sent at worst, in seconds. Only a run on real sockets has this.
     pub(crate) fn lateness_max(&self) -> f64 {
         let (_, rest) = self.host.split_once("\"lateness_max_s\": ").expect("a real run has it");
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != 'e' && c != '-');
@@ -119,6 +120,7 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The path of a scenario, or another file, below `scenarios/`.
 pub(crate) fn shipped(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios").join(name)
 }

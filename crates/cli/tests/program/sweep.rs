@@ -1,4 +1,4 @@
-//! `skipbeat run` of a scenario with a sweep.
+//! `skipbeat run` of a scenario with a sweep: its rows, resuming, and shares that are merged.
 
 use crate::support::{Bench, stderr};
 
@@ -26,7 +26,7 @@ fn file(bench: &Bench, name: &str) -> String {
 }
 
 #[test]
-fn each_point_and_replication_is_a_row_whatever_the_number_of_threads() {
+fn each_point_and_replication_is_a_row_for_any_number_of_threads() {
     let bench = Bench::new();
     let scenario = bench.scenario(SWEEP);
     for (out, threads) in [("one", "1"), ("three", "3")] {
@@ -41,7 +41,7 @@ fn each_point_and_replication_is_a_row_whatever_the_number_of_threads() {
     assert_eq!(bench.column("one/summary.csv", "point").join(" "), "0 0 1 1 2 2 3 3 4 4 5 5");
     assert_eq!(bench.column("one/summary.csv", "server.timeout")[6], "3500ms");
     assert_eq!(bench.column("one/groups.csv", "group.g.up.loss")[3], "0.2");
-    // More loss, more mistakes.
+    // Mistakes grow with loss.
     let mistakes: Vec<u32> = (bench.column("one/summary.csv", "false_evictions").iter())
         .map(|cell| cell.parse().expect("a count"))
         .collect();
@@ -49,7 +49,7 @@ fn each_point_and_replication_is_a_row_whatever_the_number_of_threads() {
 }
 
 #[test]
-fn a_row_is_what_a_run_of_its_own_gives() {
+fn a_row_of_a_sweep_equals_a_single_run_with_its_seed() {
     let bench = Bench::new();
     let scenario = bench.scenario(SWEEP);
     bench.run(&scenario, &["--quiet", "--out", "sweep"]);
@@ -64,7 +64,7 @@ fn a_row_is_what_a_run_of_its_own_gives() {
 }
 
 #[test]
-fn replications_can_be_asked_for_and_a_single_run_leaves_nothing_stale() {
+fn replications_on_the_command_line_make_a_sweep_and_remove_stale_files() {
     let bench = Bench::new();
     let single = bench.scenario(SWEEP.split("[sweep]").next().expect("there is something"));
     bench.run(&single, &["--quiet", "--out", "out"]);
@@ -76,14 +76,14 @@ fn replications_can_be_asked_for_and_a_single_run_leaves_nothing_stale() {
 }
 
 #[test]
-fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
+fn a_killed_sweep_resumes_and_writes_the_same_files() {
     let bench = Bench::new();
     let scenario = bench.scenario(SWEEP);
     let whole = bench.run(&scenario, &["--quiet", "--out", "whole"]);
     assert_eq!(whole.status.code(), Some(0), "{}", stderr(&whole));
     bench.run(&scenario, &["--quiet", "--out", "parts", "--threads", "1"]);
-    // The head, two lines and a half of the journal are what a kill would have left; what is torn
-    // need not be text.
+    // A kill would leave the head of the journal, two whole lines and part of a third, with bytes
+    // that need not be UTF-8.
     let journal = bench.path().join("parts/progress.jsonl");
     let lines = file(&bench, "parts/progress.jsonl");
     let lines: Vec<&str> = lines.lines().collect();
@@ -92,7 +92,7 @@ fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
     let mut left = format!("{}\n{torn}", lines[..3].join("\n")).into_bytes();
     left.push(0xff);
     std::fs::write(&journal, left).expect("it can be written");
-    // What of it is of another scenario does not count.
+    // The journal of another scenario does not count.
     let other = ["--set", "group.g.clients=21", "--out", "other", "--resume"];
     std::fs::create_dir(bench.path().join("other")).expect("it can be made");
     std::fs::copy(&journal, bench.path().join("other/progress.jsonl")).expect("it can be copied");
@@ -118,7 +118,7 @@ fn a_sweep_that_was_killed_goes_on_where_it_was_and_writes_the_same() {
 }
 
 #[test]
-fn a_point_has_mean_deviation_and_interval_over_its_runs() {
+fn a_point_has_the_mean_deviation_and_interval_of_its_runs() {
     let bench = Bench::new();
     let scenario = bench.scenario(&SWEEP.replace("replications = 2", "replications = 4"));
     bench.run(&scenario, &["--quiet", "--out", "out"]);
@@ -132,13 +132,13 @@ fn a_point_has_mean_deviation_and_interval_over_its_runs() {
     assert_eq!(numbers("out/sweep.csv", "runs"), [4.0; 6]);
     assert!((numbers("out/sweep.csv", "up_sent_mean")[2] - mean).abs() < 1e-9);
     assert!((numbers("out/sweep.csv", "up_sent_sd")[2] - deviation).abs() < 1e-9);
-    // Student's quantile of three degrees of freedom, over the root of four.
+    // Student's 97.5 % quantile with three degrees of freedom, over √4.
     let half = numbers("out/sweep.csv", "up_sent_ci95")[2];
     assert!((half - 3.182_446 / 2.0 * deviation).abs() < 1e-3 * half, "{half}");
 }
 
 #[test]
-fn a_mistake_at_one_point_is_shown_before_anything_runs() {
+fn a_mistake_at_one_point_is_reported_before_anything_runs() {
     let bench = Bench::new();
     let scenario = bench.scenario(&SWEEP.replace("0.4]", "4.0]"));
     let output = bench.run(&scenario, &["--out", "out"]);
@@ -149,7 +149,7 @@ fn a_mistake_at_one_point_is_shown_before_anything_runs() {
 }
 
 #[test]
-fn shares_merge_into_what_one_sweep_writes_and_into_nothing_else() {
+fn all_shares_merge_into_the_files_of_one_sweep_and_anything_else_is_refused() {
     let bench = Bench::new();
     let scenario = bench.scenario(SWEEP);
     bench.run(&scenario, &["--quiet", "--out", "whole"]);
@@ -204,7 +204,7 @@ fn shares_merge_into_what_one_sweep_writes_and_into_nothing_else() {
 }
 
 #[test]
-fn the_task_of_an_array_job_knows_its_share() {
+fn a_task_of_an_array_job_finds_its_share_in_the_environment() {
     let bench = Bench::new();
     let scenario = bench.scenario(SWEEP);
     let share = |asked: &str, variables: &[(&str, &str)]| {

@@ -1,4 +1,4 @@
-//! `skipbeat theory` as a user runs it: tables, verdicts, exit codes.
+//! `skipbeat theory`: its tables, verdicts and exit codes.
 
 use std::process::{Command, Output};
 
@@ -11,7 +11,7 @@ fn theory(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn every_row_is_printed_and_agrees_on_any_number_of_threads() {
+fn every_row_agrees_and_is_printed_for_any_number_of_threads() {
     let one = theory(&["--quiet", "--threads", "1"]);
     let two = theory(&["--quiet", "--threads", "2"]);
     assert_eq!(one, two);
@@ -22,7 +22,7 @@ fn every_row_is_printed_and_agrees_on_any_number_of_threads() {
 }
 
 #[test]
-fn too_small_a_sample_is_inconclusive_and_a_bad_size_is_wrong_use() {
+fn a_tiny_sample_is_inconclusive_and_a_bad_size_is_a_usage_error() {
     let (code, text, _) = theory(&["--quiet", "--clients", "10", "--hours", "0.01"]);
     assert_eq!(code, Some(97), "{text}");
     assert!(text.contains("too few samples") && !text.contains("DIFFERS"), "{text}");

@@ -1,5 +1,5 @@
-//! Programs of others as witnesses: what they see of our links and captures is what we say of them.
-//! Where one is not installed its test is passed over, but not in CI.
+//! Our links and captures checked with other programs: dig, iperf3 and tshark. If one is not
+//! installed, its tests are skipped, except in CI, where they fail.
 
 use std::io::{ErrorKind, copy};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -11,13 +11,13 @@ use std::time::Duration;
 use crate::running::{client, hears, lines, proxy, serve};
 use crate::support::{Bench, stderr};
 
-/// Whether a program is here; where CI runs it has to be.
+/// Whether a program is installed. In CI it must be.
 fn is_here(program: &str) -> bool {
     let mut command = Command::new(program);
     let asked = command.arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match asked {
         Err(e) if e.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
-            eprintln!("passed over: there is no {program} on this machine");
+            eprintln!("skipped: there is no {program} on this machine");
             false
         }
         asked => {
@@ -33,7 +33,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// A resolver that knows one address for every name.
+/// A DNS resolver that answers every name with the same address.
 fn resolver(end: Arc<AtomicBool>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     socket.set_read_timeout(Some(Duration::from_millis(50))).expect("it can be set");
@@ -43,7 +43,7 @@ fn resolver(end: Arc<AtomicBool>) -> SocketAddr {
         while !end.load(Ordering::Relaxed) {
             let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
             let query = &buffer[..length];
-            // The question is a name of labels, an empty one, type and class.
+            // The question: labels up to an empty one, then two bytes of type and two of class.
             let name = query[12..].iter().position(|byte| *byte == 0).expect("a name ends");
             let question = &query[12..12 + name + 5];
             let mut answer = query[..2].to_vec();
@@ -57,7 +57,7 @@ fn resolver(end: Arc<AtomicBool>) -> SocketAddr {
 }
 
 #[test]
-fn dig_asks_a_resolver_through_the_proxy() {
+fn dig_sees_the_delay_of_the_proxys_links() {
     if !is_here("dig") {
         return;
     }
@@ -70,11 +70,11 @@ fn dig_asks_a_resolver_through_the_proxy() {
     assert!(said.contains("192.0.2.7"), "{said}");
     let time = said.split_once("Query time: ").expect("it says how long it took").1;
     let milliseconds: u32 = time.split(' ').next().unwrap_or("").parse().expect("a number");
-    // Its clock is a coarse one.
+    // The links add 70 ms, but dig's clock is coarse.
     assert!(milliseconds >= 60, "no answer comes before its links let it: {milliseconds} ms");
 }
 
-/// What iperf3 says over TCP to this listener goes to its server.
+/// Forwards the TCP control connection of iperf3 to its server.
 fn relay_control(listener: TcpListener, server: SocketAddr) {
     std::thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
@@ -88,10 +88,10 @@ fn relay_control(listener: TcpListener, server: SocketAddr) {
     });
 }
 
-/// An iperf3 that listens, for one test, and where.
+/// Starts an iperf3 server for one test, and returns its address.
 fn iperf3_server() -> (Child, SocketAddr) {
     loop {
-        // A port that was free a moment ago; if somebody else has it by now, iperf3 ends.
+        // Another program may take the port first. Then iperf3 exits, and the next one is tried.
         let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port");
         let mut server = Command::new("iperf3")
             .args(["-s", "-1", "--forceflush", "-B", "127.0.0.1", "-p", &free.port().to_string()])
@@ -107,7 +107,7 @@ fn iperf3_server() -> (Child, SocketAddr) {
     }
 }
 
-/// A number in iperf3's JSON, at its last place.
+/// The number at the last mention of a key in iperf3's JSON.
 fn last_number(json: &str, key: &str) -> f64 {
     let (_, rest) = json.rsplit_once(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key}"));
     let end = rest.find([',', '}', '\n']).unwrap_or(rest.len());
@@ -122,10 +122,10 @@ fn iperf3_sees_the_loss_and_the_jitter_of_the_proxys_link() {
     let bench = Bench::new();
     let log = bench.path().join("verdicts.csv");
     let (mut server, at) = iperf3_server();
-    // Seed 2 lets the first datagram pass, with which iperf3 says hello.
+    // iperf3 gives up if its first datagram is lost. With seed 2 it passes.
     let link = "loss=10%,delay=uniform(min=0ms,max=30ms)";
     let arguments = ["--up", link, "--seed", "2", "--log", log.to_str().expect("a path")];
-    // iperf3 speaks TCP and UDP to one port.
+    // iperf3 uses TCP and UDP on one port, so the TCP port must be free too.
     let (mut proxy, address, listener) = loop {
         let (mut proxy, address) = proxy(at, &arguments);
         match TcpListener::bind(address) {
@@ -154,17 +154,17 @@ fn iperf3_sees_the_loss_and_the_jitter_of_the_proxys_link() {
     let lost = data.iter().filter(|row| &row[verdict] == "loss").count() as f64;
     let (packets, their_lost) = (last_number(&said, "packets"), last_number(&said, "lost_packets"));
     assert!(packets > 1_000.0, "{packets}");
-    // What is lost or still under way at the very end it can't see.
+    // iperf3 can't see what is lost or in flight at the very end.
     assert!((their_lost - lost).abs() <= 50.0, "iperf3 saw {their_lost} lost, we {lost}");
     assert!((lost / data.len() as f64 - 0.1).abs() < 4.0 * (0.09 / data.len() as f64).sqrt());
-    // RFC 3550 jitter of independent uniform delays of width W is W/3; as a running mean over some
-    // 16 datagrams it varies by 0.042·W.
+    // The jitter of RFC 3550, for independent delays that are uniform over a width W, is W/3. It is
+    // a running mean over some 16 datagrams, with a standard deviation of 0.042·W.
     let jitter = last_number(&said, "jitter_ms");
     assert!((jitter - 10.0).abs() <= 4.0 * 0.042 * 30.0, "iperf3 saw a jitter of {jitter} ms");
 }
 
 #[test]
-fn tshark_counts_what_the_ledger_says() {
+fn tshark_counts_the_packets_of_the_ledger() {
     if !is_here("tshark") {
         return;
     }
@@ -204,17 +204,17 @@ fn tshark_counts_what_the_ledger_says() {
         assert_eq!(count(&format!("{way} in\tlost: mtu")), ledger("mtu"), "{way}");
     }
     assert!(count("up in\tlost: loss") > 0);
-    // Wireshark finds nothing wrong with the packets.
+    // No packet is malformed or has a wrong checksum.
     let checked = ["-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"];
     let wrong = "udp.checksum.status == 0 || ip.checksum.status == 0 || _ws.malformed";
     let wrong = output("tshark", &[&["-r", path, "-Y", wrong], &checked[..]].concat());
     assert_eq!(wrong, "");
 }
 
-/// On loopback tshark sees a message before the receiving side cuts it: that it went as one, and that
-/// sockets read its datagrams one by one.
+/// On loopback tshark sees a segmented message (`UDP_SEGMENT`) before the kernel splits it. So it
+/// shows that the server sent several datagrams as one, while the sockets read them one by one.
 #[test]
-fn what_the_server_sends_together_arrives_as_datagrams_of_their_own() {
+fn coalesced_texts_arrive_as_separate_datagrams() {
     if !is_here("tshark") {
         return;
     }
@@ -226,7 +226,7 @@ fn what_the_server_sends_together_arrives_as_datagrams_of_their_own() {
     let mut tshark = Command::new("tshark");
     tshark.args(["-q", "-i", "lo", "-f", &filter, "-w", &capture_path]);
     let mut tshark = tshark.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    // It writes the head of the file when it listens.
+    // tshark writes the head of the file once it captures.
     for _ in 0..200 {
         if capture.metadata().is_ok_and(|file| file.len() > 0) {
             break;
@@ -254,7 +254,7 @@ fn what_the_server_sends_together_arrives_as_datagrams_of_their_own() {
     std::thread::sleep(Duration::from_millis(300));
     let _ = Command::new("kill").args(["-INT", &tshark.id().to_string()]).status();
     let _ = tshark.wait();
-    // Eight texts to three members, sent as one message each: longer frames than any text.
+    // The eight texts for a member go as one message, so frames are longer than any text.
     let lengths = output("tshark", &["-r", &capture_path, "-T", "fields", "-e", "udp.length"]);
     let longest = lengths.lines().filter_map(|line| line.parse::<u32>().ok()).max();
     assert!(longest.is_some_and(|longest| longest > 200), "{lengths}");

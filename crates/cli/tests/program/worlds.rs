@@ -1,9 +1,10 @@
-//! The simulator and real sockets agree, within intervals derived from the counts. Up to the
-//! kernel they are the same run: the same schedule, the same verdicts.
+//! The simulator and real sockets agree within intervals that are derived from the counts. Up to
+//! the kernel both are the same run, with the same schedule and the same verdicts. Scenarios are
+//! scaled down to a few seconds.
 
 use crate::support::{Bench, Summary, shipped};
 
-/// Runs one scenario in both worlds, on a small scale.
+/// Runs a scenario with these settings in `sim` and in `net`.
 fn both(scenario: &str, settings: &[&str]) -> (Summary, Summary) {
     let run = |mode| {
         let bench = Bench::new();
@@ -15,13 +16,15 @@ fn both(scenario: &str, settings: &[&str]) -> (Summary, Summary) {
     (run("sim"), run("net"))
 }
 
-/// The difference of two estimates of a share with these counts behind it.
+/// Compares a share that both estimate from `n` samples, within four standard errors of the
+/// difference.
 fn share_agrees(name: &str, sim: &Summary, net: &Summary, n: f64) {
     let (a, b) = (sim.get(name), net.get(name));
     let interval = 4.0 * (2.0 * a * (1.0 - a) / n).sqrt();
     assert!((a - b).abs() <= interval, "{name}: sim {a}, net {b}, interval {interval}");
 }
 
+/// Compares the figures that the schedule and the links alone decide. They must be equal.
 fn same_schedule(sim: &Summary, net: &Summary) {
     for name in
         ["chat_sent", "deliveries_expected", "crashes", "leaves", "up_sent", "up_loss_ratio"]
@@ -31,7 +34,8 @@ fn same_schedule(sim: &Summary, net: &Summary) {
     assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
 }
 
-/// Detection time lies uniformly in one period `h`; a busy machine adds its lateness.
+/// Compares detection times. They are uniform over one period `h`, and a busy machine adds its
+/// lateness.
 fn detection_agrees(sim: &Summary, net: &Summary, h: f64) {
     let n = sim.get("eviction_latency_samples").min(net.get("eviction_latency_samples"));
     let late = net.lateness_max();
@@ -45,7 +49,7 @@ fn detection_agrees(sim: &Summary, net: &Summary, h: f64) {
 }
 
 #[test]
-fn quickstart_on_a_small_scale() {
+fn both_worlds_agree_on_the_quickstart() {
     let settings = [
         "group.clients.clients=300",
         "group.clients.chat.rate=0.1",
@@ -59,13 +63,13 @@ fn quickstart_on_a_small_scale() {
     same_schedule(&sim, &net);
     share_agrees("down_loss_ratio", &sim, &net, net.get("down_sent"));
     share_agrees("delivery_ratio", &sim, &net, net.get("deliveries_expected"));
-    // Whether a message is overtaken is much alike for all its receivers.
+    // A message is reordered for most of its receivers or for few, so messages are the samples.
     share_agrees("reordered_ratio", &sim, &net, net.get("chat_sent"));
     detection_agrees(&sim, &net, 1.0);
 }
 
 #[test]
-fn crash_wave_on_a_small_scale() {
+fn both_worlds_agree_on_a_crash_wave() {
     let settings = [
         "group.clients.clients=400",
         "group.clients.chat.rate=0.05",
@@ -83,7 +87,7 @@ fn crash_wave_on_a_small_scale() {
 }
 
 #[test]
-fn acks_on_a_small_scale() {
+fn both_worlds_agree_on_acks() {
     let settings = [
         "group.people.clients=20",
         "group.people.chat.rate=0.5",
@@ -100,19 +104,20 @@ fn acks_on_a_small_scale() {
     }
     for summary in [&sim, &net] {
         assert!(summary.get("up_retransmitted") > 0.0 && summary.get("down_retransmitted") > 0.0);
-        // Few are still waiting for their fifth try when the run ends.
+        // Few texts still wait for their fifth try when the run ends.
         assert!(summary.get("delivery_ratio") > 0.98, "{}", summary.get("delivery_ratio"));
     }
 }
 
 #[test]
-fn dead_server_on_a_small_scale() {
+fn both_worlds_agree_on_a_dead_server() {
     let settings = ["group.clients.clients=200", "swarm.lateness_limit=10s"];
     let (sim, net) = both("dead-server.toml", &settings);
     let late = net.lateness_max();
     for name in ["server_detection_mean_s", "server_detection_max_s"] {
         let (a, b) = (sim.get(name), net.get(name));
-        // The phases of the server's heartbeats are the same; they begin when a client is heard.
+        // The server's heartbeats have the same phases, counted from when it first hears of a
+        // client.
         assert!((a - b).abs() <= 0.05 + late, "{name}: sim {a}, net {b}");
     }
     assert_eq!((sim.get("server_mistakes"), net.get("server_mistakes")), (0.0, 0.0));
@@ -120,14 +125,13 @@ fn dead_server_on_a_small_scale() {
 }
 
 #[test]
-fn rebinding_on_a_small_scale() {
+fn both_worlds_agree_on_changes_of_address() {
     let settings = ["warmup=2s", "duration=5s", "swarm.lateness_limit=10s"];
     let (sim, net) = both("rebinding.toml", &settings);
     for name in ["chat_sent", "deliveries_expected", "rebinds", "unexplained"] {
         assert_eq!(sim.get(name), net.get(name), "{name}");
     }
-    // The same heartbeats find the same members at the same new addresses, but for what the
-    // machine is late.
+    // The same heartbeats come from the same new addresses, except that the machine may be late.
     let late = net.lateness_max();
     let (a, b) = (sim.get("rebind_recovery_mean_s"), net.get("rebind_recovery_mean_s"));
     assert!((a - b).abs() <= late + 0.05, "recovery: sim {a}, net {b}");
@@ -137,7 +141,7 @@ fn rebinding_on_a_small_scale() {
 }
 
 #[test]
-fn attacks_on_a_small_scale() {
+fn both_worlds_agree_on_attacks() {
     let text = std::fs::read_to_string(shipped("hostile.toml")).expect("it is there");
     let (single, _) = text.split_once("[sweep.over]").expect("it has a sweep");
     for (attack, admission) in
@@ -178,19 +182,19 @@ fn attacks_on_a_small_scale() {
         for name in ["chat_sent", "deliveries_expected", "up_sent", "unexplained"] {
             assert_eq!(sim.get(name), net.get(name), "{attack} {admission}: {name}");
         }
-        // The count of what a server does with the same datagrams depends on their order within
-        // the time that the machine is late.
+        // What the server answers depends on the order of the datagrams, which may change within
+        // the lateness of the machine.
         let (a, b) = (sim.get("amplification"), net.get("amplification"));
         assert!((a - b).abs() <= 0.1 * a + 0.01, "{attack} {admission}: sim {a}, net {b}");
         if (attack, admission) == ("spoof", "cookie") {
-            // RFC 9000, 8.1: before the proof no more than three times the bytes.
+            // RFC 9000, section 8.1: at most three times the bytes before the address is proved.
             assert!(b <= 3.0, "{b}");
         }
     }
 }
 
 #[test]
-fn workloads_on_a_small_scale() {
+fn both_worlds_agree_on_workloads() {
     let settings = [
         "group.sensors.clients=200",
         "group.sensors.workload.telemetry.every=200ms",
@@ -206,7 +210,7 @@ fn workloads_on_a_small_scale() {
     }
     assert_eq!((sim.get("unexplained"), net.get("unexplained")), (0.0, 0.0));
     let late = net.lateness_max();
-    // The links lose the same samples in both.
+    // The links lose the same samples.
     for name in ["samples_taken", "sensor_loss_max", "sample_loss_run_max"] {
         assert_eq!(sim.get(name), net.get(name), "{name}");
     }
@@ -214,7 +218,7 @@ fn workloads_on_a_small_scale() {
         let (a, b) = (sim.get(name), net.get(name));
         assert!((a - b).abs() <= 0.01 * a + late, "{name}: sim {a}, net {b}");
     }
-    // What is late on a busy machine may be too late.
+    // On a busy machine an answer or a frame may come too late to count.
     share_agrees("answered_ratio", &sim, &net, net.get("queries"));
     share_agrees("frames_lost_ratio", &sim, &net, net.get("frames_expected"));
     let asked = |summary: &Summary| summary.get("load_amplification") * summary.get("queries");
@@ -222,7 +226,7 @@ fn workloads_on_a_small_scale() {
 }
 
 #[test]
-fn streams_on_a_small_scale() {
+fn both_worlds_agree_on_tcp_without_loss() {
     for workload in ["{ chat = { rate = 2 } }", "{ query = { rate = 5 } }"] {
         let workload = format!("group.room.workload={workload}");
         let settings = [

@@ -1,9 +1,9 @@
-//! The yardsticks of the simulator count what they must.
+//! The benchmark scenarios of the simulator have the figures that theory predicts.
 
 use crate::support::{Bench, shipped};
 
 #[test]
-fn a_crowd_that_only_beats_loses_as_many_members_as_theory_says() {
+fn a_heartbeat_only_run_makes_as_many_mistakes_as_theory_says() {
     let bench = Bench::new();
     let run = bench.summary(&shipped("bench/w1-100k.toml"), &["--out", "out", "--quiet"]);
     let evictions = run.get("false_evictions");
@@ -23,8 +23,9 @@ fn a_room_is_reordered_as_much_as_the_closed_form_says() {
     assert!(half < 0.01 && (mean - expected).abs() <= half, "{mean} ± {half}, {expected}");
 }
 
-/// `1 - E[exp(-a(u - 1 + e^-u))]`, u exponential of mean 1: that a datagram of a Poisson stream is
-/// overtaken, where `a` come in the mean of their exponential delay. By the midpoint rule.
+/// The probability that a datagram of a Poisson stream with exponential delays is reordered, where
+/// `a` datagrams come per mean delay: `1 - E[exp(-a(u - 1 + e^-u))]` with u exponential of mean 1,
+/// integrated by the midpoint rule.
 fn reordered(a: f64) -> f64 {
     const STEP: f64 = 1e-3;
     let term = |k: u32| {

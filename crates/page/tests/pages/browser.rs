@@ -1,6 +1,6 @@
-//! Pages in a real browser: nothing is reported on its console, nothing is fetched, nothing is
-//! wider than the window, and every chart is drawn. Without a browser this is passed over, but not
-//! where `CI` is set.
+//! Pages in a real browser: the console stays empty, nothing is fetched, nothing is wider than the
+//! window, and every chart is drawn. Without a browser these tests are skipped, except in CI, where
+//! they fail.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::fixture::{Results, about};
 const SCRIPT: &str = include_str!("../../assets/page.js");
 const WIDTHS: [u32; 3] = [360, 820, 1400];
 const HEIGHT: u32 = 4000;
-/// What the script below reports begins with this; everything else on the console is a fault.
+/// The beginning of a report of the script below. Anything else on the console is a fault.
 const REPORT: &str = "checked: ";
-/// Opens all that is folded, lets it be drawn, and reports what is too wide or empty. A chart is
-/// drawn if a path of it has one of the colours of data; axes have others.
+/// Opens all folded parts, waits until they are drawn, and reports what is too wide or empty. A
+/// chart counts as drawn if one of its paths has a colour of data; axes have other colours.
 const CHECK: &str = "<script>addEventListener('load', () => setTimeout(() => {
   for (const details of document.querySelectorAll('details')) details.open = true;
   setTimeout(() => {
@@ -42,7 +42,7 @@ const CHECK: &str = "<script>addEventListener('load', () => setTimeout(() => {
   }, 600);
 }, 600));</script>";
 
-/// The browser in the path, if there is any.
+/// A browser in the path, if there is one.
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome"];
@@ -51,13 +51,13 @@ fn browser() -> Option<PathBuf> {
     let found = found.into_iter().find(|path| path.is_file());
     assert!(found.is_some() || std::env::var_os("CI").is_none(), "there is no browser to test in");
     if found.is_none() {
-        eprintln!("passed over: there is no browser in the path");
+        eprintln!("skipped: there is no browser in the path");
     }
     found
 }
 
-/// Shows a page at all widths, and returns what its console says. A window has a least width, a
-/// frame has none: so each width is a frame of one page.
+/// Shows a page at all widths, and returns the lines of its console. A window can't be as narrow as
+/// a phone but a frame can, so each width is a frame.
 fn console(browser: &Path, page: &str, theme: &str, picture: &Path) -> Vec<String> {
     let folder = TempDir::new().expect("a temporary folder");
     let write = |name: &str, text: &str| {
@@ -89,7 +89,7 @@ fn console(browser: &Path, page: &str, theme: &str, picture: &Path) -> Vec<Strin
     said.map(|(_, text)| text.to_owned()).collect()
 }
 
-/// What is wrong with a page, in words.
+/// The faults of a page, in words.
 fn faults(browser: &Path, page: &str, theme: &str, picture: &str) -> Vec<String> {
     let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{picture}-{theme}.png"));
     let said = console(browser, page, theme, &picture);
@@ -106,9 +106,8 @@ fn faults(browser: &Path, page: &str, theme: &str, picture: &str) -> Vec<String>
     faults
 }
 
-/// Every kind of page shows in both themes without a fault.
 #[test]
-fn pages_are_sound_in_a_browser() {
+fn every_kind_of_page_is_shown_in_both_themes_without_a_fault() {
     let Some(browser) = browser() else { return };
     let (run, other, sweep) = (Results::run(), Results::run(), Results::sweep(4, 4));
     let mut scenario = about()["scenario"].clone();
@@ -124,10 +123,10 @@ fn pages_are_sound_in_a_browser() {
     }
 }
 
-/// The test above sees what it looks for: an error, an empty chart, something wide, and a request,
-/// which the page's own policy also stops.
+/// The test above would notice an error, an empty chart, an element that is too wide, and a
+/// request. The page's own content policy also blocks the request.
 #[test]
-fn faults_are_found() {
+fn planted_faults_are_found() {
     let Some(browser) = browser() else { return };
     let server = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     server.set_nonblocking(true).expect("it can be asked");
@@ -147,7 +146,7 @@ fn faults_are_found() {
     assert!(server.accept().is_err(), "the policy let a request through");
 }
 
-/// Tooltips show a number as the tables do.
+/// The script formats numbers in tooltips, and Rust those in tables.
 #[test]
 fn numbers_read_the_same_in_charts_and_tables() {
     let Some(browser) = browser() else { return };

@@ -1,4 +1,4 @@
-//! What is no folder of results, or is damaged, is refused with the name of the file.
+//! Folders without results and damaged files are refused, and the error names the folder or file.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn a_folder_without_results_is_refused() {
 }
 
 #[test]
-fn damaged_files_are_named() {
+fn the_error_of_a_damaged_file_names_it() {
     for (name, text) in [
         ("run.json", "{"),
         ("host.json", "[1,"),

@@ -1,11 +1,11 @@
-//! A run that ended early says so, and shows what was seen.
+//! The page of a run that ended early says so, and shows what was measured until then.
 
 use serde_json::json;
 
 use crate::fixture::{Results, timeline, words};
 
 #[test]
-fn it_says_when_it_ended_and_when_it_was_to() {
+fn the_page_says_when_the_run_ended_and_when_it_should_have() {
     let results = Results::run();
     results.about(json!({ "ended_at_s": 6.5, "interrupted": true, "verdict": "interrupted" }));
     results.file("timeline.csv", &timeline(7));
@@ -17,7 +17,7 @@ fn it_says_when_it_ended_and_when_it_was_to() {
 }
 
 #[test]
-fn a_failure_is_told_in_its_own_words() {
+fn the_reason_of_a_failure_is_shown() {
     let results = Results::run();
     let failure = json!({ "ended_at_s": 1.0, "failure": "no socket left", "verdict": "failed" });
     results.about(failure);
@@ -28,6 +28,6 @@ fn a_failure_is_told_in_its_own_words() {
 }
 
 #[test]
-fn a_run_that_came_to_its_end_does_not_say_it() {
+fn the_page_of_a_complete_run_does_not_mention_an_early_end() {
     assert!(!words(&Results::run().page()).contains("ended early"));
 }

@@ -1,4 +1,4 @@
-//! Files that are missing or have no rows leave their sections out, and nothing is made up.
+//! If a file is missing or has no rows, its section is left out.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn a_run_json_alone_is_enough() {
 }
 
 #[test]
-fn headers_alone_are_empty_tables() {
+fn files_with_headers_alone_leave_their_sections_out() {
     let results = Results::run();
     for name in ["summary.csv", "groups.csv", "links.csv", "ledger.csv", "timeline.csv"] {
         let text = std::fs::read_to_string(results.path().join(name)).expect("it is there");
@@ -30,7 +30,7 @@ fn headers_alone_are_empty_tables() {
 }
 
 #[test]
-fn each_file_may_be_missing() {
+fn any_other_file_may_be_missing() {
     for name in ["host.json", "links.csv", "ledger.csv", "latency.hlog", "evictions.csv"] {
         let results = Results::run();
         results.without(name);
@@ -39,7 +39,7 @@ fn each_file_may_be_missing() {
 }
 
 #[test]
-fn a_ledger_of_zeros_divides_by_none() {
+fn a_ledger_of_zeros_does_not_divide_by_zero() {
     let results = Results::run();
     results.file(
         "ledger.csv",
@@ -54,7 +54,7 @@ fn a_ledger_of_zeros_divides_by_none() {
 }
 
 #[test]
-fn a_sweep_of_which_no_run_was_over_says_so() {
+fn a_sweep_without_a_finished_run_says_so() {
     let results = Results::bare(&json!({ "swept": ["server.timeout"], "runs_planned": 4 }));
     assert!(words(&results.page()).contains("No run of it was over."));
 }

@@ -1,4 +1,4 @@
-//! Names and descriptions are texts of users: no page takes them for its own code.
+//! Names and descriptions come from users, so a page must not interpret them as markup or script.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::fixture::{Results, about, words};
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>&\"'";
 
 #[test]
-fn no_text_of_a_user_becomes_part_of_the_page() {
+fn text_from_users_is_escaped() {
     let results = Results::run();
     let mut scenario = about()["scenario"].clone();
     scenario["name"] = json!(HOSTILE);
@@ -26,7 +26,7 @@ fn no_text_of_a_user_becomes_part_of_the_page() {
 }
 
 #[test]
-fn names_in_charts_are_data() {
+fn names_in_the_data_of_charts_are_escaped() {
     let (one, other) = (Results::run(), Results::run());
     let mut scenario = about()["scenario"].clone();
     scenario["name"] = json!(HOSTILE);

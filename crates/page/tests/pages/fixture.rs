@@ -1,4 +1,4 @@
-//! Result folders from small texts, and the pages that are made of them.
+//! Builds result folders from small texts, and renders their pages.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A folder of results, which goes away with it.
+/// A folder of results, deleted when dropped.
 pub(crate) struct Results(TempDir);
 
 impl Results {
@@ -21,7 +21,7 @@ impl Results {
         results
     }
 
-    /// A single run as a run writes it.
+    /// The files of a single run, as `skipbeat run` writes them.
     pub(crate) fn run() -> Results {
         let results = Results::bare(&about());
         results.file("summary.csv", &figures(&METRICS));
@@ -36,7 +36,7 @@ impl Results {
         results
     }
 
-    /// A sweep over timeouts and losses, so many of each.
+    /// A sweep over this many timeouts and losses.
     pub(crate) fn sweep(timeouts: u32, losses: u32) -> Results {
         let mut about = about();
         about["swept"] = json!(["server.timeout", "group.clients.up.loss"]);
@@ -52,7 +52,7 @@ impl Results {
         std::fs::write(self.0.path().join(name), text).expect("the file can be written");
     }
 
-    /// Writes `run.json` anew with some keys changed.
+    /// Changes some keys of `run.json`.
     pub(crate) fn about(&self, changes: Value) {
         let path = self.0.path().join("run.json");
         let text = std::fs::read_to_string(path).expect("there is a run.json");
@@ -63,12 +63,12 @@ impl Results {
         self.file("run.json", &about.to_string());
     }
 
-    /// Takes a file away.
+    /// Deletes a file.
     pub(crate) fn without(&self, name: &str) {
         std::fs::remove_file(self.0.path().join(name)).expect("the file is there");
     }
 
-    /// Writes `latency.hlog`: for each metric so many values from 1 ms on.
+    /// Writes `latency.hlog` with this many values for each metric: 1 ms, 2 ms and so on.
     pub(crate) fn histograms(&self, metrics: &[(&str, u64)]) {
         let mut out = Vec::new();
         let mut serializer = V2DeflateSerializer::new();
@@ -93,13 +93,13 @@ impl Results {
         self.0.path()
     }
 
-    /// The page of this folder alone.
+    /// Renders the page of this folder alone.
     pub(crate) fn page(&self) -> String {
         skipbeat_page::render(&[self.path()]).expect("the files are sound")
     }
 }
 
-/// The part of a page that people read, without data, styles and scripts.
+/// The main part of a page, without its data, styles and scripts.
 pub(crate) fn words(page: &str) -> &str {
     let from = page.find("<main>").expect("there is a main part");
     let to = page.find("</main>").expect("it ends");
@@ -134,7 +134,7 @@ pub(crate) fn about() -> Value {
     })
 }
 
-/// Metrics and their cells; an empty cell is undefined.
+/// Metrics and their cells in a CSV file. An empty cell is an undefined figure.
 pub(crate) type Cells<'a> = [(&'a str, &'a str)];
 
 pub(crate) const METRICS: [(&str, &str); 14] = [
@@ -253,7 +253,7 @@ fn host() -> Value {
     })
 }
 
-/// `sweep.csv`: longer timeouts are slower and make fewer mistakes.
+/// `sweep.csv`, in which longer timeouts detect more slowly and make fewer mistakes.
 fn sweep(timeouts: u32, losses: u32) -> String {
     let mut text = String::from("scenario,mode,point,server.timeout,group.clients.up.loss,runs");
     for (name, _) in METRICS {

@@ -1,4 +1,4 @@
-//! Pages of result folders that are built from small texts. One behaviour in each file.
+//! Pages of result folders that are built from small texts, one behaviour in each file.
 
 mod browser;
 mod damage;

@@ -3,7 +3,7 @@
 use crate::fixture::{Results, timeline};
 
 #[test]
-fn one_of_everything_is_drawn() {
+fn a_single_value_is_drawn_as_a_marked_point() {
     let results = Results::run();
     results.file("timeline.csv", &timeline(1));
     results.histograms(&[("latency", 1), ("eviction_latency", 1)]);

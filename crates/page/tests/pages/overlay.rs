@@ -1,4 +1,4 @@
-//! Several folders on one page: what compares is laid over each other, the rest follows.
+//! Several folders on one page: runs are overlaid in the same charts, and what can't be follows.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ fn named(results: &Results, name: &str) {
 }
 
 #[test]
-fn runs_stand_side_by_side_under_their_names() {
+fn runs_are_overlaid_under_their_names() {
     let (one, other) = (Results::run(), Results::run());
     named(&one, "first");
     named(&other, "second");
@@ -25,7 +25,7 @@ fn runs_stand_side_by_side_under_their_names() {
 }
 
 #[test]
-fn runs_of_one_scenario_are_told_apart_by_their_folders() {
+fn runs_of_one_scenario_are_named_by_their_folders() {
     let (one, other) = (Results::run(), Results::run());
     let page = skipbeat_page::render(&[one.path(), other.path()]).expect("sound files");
     let folder = one.path().file_name().and_then(|name| name.to_str()).expect("it has a name");
@@ -33,7 +33,7 @@ fn runs_of_one_scenario_are_told_apart_by_their_folders() {
 }
 
 #[test]
-fn a_sweep_beside_a_run_has_its_own_part() {
+fn a_sweep_beside_a_run_has_a_part_of_its_own() {
     let (run, sweep) = (Results::run(), Results::sweep(2, 3));
     named(&sweep, "timeouts");
     let page = skipbeat_page::render(&[run.path(), sweep.path()]).expect("sound files");
@@ -52,7 +52,7 @@ fn sweeps_over_the_same_keys_share_their_charts() {
 }
 
 #[test]
-fn each_of_several_large_sweeps_has_its_share_of_the_lines() {
+fn large_sweeps_share_the_limited_number_of_lines() {
     let (one, other) = (Results::sweep(20, 3), Results::sweep(20, 3));
     named(&one, "here");
     named(&other, "there");

@@ -1,11 +1,11 @@
-//! The verdict is the first that a reader sees, and what was demanded stands below it.
+//! A page shows the verdict, and the thresholds with their actual values.
 
 use serde_json::json;
 
 use crate::fixture::{Results, words};
 
 #[test]
-fn every_threshold_is_shown_with_what_came() {
+fn every_threshold_is_shown_with_its_actual_value() {
     let results = Results::run();
     results.about(json!({
         "verdict": "threshold",
@@ -43,7 +43,7 @@ fn the_reasons_to_doubt_a_run_are_shown() {
 }
 
 #[test]
-fn the_threshold_that_stopped_a_run_is_named() {
+fn the_threshold_that_ended_a_run_is_named() {
     let results = Results::run();
     let stopped = "false_evictions <= 10";
     results.about(json!({ "verdict": "threshold", "stopped_by": stopped, "ended_at_s": 9.0 }));

@@ -1,4 +1,4 @@
-//! What is undefined is shown as a dash and drawn as a gap, never as 0.
+//! An undefined figure is shown as a dash, never as 0.
 
 use crate::fixture::{METRICS, Results, figures, words};
 
@@ -20,13 +20,13 @@ fn an_undefined_figure_is_a_dash() {
 }
 
 #[test]
-fn a_defined_zero_is_a_zero() {
+fn a_figure_of_zero_is_shown_as_zero() {
     let page = with("false_evictions", "0");
     assert!(words(&page).contains("False evictions</span><strong>0</strong>"));
 }
 
 #[test]
-fn tiles_that_mean_nothing_are_left_out() {
+fn key_figures_without_a_basis_are_left_out() {
     let page = with("deliveries_expected", "0");
     assert!(!words(&page).contains("Delivery ratio</span>"));
     assert!(words(&page).contains("Query accuracy</span>"));

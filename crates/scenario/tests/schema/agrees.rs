@@ -1,10 +1,10 @@
-//! The JSON schema of scenarios takes what the parser takes, and nothing else: looked at for every
-//! key of every kind of table, and for the mistakes that are made most. What only a comparison of
-//! two values shows is the parser's alone.
+//! The JSON schema of scenarios accepts what the parser accepts and nothing else, for every key of
+//! every kind of table and for common mistakes. Only the parser finds mistakes that take a
+//! comparison of two values.
 
 use crate::both::{Both, GOOD};
 
-/// Values that may stand at one key, and some that never do.
+/// Valid and invalid values of some keys.
 const VALUES: [(&str, &[&str]); 17] = [
     (
         "group.up.loss",
@@ -95,7 +95,7 @@ fn with(key: &str, value: &str) -> String {
 }
 
 #[test]
-fn values_are_valid_where_the_parser_takes_them() {
+fn schema_and_parser_agree_on_values() {
     let mut both = Both::new();
     let mut valid = 0;
     for (key, values) in VALUES {
@@ -110,7 +110,7 @@ fn values_are_valid_where_the_parser_takes_them() {
 /// Kinds of a table, and for each the keys of a valid one.
 type Kinds = &'static [(&'static str, &'static [&'static str])];
 
-/// Tables with a kind, by where they stand.
+/// Tables with a `kind`, by their path in a scenario.
 const KINDS: [(&str, Kinds); 6] = [
     (
         "group.up.loss",
@@ -169,7 +169,7 @@ const KINDS: [(&str, Kinds); 6] = [
     ),
 ];
 
-/// A plausible value of every key of those tables.
+/// A valid value for every key of those tables.
 const KEYS: [(&str, &str); 44] = [
     ("only", "[\"chat\"]"),
     ("probability", "0.1"),
@@ -231,13 +231,13 @@ fn table(kind: Option<&str>, keys: &[&str], period: &str) -> String {
 }
 
 #[test]
-fn each_kind_of_table_takes_the_keys_that_the_parser_takes() {
+fn schema_and_parser_agree_on_the_keys_of_each_kind_of_table() {
     let mut both = Both::new();
-    for (place, kinds) in KINDS {
-        let period = if place == "server.detector" { "\"5s\"" } else { "5" };
-        let mut verdict = |kind, keys: &[&str]| both.take(&with(place, &table(kind, keys, period)));
+    for (path, kinds) in KINDS {
+        let period = if path == "server.detector" { "\"5s\"" } else { "5" };
+        let mut verdict = |kind, keys: &[&str]| both.take(&with(path, &table(kind, keys, period)));
         for (kind, keys) in kinds {
-            assert!(verdict(Some(kind), keys), "{place} {kind}");
+            assert!(verdict(Some(kind), keys), "{path} {kind}");
             verdict(None, keys);
             for left_out in 0..keys.len() {
                 let mut fewer = keys.to_vec();
@@ -248,13 +248,13 @@ fn each_kind_of_table_takes_the_keys_that_the_parser_takes() {
                 verdict(Some(kind), &[keys, &[*more][..]].concat());
             }
         }
-        assert!(!verdict(Some("unheard-of"), &[]), "{place}");
+        assert!(!verdict(Some("unheard-of"), &[]), "{path}");
     }
     both.agree();
 }
 
 #[test]
-fn events_are_valid_where_the_parser_takes_them() {
+fn schema_and_parser_agree_on_events() {
     let mut both = Both::new();
     for keys in [
         "crash = 0.5",
@@ -283,7 +283,7 @@ fn events_are_valid_where_the_parser_takes_them() {
 }
 
 #[test]
-fn thresholds_are_valid_where_the_parser_takes_them() {
+fn schema_and_parser_agree_on_thresholds() {
     let mut both = Both::new();
     for keys in [
         "delivery_ratio = \">= 99 %\"",
@@ -324,7 +324,7 @@ fn thresholds_are_valid_where_the_parser_takes_them() {
 }
 
 #[test]
-fn other_tables_are_valid_where_the_parser_takes_them() {
+fn schema_and_parser_agree_on_the_other_tables() {
     let mut both = Both::new();
     for (table, keys) in [
         ("server", "target = \"127.0.0.1:9\""),
@@ -372,9 +372,9 @@ fn other_tables_are_valid_where_the_parser_takes_them() {
     both.agree();
 }
 
-/// These the parser of a plan leaves to that of a study.
+/// `Plan::parse` leaves sweeps and ramps to `Study`, so the schema is checked on its own.
 #[test]
-fn mistakes_of_sweeps_and_ramps_are_not_valid() {
+fn the_schema_refuses_mistakes_in_sweeps_and_ramps() {
     let both = Both::new();
     let thresholds = "[thresholds]\nclients = \"> 1\"\n";
     let valid = |extra: &str| both.complaints(&format!("{GOOD}{extra}\n")).is_empty();
@@ -392,7 +392,7 @@ fn mistakes_of_sweeps_and_ramps_are_not_valid() {
 }
 
 #[test]
-fn a_document_needs_what_the_parser_needs() {
+fn schema_and_parser_agree_on_required_keys() {
     let mut both = Both::new();
     assert!(both.take(GOOD));
     for (what, other) in [

@@ -1,9 +1,9 @@
-//! What the parser and the schema say of one text.
+//! Compares what the parser and the schema say about one text.
 
 use jsonschema::Validator;
 use skipbeat_scenario::{Plan, schema};
 
-/// A scenario that both take, to which tables can be added.
+/// A scenario that both accept, and to which tables can be added.
 pub(crate) const GOOD: &str = r#"
 name = "t"
 duration = "10s"
@@ -13,7 +13,7 @@ name = "g"
 clients = 3
 "#;
 
-/// The parser and the schema, and where they differed.
+/// The schema, and the texts on which it differed from the parser.
 pub(crate) struct Both {
     validator: Validator,
     differing: Vec<String>,
@@ -25,15 +25,15 @@ impl Both {
         Both { validator, differing: Vec::new() }
     }
 
-    /// What the schema has against a text; nothing where it is valid.
+    /// The complaints of the schema about a text: none if it is valid.
     pub(crate) fn complaints(&self, text: &str) -> Vec<String> {
         let json = toml::from_str(text).unwrap_or_else(|e| panic!("{e} in {text}"));
         self.validator.iter_errors(&json).map(|e| format!("{}: {e}", e.instance_path())).collect()
     }
 
-    /// Whether the parser takes a text; that the schema says the same is looked at in the end.
+    /// Whether the parser accepts a text. If the schema disagrees, [`Both::agree`] will fail.
     pub(crate) fn take(&mut self, text: &str) -> bool {
-        // That a file is not there is no mistake of the text.
+        // A missing file is no mistake in the text.
         let parser = match Plan::parse("t.toml", text, &[]) {
             Err(e) if !e.message.contains("can't read") => Err(e.message),
             _ => Ok(()),

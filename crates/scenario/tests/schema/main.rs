@@ -1,6 +1,5 @@
-//! The JSON schema of scenarios: the file that is shipped is current, it describes every key, and
-//! every scenario of this repository is valid by it. That it says what the parser says is shown in
-//! `agrees`.
+//! The JSON schema of scenarios: the committed file is current, it describes every key, and every
+//! scenario and example of this repository is valid. `agrees` compares it with the parser.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The scenarios in a folder and the folders in it.
+/// Adds the scenarios in a folder and all folders below it.
 fn scenarios(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -28,7 +27,7 @@ fn scenarios(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn the_file_is_current() {
+fn the_committed_schema_is_current() {
     let path = root().join("schemas/scenario.schema.json");
     let current = format!("{:#}\n", schema());
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
@@ -50,9 +49,9 @@ fn every_shipped_scenario_is_valid() {
     }
 }
 
-/// Examples that are whole scenarios, and those that are tables of one.
+/// An example is a whole scenario or some of its tables.
 #[test]
-fn examples_in_the_documents_are_valid() {
+fn every_example_in_the_documents_is_valid() {
     let both = Both::new();
     let mut seen = 0;
     for document in ["README.md", "docs/scenario.md"] {
@@ -76,9 +75,9 @@ fn examples_in_the_documents_are_valid() {
     assert!(seen >= 5, "{seen}");
 }
 
-/// Every property says what it is, by itself or where it refers to.
+/// The description is at the property itself or at the definition that it refers to.
 #[test]
-fn every_key_is_described() {
+fn every_key_has_a_description() {
     fn look(schema: &Value, whole: &Value, path: &str) {
         match schema {
             Value::Object(object) => {

@@ -1,4 +1,4 @@
-//! A server in a test: what is said to it, and what it does.
+//! A server whose effects are logged, for tests that send it datagrams and check what it does.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_server::{AckEnd, Note, Options, PeerId, Sending, Server, ServerEffects};
 
-/// A moment.
+/// A time in milliseconds since the start.
 pub(crate) fn at(millis: u64) -> Time {
     Time::ZERO + Span::from_millis(millis)
 }
 
-/// Writes down every effect.
+/// Records every effect of the server.
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) notes: Vec<(PeerId, Note)>,
     pub(crate) broadcasts: Vec<(Vec<u8>, Vec<PeerId>)>,
     pub(crate) sent: Vec<(PeerId, Vec<u8>)>,
     pub(crate) settled: Vec<(PeerId, Vec<u8>, AckEnd)>,
-    /// Which peer is at which number of the ports, where that is not its own.
+    /// The peer at each port, for peers that have moved.
     seats: BTreeMap<u16, PeerId>,
 }
 
@@ -43,7 +43,7 @@ impl ServerEffects for Log {
     }
 }
 
-/// A server and what it did. Peer n is at port 4000 + n until it exchanges its address.
+/// A server and its effects. Peer n is at port 4000 + n until it exchanges its address.
 pub(crate) struct Room {
     pub(crate) server: Server,
     pub(crate) log: Log,
@@ -54,14 +54,14 @@ impl Room {
         Room { server: Server::new(options, Seed(1)), log: Log::default() }
     }
 
-    /// Something comes from a port, counted from 4000.
+    /// Sends the server a datagram from port 4000 + `port`.
     pub(crate) fn says(&mut self, millis: u64, port: u16, text: &[u8]) {
         let from = SocketAddr::from(([127, 0, 0, 1], 4000 + port));
         let peer = *self.log.seats.get(&port).unwrap_or(&PeerId::from(port));
         self.server.handle_datagram(at(millis), peer, from, text, &mut self.log);
     }
 
-    /// Lets time pass; gives who was evicted.
+    /// Lets time pass, and returns the peers that are evicted. Clears the notes before.
     pub(crate) fn evicted(&mut self, now: Time) -> Vec<PeerId> {
         self.log.notes.clear();
         self.server.advance(now, &mut self.log);

@@ -1,5 +1,5 @@
-//! A driver of the machines that does nothing cleverly: whatever will happen is in one heap, every
-//! datagram is its bytes, and one thing happens at a time.
+//! The simplest driver of the server and the swarm: one heap of all datagrams in flight, each with
+//! its bytes, and one event at a time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -14,7 +14,7 @@ use skipbeat_server::{AckEnd, Note, PeerId, Sending, Server, ServerEffects};
 use skipbeat_sim::CLIENTS;
 use skipbeat_swarm::{Datagram, Heard, Swarm};
 
-/// A datagram on a link. The order of the fields is the order of simultaneous arrivals.
+/// A datagram on a link. Simultaneous arrivals are ordered by these fields, in this order.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Arrival {
     at: Time,
@@ -22,11 +22,11 @@ struct Arrival {
     client: ClientId,
     index: u32,
     copy: bool,
-    /// Where it seems to come from.
+    /// The endpoint that the datagram claims to come from, or that it is sent to.
     endpoint: EndpointId,
-    /// What the server gets.
+    /// The payload, on the way up only.
     bytes: Vec<u8>,
-    /// What the client heeds.
+    /// What the client reacts to, on the way down only.
     heard: Option<Heard>,
     message: Option<MessageSlot>,
 }
@@ -34,7 +34,7 @@ struct Arrival {
 struct Naive {
     harness: Harness,
     heap: BinaryHeap<Reverse<Arrival>>,
-    /// Where each peer is that is not at the place of its own number.
+    /// The endpoint of each peer that is not at the endpoint of its own number.
     endpoints: BTreeMap<PeerId, EndpointId>,
 }
 
@@ -48,7 +48,7 @@ impl Naive {
         moved.map_or(endpoint, |(peer, _)| *peer)
     }
 
-    /// Puts a datagram and its copy on their way.
+    /// Schedules the arrivals of a datagram and its copy, as far as the verdict lets them arrive.
     fn push(&mut self, verdict: &Verdict, mut arrivals: [Arrival; 2]) {
         let Ok(at) = verdict.arrival else { return };
         let [first, second] = &mut arrivals;
@@ -93,11 +93,11 @@ impl Driver for Naive {
     }
 
     fn write(&mut self, _: Time, _: ClientId, _: &Datagram) {
-        unreachable!("it is given no streams");
+        unreachable!("the scenarios have no streams");
     }
 
     fn connection(&mut self, _: Time, _: ClientId, _: Life) {
-        unreachable!("it is given no streams");
+        unreachable!("the scenarios have no streams");
     }
 
     fn moved(&mut self, _: ClientId, _: EndpointId, _: EndpointId) {}
@@ -178,7 +178,7 @@ impl ServerEffects for FromServer<'_> {
     }
 }
 
-/// Runs a plan and keeps every event.
+/// Runs a plan, and keeps a log of every event.
 pub(crate) fn run(plan: &Plan) -> Results {
     let mut server = Server::new(plan.server.options, plan.seed());
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
