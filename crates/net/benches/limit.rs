@@ -3,8 +3,8 @@
 //! First 60-byte messages go out to 1,000 clients, in turns
 //!
 //! - (a) from a bare loop of `send_to`,
-//! - (b) from the best bare loop: `sendmmsg` with headers that are built in advance, one datagram per
-//!   header or several as segments (`UDP_SEGMENT`),
+//! - (b) from the best bare loop: `sendmmsg` with headers that are built in advance, one datagram
+//!   per header or several as segments (`UDP_SEGMENT`),
 //! - (c) from our server.
 //!
 //! With 8 messages pending, (b) and (c) also send to clients that read with `UDP_GRO`, whose kernel

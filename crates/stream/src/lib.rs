@@ -15,7 +15,8 @@
 //! client.write(b"hello");
 //!
 //! // A network that loses nothing and takes 10 ms each way. The handshake takes the first round
-//! trip, // the data the second. for _ in 0..2 {
+//! // trip, the data the second.
+//! for _ in 0..2 {
 //!     client.advance(now);
 //!     now += Span::from_millis(10);
 //!     while let Some(packet) = client.next_packet() {

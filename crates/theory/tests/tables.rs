@@ -34,10 +34,10 @@ tables! {
     detection_time_with_a_periodic_sweep_agrees: "Detection time T_D" "periodic-sweep";
     detection_time_with_a_lazy_sweep_agrees: "Detection time T_D" "lazy-sweep";
     detection_time_under_jitter_agrees: "Detection time T_D" "jitter";
-    detection_time_under_loss_and_of_the_last_of_many_agrees: "Detection time T_D" "loss", "Detection time T_D" "last-of-many";
+    detection_time_under_loss_agrees: "Detection time T_D" "loss", "Detection time T_D" "last-of-many";
     mistakes_without_jitter_agree: "Mistakes" "no-jitter";
-    mistakes_at_a_timeout_of_two_jittered_periods_agree: "Mistakes" "knife-edge";
-    mistakes_with_a_periodic_and_a_lazy_sweep_agree: "Mistakes" "jitter-and-sweep", "Mistakes" "lazy-sweep";
+    mistakes_at_two_jittered_periods_agree: "Mistakes" "knife-edge";
+    mistakes_with_the_other_sweeps_agree: "Mistakes" "jitter-and-sweep", "Mistakes" "lazy-sweep";
     mistakes_under_sticky_rejoin_agree: "Mistakes" "sticky";
     heartbeats_from_the_server_agree: "Who beats" "both-beat", "Who beats" "server-beats", "Who beats" "dead-server";
     detection_time_of_the_other_detectors_agrees: "Detection time of the other" "detectors";
