@@ -16,8 +16,8 @@ use crate::lane::Lanes;
 use crate::peers::Known;
 use crate::shared::{BoundSocket, SharedSocket};
 use crate::spread::Spread;
-use crate::sys::{dropped, set_receive_buffer};
 use crate::wire::{Batch, Io, Poller};
+use skipbeat_sys::{dropped, set_receive_buffer};
 
 /// Datagrams that wait for a full send buffer before clients have to wait themselves.
 const MOST_WAITING: usize = 1024;

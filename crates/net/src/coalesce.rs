@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use skipbeat_server::PeerId;
 
-use crate::message::ByteRange;
+use skipbeat_sys::ByteRange;
 
 /// The most bytes of one message: the longest UDP payload there is over IPv4 (RFC 768, RFC 791).
 const MOST_BYTES: usize = 65_507;

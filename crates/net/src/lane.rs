@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 
 use crate::shared::{BoundSocket, SharedSocket};
 use crate::spread::Spread;
-use crate::sys::thread_cpu;
 use crate::wire::Batch;
+use skipbeat_sys::thread_cpu;
 
 /// Batches that may wait to be looked at; more stay in the socket, whose counter tells of drops.
 const MOST_BATCHES: usize = 256;

@@ -6,12 +6,10 @@
 //! clients, `transport` their sockets (`shared`, and on several threads `lane`), `outside` the
 //! membership of a server that is not ours, `outgoing` what the server wants sent and what of it goes
 //! together, `stream` one TCP connection and `streams` those of the clients, `wire` what all of these
-//! know of the kernel, `sys` the system calls, `plain` what other systems have in their place, `run`
-//! how it all is put together.
-#![cfg_attr(not(batched), expect(dead_code, reason = "some of it is for the batched calls"))]
+//! know of the kernel, `run` how it all is put together. The system calls are those of `skipbeat-sys`.
+#![forbid(unsafe_code)]
 
 mod client_sockets;
-mod clock;
 mod coalesce;
 mod error;
 mod host;
@@ -21,7 +19,6 @@ mod message;
 mod outgoing;
 mod outside;
 mod peers;
-mod plain;
 mod proxy;
 mod queue;
 mod run;
@@ -31,17 +28,14 @@ mod spread;
 mod stream;
 mod streams;
 mod swarm;
-#[cfg_attr(not(batched), path = "sys_elsewhere.rs")]
-mod sys;
 mod target;
 mod wire;
 
-pub use clock::Clock;
 pub use error::NetError;
 pub use host::{kernel_counters, peak_memory};
 pub use live::LiveServer;
 pub use proxy::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals};
 pub use run::{NetRun, run};
 pub use server::{Member, Stats};
-pub use sys::thread_cpu;
+pub use skipbeat_sys::{Clock, thread_cpu};
 pub use wire::Io;

@@ -10,12 +10,12 @@ use skipbeat_scenario::ServerRuntime;
 use skipbeat_server::{Note, Options};
 
 use crate::NetError;
-use crate::clock::Clock;
 use crate::peers::Known;
 use crate::server::{
     BoundServer, Command, Hosting, Member, RunningServer, ServerEvent, Stats, Tell,
 };
 use crate::wire::Io;
+use skipbeat_sys::Clock;
 
 /// How long the thread may take to answer a question.
 const ANSWER: Duration = Duration::from_secs(1);

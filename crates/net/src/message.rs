@@ -3,19 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Where the bytes of a datagram are: start and end.
-pub(crate) type ByteRange = (u32, u32);
-
-/// A message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Message<'a> {
-    /// Where it goes.
-    pub(crate) to: SocketAddr,
-    /// The local address it comes from, where the socket has many.
-    pub(crate) from: Option<IpAddr>,
-    /// Its datagrams.
-    pub(crate) datagrams: &'a [ByteRange],
-}
+use skipbeat_sys::{ByteRange, Message};
 
 #[derive(Debug)]
 struct Head {
@@ -60,6 +48,11 @@ impl MessageQueue {
         let start = n.checked_sub(1).map_or(0, |last| self.heads[last].end);
         let Head { to, from, end } = self.heads[n];
         Message { to, from, datagrams: &self.datagrams[start as usize..end as usize] }
+    }
+
+    /// Those that wait, in order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Message<'_>> {
+        (0..self.len()).map(|n| self.get(n))
     }
 
     /// The first so many are gone.

@@ -13,9 +13,10 @@ use skipbeat_server::PeerId;
 use tokio::net::UdpSocket;
 
 use crate::coalesce::{arrange, runs};
-use crate::message::{ByteRange, MessageQueue};
+use crate::message::MessageQueue;
 use crate::peers::Peers;
 use crate::wire::Sender;
+use skipbeat_sys::ByteRange;
 
 /// Messages that are put together before the socket is asked.
 const MESSAGES_AT_ONCE: usize = 64;

@@ -15,11 +15,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::NetError;
-use crate::clock::Clock;
 use crate::queue::SendQueue;
-use crate::sys::set_receive_buffer;
 use crate::wire::{Alarm, Batch, Io, Poller, Receiver};
 use skipbeat_measure::Traffic;
+use skipbeat_sys::Clock;
+use skipbeat_sys::set_receive_buffer;
 
 /// The observer has its turn this often.
 const LOOK: Span = Span::from_millis(100);

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::Socket;
 use tokio::net::UdpSocket;
 
-use crate::message::{ByteRange, MessageQueue};
+use crate::message::MessageQueue;
 use crate::wire::{Io, Sender};
+use skipbeat_sys::ByteRange;
 
 /// Bytes of payloads beyond which those that are gone are forgotten, though others wait.
 const MUCH: usize = 1 << 20;

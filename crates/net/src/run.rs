@@ -11,15 +11,15 @@ use skipbeat_swarm::{Act, Datagram, Swarm};
 use skipbeat_workload::{Saying, Word};
 
 use crate::client_sockets::ClientSockets;
-use crate::clock::Clock;
 use crate::host;
 use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
 use crate::streams::KernelStreams;
 use crate::swarm::{NetDriver, close, listen, play};
-use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
 use crate::wire::Io;
 use crate::{NetError, kernel_counters};
+use skipbeat_sys::Clock;
+use skipbeat_sys::thread_cpu;
 
 /// What a server said at the end may take this long, and one that is not ours may still answer.
 const LAST_ANSWERS: Span = Span::from_millis(200);

@@ -10,10 +10,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::queue::SendQueue;
-use crate::sys::{
+use crate::wire::{Batch, Io, Receiver};
+use skipbeat_sys::{
     allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
 };
-use crate::wire::{Batch, Io, Receiver};
 
 /// Room for several datagrams that were received as one.
 const COALESCED: usize = 65_535;

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use skipbeat_sys::Clock;
 
 /// A datagram as it stands in a stream; those to many are one.
 pub(crate) type Frame = Arc<[u8]>;

@@ -10,8 +10,8 @@ use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
 use crate::stream::{Frame, News, frame, play};
+use skipbeat_sys::Clock;
 
 /// Which connection of which client.
 pub(crate) type Whose = (ClientId, u32);

@@ -17,11 +17,11 @@ use skipbeat_server::EvictionTiming;
 use skipbeat_swarm::{Act, Audience, Datagram, Heard, Swarm};
 
 use crate::client_sockets::ClientSockets;
-use crate::clock::Clock;
 use crate::outside::{Conclusion, Outside};
 use crate::server::{RunningServer, ServerEvent};
 use crate::streams::{self, KernelStreams};
 use crate::wire::{Alarm, Batch, Io};
+use skipbeat_sys::Clock;
 
 /// The caller hears of the progress, and can end the run, this often.
 const LOOK: Span = Span::from_millis(100);

@@ -9,8 +9,8 @@ use skipbeat_core::{Span, Time};
 use skipbeat_measure::Snapshot;
 use tokio::process::{Child, Command};
 
-use crate::clock::Clock;
-use crate::{NetError, host, sys};
+use crate::{NetError, host};
+use skipbeat_sys::Clock;
 
 /// How long a command may take until it listens.
 const START: Span = Span::from_secs(10);
@@ -45,7 +45,7 @@ impl RunningCommand {
         #[cfg(unix)]
         prepared.process_group(0);
         prepared.kill_on_drop(true);
-        sys::end_with_parent(&mut prepared);
+        skipbeat_sys::end_with_parent(&mut prepared);
         let mut child = prepared
             .spawn()
             .map_err(|source| NetError::Command { program: program.clone(), source })?;
@@ -80,7 +80,7 @@ impl RunningCommand {
 
     /// Asks it to end, and makes it.
     pub(crate) async fn stop(&mut self) -> io::Result<()> {
-        sys::terminate(&mut self.child);
+        skipbeat_sys::terminate(&mut self.child);
         if tokio::time::timeout(END, self.child.wait()).await.is_err() {
             self.child.kill().await?;
         }

@@ -3,7 +3,6 @@
 //! it is sent later, or in another form, or counted.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 
 use skipbeat_core::Span;
 use socket2::Socket;
@@ -11,18 +10,22 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::message::MessageQueue;
-use crate::{plain, sys};
 use skipbeat_measure::Traffic;
+use skipbeat_sys::{self as sys, BATCH, Received, Refusal, plain};
 
 /// By which calls datagrams go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Io {
     /// `sendmmsg` and `recvmmsg`, with packet information and segmentation offload: Linux.
-    #[cfg_attr(batched, default)]
     Batched,
     /// tokio's plain send and receive, which every system has.
-    #[cfg_attr(not(batched), default)]
     Portable,
+}
+
+impl Default for Io {
+    fn default() -> Self {
+        if sys::BATCHED { Io::Batched } else { Io::Portable }
+    }
 }
 
 impl Io {
@@ -33,19 +36,6 @@ impl Io {
             Io::Portable => "portable",
         }
     }
-}
-
-/// Why a message was not sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Refusal {
-    /// The send buffer is full: it may be sent later.
-    Full,
-    /// It is longer than what the path carries in one range.
-    TooLong,
-    /// Several datagrams can't be one message on this path.
-    NoSegments,
-    /// The kernel won't have it.
-    Other,
 }
 
 /// Most datagrams of one message: what every kernel with segmentation offload takes.
@@ -110,9 +100,10 @@ impl Sender {
         while queue.len() > 0 {
             let Sender { io, traffic, .. } = self;
             let sent = socket.try_io(Interest::WRITABLE, || {
+                traffic.send_calls += 1;
                 let sent = match io {
-                    Io::Batched => sys::send_batch(socket, bytes, queue, traffic),
-                    Io::Portable => plain::send_one(socket, bytes, queue, traffic),
+                    Io::Batched => sys::send_batch(socket, bytes, queue.iter()),
+                    Io::Portable => plain::send_one(socket, bytes, queue.get(0)),
                 };
                 if sent == Err(Refusal::Full) {
                     traffic.send_buffer_full += 1;
@@ -123,8 +114,12 @@ impl Sender {
             match sent {
                 Err(_) => return false,
                 Ok(Ok(messages)) => {
-                    if (0..messages).any(|n| queue.get(n).datagrams.len() > 1) {
-                        self.strikes = 0;
+                    traffic.sends += messages as u64;
+                    for message in queue.iter().take(messages) {
+                        traffic.datagrams_sent += message.datagrams.len() as u64;
+                        if message.datagrams.len() > 1 {
+                            self.strikes = 0;
+                        }
                     }
                     queue.advance(messages);
                 }
@@ -161,9 +156,6 @@ impl Sender {
     }
 }
 
-/// Datagrams that one call takes at most.
-pub(crate) const BATCH: usize = 64;
-
 /// What a call to receive found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Batch {
@@ -173,16 +165,6 @@ pub(crate) enum Batch {
     Last,
     /// As much as it takes; there may be more.
     Full,
-}
-
-/// A datagram that was received.
-pub(crate) struct Received<'a> {
-    /// Who sent it.
-    pub(crate) from: SocketAddr,
-    /// The local address it was sent to, where the socket asks for it.
-    pub(crate) to: Option<IpAddr>,
-    /// What it says; cut where it is longer than the room for one.
-    pub(crate) payload: &'a [u8],
 }
 
 /// Receives datagrams in batches.
@@ -206,10 +188,18 @@ impl Receiver {
         socket: &UdpSocket,
         traffic: &mut Traffic,
     ) -> io::Result<Batch> {
+        let calls = &mut traffic.receive_calls;
         let received = match self {
-            Receiver::Batched(batch) => batch.receive(socket, traffic),
-            Receiver::Portable(batch) => batch.receive(socket, traffic),
+            Receiver::Batched(batch) => batch.receive(socket, calls),
+            Receiver::Portable(batch) => batch.receive(socket, calls),
         };
+        if let Ok(buffers) = received {
+            traffic.receives += buffers as u64;
+            traffic.datagrams_received += match self {
+                Receiver::Batched(batch) => batch.datagrams(),
+                Receiver::Portable(batch) => batch.datagrams(),
+            };
+        }
         let batch = match received {
             Ok(BATCH) => return Ok(Batch::Full),
             Ok(_) => Batch::Last,

@@ -20,16 +20,16 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::NetError;
-use crate::clock::Clock;
 use crate::outgoing::Outgoing;
 use crate::peers::Known;
 use crate::stream::Acceptor;
-use crate::sys::set_receive_buffer;
 use crate::wire::{Io, Sender};
 pub(crate) use events::{Command, ServerCounts, ServerEvent, Tell};
 pub use events::{Member, Stats};
 use out::Out;
 use serve::{Life, serve};
+use skipbeat_sys::Clock;
+use skipbeat_sys::set_receive_buffer;
 
 #[derive(Default)]
 struct Shared {

@@ -14,11 +14,11 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
 use super::events::{ServerCounts, ServerEvent, Stats, Tell};
-use crate::clock::Clock;
 use crate::outgoing::{Flushed, Outgoing};
 use crate::peers::{Known, Peers};
 use crate::stream::{Frame, News, frame};
 use crate::wire::MOST_SEGMENTS;
+use skipbeat_sys::Clock;
 
 /// Messages that are sent before the socket is read again.
 const MESSAGES_AT_ONCE: usize = 4096;

@@ -13,9 +13,9 @@ use super::events::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
 use super::out::Out;
 use crate::outgoing::Flushed;
 use crate::stream::Acceptor;
-use crate::sys::{dropped, thread_cpu};
 use crate::wire::{Alarm, Batch, Io, Receiver};
 use skipbeat_measure::Traffic;
+use skipbeat_sys::{dropped, thread_cpu};
 
 /// How often the thread looks whether it is to stop, when nothing else wakes it.
 const LOOK: Span = Span::from_millis(20);

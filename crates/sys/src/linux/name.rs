@@ -11,7 +11,7 @@ impl Name {
     pub(super) const ROOM: usize = size_of::<libc::sockaddr_in6>();
     pub(super) const EMPTY: Name = Name([0; Name::ROOM]);
 
-    /// Writes an address; gives the length of its form.
+    /// Writes an address. Returns the length of its structure in bytes.
     #[inline]
     pub(super) fn write(&mut self, address: SocketAddr) -> usize {
         match address {
@@ -33,7 +33,7 @@ impl Name {
         }
     }
 
-    /// The address that the kernel wrote.
+    /// The address that the kernel wrote, or `None` where it is of another family.
     #[inline]
     pub(super) fn read(&self) -> Option<SocketAddr> {
         let two = |at: usize| [self.0[at], self.0[at + 1]];
@@ -54,8 +54,8 @@ impl Name {
     }
 }
 
-/// Room for the control messages of one datagram: where it comes from or goes to (24 to 40 bytes)
-/// and the length of its segments (24 bytes).
+/// Room for the control messages of one message: its local address (24 to 40 bytes) and the length
+/// of its segments (24 bytes).
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct Control(pub(super) [u8; Control::ROOM]);
@@ -67,7 +67,8 @@ impl Control {
     pub(super) const ROOM: usize = 64;
     pub(super) const EMPTY: Control = Control([0; Control::ROOM]);
 
-    /// Adds a control message behind the first `used` bytes; gives how many are used then.
+    /// Adds a control message after the first `used` bytes. Returns how many are used then, as all
+    /// `put_` methods do.
     fn put(&mut self, used: usize, level: i32, kind: i32, data: &[u8]) -> usize {
         let length = HEADER + data.len();
         let message = &mut self.0[used..used + length.next_multiple_of(8)];
@@ -78,16 +79,16 @@ impl Control {
         used + length.next_multiple_of(8)
     }
 
-    /// The local address to send from.
+    /// Adds the local address to send from.
     pub(super) fn put_source(&mut self, used: usize, from: IpAddr) -> usize {
         match from {
-            // in_pktinfo: any interface, the local address, nothing.
+            // in_pktinfo: any interface (0), the local address, an unused field.
             IpAddr::V4(ip) => {
                 let mut info = [0; size_of::<libc::in_pktinfo>()];
                 info[4..8].copy_from_slice(&ip.octets());
                 self.put(used, libc::IPPROTO_IP, libc::IP_PKTINFO, &info)
             }
-            // in6_pktinfo: the local address, any interface.
+            // in6_pktinfo: the local address, any interface (0).
             IpAddr::V6(ip) => {
                 let mut info = [0; size_of::<libc::in6_pktinfo>()];
                 info[..16].copy_from_slice(&ip.octets());
@@ -96,12 +97,12 @@ impl Control {
         }
     }
 
-    /// The bytes of each datagram of a send that has several.
+    /// Adds the length of each datagram of a message that has several.
     pub(super) fn put_segment(&mut self, used: usize, segment: u16) -> usize {
         self.put(used, libc::SOL_UDP, libc::UDP_SEGMENT, &segment.to_ne_bytes())
     }
 
-    /// Every message of the first `used` bytes: level, type, data.
+    /// The control messages in the first `used` bytes: level, type, data.
     fn messages(&self, used: usize) -> impl Iterator<Item = (i32, i32, &[u8])> {
         let mut rest = &self.0[..used.min(Control::ROOM)];
         std::iter::from_fn(move || {
@@ -114,8 +115,8 @@ impl Control {
         })
     }
 
-    /// The local address that a datagram was sent to, and the bytes of each datagram where several
-    /// were received as one.
+    /// Reads the local address that a datagram was sent to and, where several were received as one,
+    /// the length of each.
     #[inline]
     pub(super) fn read(&self, used: usize) -> (Option<IpAddr>, Option<usize>) {
         let (mut to, mut segment) = (None, None);

@@ -4,7 +4,7 @@ use std::io;
 
 use skipbeat_core::Span;
 
-/// Processor time of the calling thread so far, where the system says.
+/// Processor time of the calling thread so far, or `None` where the system does not tell.
 pub fn thread_cpu() -> Option<Span> {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec. This clock is always there.
@@ -12,8 +12,8 @@ pub fn thread_cpu() -> Option<Span> {
     Some(Span::from_secs(time.tv_sec as u64) + Span::from_nanos(time.tv_nsec as u64))
 }
 
-/// Makes a child process end with us, however we end.
-pub(crate) fn end_with_parent(command: &mut tokio::process::Command) {
+/// Has the kernel kill the child process when this process ends, for whatever reason.
+pub fn end_with_parent(command: &mut tokio::process::Command) {
     // SAFETY: prctl is async-signal-safe and touches no memory of ours.
     unsafe {
         command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
@@ -23,8 +23,8 @@ pub(crate) fn end_with_parent(command: &mut tokio::process::Command) {
     }
 }
 
-/// Asks a child process to end.
-pub(crate) fn terminate(child: &mut tokio::process::Child) {
+/// Asks a child process to end (`SIGTERM`).
+pub fn terminate(child: &mut tokio::process::Child) {
     if let Some(process) = child.id() {
         // SAFETY: kill has no memory to get wrong; the process is our child and not yet waited for.
         unsafe { libc::kill(process as i32, libc::SIGTERM) };

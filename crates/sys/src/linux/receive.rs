@@ -1,4 +1,4 @@
-//! Receiving in batches.
+//! Receiving in batches with `recvmmsg`.
 
 use std::io;
 use std::mem::zeroed;
@@ -6,58 +6,62 @@ use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use super::name::{Control, Name};
-use crate::wire::{BATCH, Received};
-use skipbeat_measure::Traffic;
+use crate::{BATCH, Received};
 
-/// Room for one batch of datagrams.
-pub(crate) struct ReceiveBatch {
+/// Receives up to [`BATCH`] messages with one call.
+pub struct ReceiveBatch {
     room: usize,
     buffers: Vec<u8>,
     names: Vec<Name>,
     controls: Vec<Control>,
-    /// What the last batch filled.
+    /// The buffers that the last call filled.
     filled: Vec<Filled>,
+    /// Datagrams in those.
+    datagrams: u64,
 }
 
-/// A buffer that was filled.
 #[derive(Clone, Copy)]
 struct Filled {
-    /// Bytes of it.
+    /// Bytes that were received.
     length: usize,
-    /// The local address that it was sent to.
+    /// The local address that they were sent to.
     to: Option<IpAddr>,
-    /// Bytes of each datagram in it but the last.
+    /// The length of each datagram in the buffer but the last, which may be shorter.
     segment: usize,
 }
 
 impl ReceiveBatch {
-    /// Room for datagrams of up to `room` bytes, or for as much of several received as one.
-    pub(crate) fn new(room: usize) -> Self {
+    /// Buffers of `room` bytes each. Where several datagrams may be received as one
+    /// ([`want_coalesced`](crate::want_coalesced)), a buffer should have room for 65,535 bytes.
+    pub fn new(room: usize) -> Self {
         ReceiveBatch {
             room,
             buffers: vec![0; BATCH * room],
             names: vec![Name::EMPTY; BATCH],
             controls: vec![Control::EMPTY; BATCH],
             filled: Vec::with_capacity(BATCH),
+            datagrams: 0,
         }
     }
 
-    /// Takes what the socket has, up to a batch, without waiting; says how many datagrams.
-    pub(crate) fn receive(
-        &mut self,
-        socket: &impl AsRawFd,
-        traffic: &mut Traffic,
-    ) -> io::Result<usize> {
+    /// Reads what the socket has, up to a batch, without waiting. Returns how many buffers were
+    /// filled, and adds the number of system calls to `calls`.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] where there is nothing to read, and whatever else the call
+    /// reports.
+    pub fn receive(&mut self, socket: &impl AsRawFd, calls: &mut u64) -> io::Result<usize> {
         self.filled.clear();
-        // One pointer to each array, from which those to its places follow.
+        self.datagrams = 0;
+        // Each element is borrowed once, so that all pointers stay valid through the call.
         let mut buffers = self.buffers.chunks_exact_mut(self.room);
         let mut slices: [libc::iovec; BATCH] = std::array::from_fn(|_| {
             let buffer = buffers.next().expect("there is room for a batch");
             libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() }
         });
-        let mut places = slices.iter_mut().zip(&mut self.names).zip(&mut self.controls);
+        let mut entries = slices.iter_mut().zip(&mut self.names).zip(&mut self.controls);
         let mut headers: [libc::mmsghdr; BATCH] = std::array::from_fn(|_| {
-            let ((slice, name), control) = places.next().expect("there is room for a batch");
+            let ((slice, name), control) = entries.next().expect("there is room for a batch");
             // SAFETY: all zeros is a valid mmsghdr.
             let mut header: libc::mmsghdr = unsafe { zeroed() };
             header.msg_hdr.msg_name = name.0.as_mut_ptr().cast();
@@ -68,7 +72,7 @@ impl ReceiveBatch {
             header.msg_hdr.msg_controllen = Control::ROOM;
             header
         });
-        traffic.receive_calls += 1;
+        *calls += 1;
         // SAFETY: every header points to live buffers of the stated lengths, which outlive the call.
         let count = unsafe {
             libc::recvmmsg(
@@ -84,15 +88,19 @@ impl ReceiveBatch {
             let length = (header.msg_len as usize).min(self.room);
             let (to, segment) = control.read(header.msg_hdr.msg_controllen);
             let segment = segment.unwrap_or(length).max(1);
-            traffic.datagrams_received += length.div_ceil(segment).max(1) as u64;
+            self.datagrams += length.div_ceil(segment).max(1) as u64;
             self.filled.push(Filled { length, to, segment });
         }
-        traffic.receives += count as u64;
         Ok(count)
     }
 
-    /// The datagrams of the last batch; several that were received as one come one by one.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Received<'_>> {
+    /// How many datagrams the last batch has.
+    pub fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// The datagrams of the last batch, one by one, also where several were received as one.
+    pub fn iter(&self) -> impl Iterator<Item = Received<'_>> {
         self.filled.iter().enumerate().flat_map(|(i, &Filled { length, to, segment })| {
             let payload = &self.buffers[i * self.room..][..length];
             // A datagram may be empty.

@@ -1,4 +1,4 @@
-//! What wakes a loop: a precise alarm, and many sockets behind one readiness.
+//! What wakes a loop: a precise timer, and one `epoll` for many sockets.
 
 use std::cell::Cell;
 use std::io;
@@ -6,35 +6,43 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use skipbeat_core::{Span, Time};
 
-use crate::clock::Clock;
+use crate::Clock;
 
-/// A timer that wakes within microseconds, where tokio's own wheel turns by the millisecond.
-pub(crate) struct Alarm {
+/// A timer that wakes its task within microseconds; tokio's own has a resolution of a millisecond.
+/// Must be used within a tokio runtime.
+pub struct Alarm {
     timer: tokio::io::unix::AsyncFd<OwnedFd>,
     clock: Clock,
-    /// When it goes off.
+    /// The time at which it goes off, if it is set.
     set: Cell<Option<Time>>,
 }
 
 impl Alarm {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// A timer that is not set.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub fn new() -> io::Result<Self> {
         let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
         // SAFETY: a new descriptor, owned by nobody else, or an error.
         let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
         Ok(Alarm { timer: watched(own(fd)?)?, clock: Clock::start(), set: Cell::new(None) })
     }
 
-    /// Waits for a time from now, or less where it was set to less before: whoever waits looks at
-    /// the clock anyway, and a call is saved.
-    pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
+    /// Waits for `span` from now, or less: where the timer is set to an earlier time already, it is
+    /// left alone to save a call. Callers have to look at the clock afterwards.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub async fn sleep(&self, span: Span) -> io::Result<()> {
         let at = self.clock.now() + span;
         if self.set.get().is_none_or(|set| set > at) {
             self.set(span)?;
             self.set.set(Some(at));
         }
-        let rung = self.rings().await;
+        let expired = self.expired().await;
         self.set.set(None);
-        rung
+        expired
     }
 
     fn set(&self, span: Span) -> io::Result<()> {
@@ -53,7 +61,7 @@ impl Alarm {
         }
     }
 
-    async fn rings(&self) -> io::Result<()> {
+    async fn expired(&self) -> io::Result<()> {
         loop {
             let mut ready = self.timer.readable().await?;
             let mut count = 0u64;
@@ -69,24 +77,31 @@ impl Alarm {
     }
 }
 
-/// Puts a descriptor that we own under tokio's watch.
+/// Registers a descriptor with tokio.
 fn watched(fd: OwnedFd) -> io::Result<tokio::io::unix::AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd gives the same open descriptor for as long as it lives.
     Ok(unsafe { tokio::io::unix::AsyncFd::register(fd) }?)
 }
 
-/// Many sockets behind one readiness: an epoll that is itself polled.
-pub(crate) struct Poller(tokio::io::unix::AsyncFd<OwnedFd>);
+/// Tells which of many sockets have something to read: an `epoll` that tokio polls in turn.
+pub struct Poller(tokio::io::unix::AsyncFd<OwnedFd>);
 
 impl Poller {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// A poller that watches nothing yet; must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub fn new() -> io::Result<Self> {
         // SAFETY: a new descriptor, owned by nobody else, or an error.
         let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         Ok(Poller(watched(own(fd)?)?))
     }
 
-    /// Watches a socket; `token` names it.
-    pub(crate) fn watch(&self, socket: &impl AsRawFd, token: u32) -> io::Result<()> {
+    /// Watches a socket under this token, until the socket is closed.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub fn watch(&self, socket: &impl AsRawFd, token: u32) -> io::Result<()> {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token.into() };
         let (poller, socket) = (self.0.get_ref().as_raw_fd(), socket.as_raw_fd());
         // SAFETY: `event` lives through the call.
@@ -96,7 +111,10 @@ impl Poller {
     }
 
     /// The tokens of sockets that have something to read, without waiting.
-    pub(crate) fn ready(&self) -> io::Result<Vec<u32>> {
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub fn ready(&self) -> io::Result<Vec<u32>> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
         // SAFETY: the kernel writes at most as many events as there is room for.
         let count = unsafe {
@@ -108,7 +126,10 @@ impl Poller {
     }
 
     /// Waits until some socket has something to read.
-    pub(crate) async fn wait(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What tokio reports, such as a runtime that shuts down.
+    pub async fn wait(&self) -> io::Result<()> {
         self.0.readable().await?.clear_ready();
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Says where datagrams can go in batches: on Linux, unless `SKIPBEAT_PORTABLE` asks for what other
-//! systems get.
+//! Sets `cfg(batched)` where the calls of Linux are used: on Linux, unless `SKIPBEAT_PORTABLE` asks
+//! for what other systems get.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(batched)");

@@ -1,7 +1,5 @@
-//! The system calls: datagrams in batches, several to one address in one send, the address of the
-//! client on our side, the drop counter of a socket, large buffers, a precise alarm, many sockets
-//! behind one readiness. These are the only files of the workspace with `unsafe`; they hand out
-//! nothing that is.
+//! The calls of Linux. These are the only files of the workspace with `unsafe`; each block says why
+//! it is sound.
 #![expect(unsafe_code, reason = "sendmmsg, recvmmsg and control messages have no safe wrapper")]
 
 mod name;
@@ -12,14 +10,14 @@ mod socket;
 mod wake;
 
 pub use process::thread_cpu;
-pub(crate) use process::{end_with_parent, terminate};
-pub(crate) use receive::ReceiveBatch;
-pub(crate) use send::send_batch;
-pub(crate) use socket::{
+pub use process::{end_with_parent, terminate};
+pub use receive::ReceiveBatch;
+pub use send::send_batch;
+pub use socket::{
     allow_any_address, allow_fragments, dropped, forbid_fragments, knows_segments,
     set_receive_buffer, want_coalesced, want_local_address,
 };
-pub(crate) use wake::{Alarm, Poller};
+pub use wake::{Alarm, Poller};
 
 #[cfg(test)]
 mod tests {
@@ -28,9 +26,7 @@ mod tests {
     use socket2::Socket;
 
     use super::*;
-    use crate::message::MessageQueue;
-    use crate::wire::Received;
-    use skipbeat_measure::Traffic;
+    use crate::{ByteRange, Message, Received};
 
     /// A socket for every address at its port.
     fn wildcard() -> UdpSocket {
@@ -39,28 +35,31 @@ mod tests {
         socket
     }
 
-    /// Sends everything; there is room.
-    fn send(socket: &UdpSocket, bytes: &[u8], mut queue: MessageQueue) {
-        while queue.len() > 0 {
-            let sent = send_batch(socket, bytes, &queue, &mut Traffic::default()).unwrap();
-            queue.advance(sent);
+    /// Sends everything. The send buffer is expected to have room for it.
+    fn send(socket: &UdpSocket, bytes: &[u8], mut messages: &[Message<'_>]) {
+        while !messages.is_empty() {
+            let sent = send_batch(socket, bytes, messages.iter().copied()).unwrap();
+            messages = &messages[sent..];
         }
     }
 
-    /// What a socket has, in order, until so many datagrams came.
+    /// Reads until `count` datagrams have come. Returns what `each` makes of them, in order, and how
+    /// many buffers they filled.
     fn receive<T>(
         socket: &UdpSocket,
         room: usize,
         count: usize,
         each: impl Fn(Received<'_>) -> T,
-    ) -> (Vec<T>, Traffic) {
-        let (mut batch, mut traffic) = (ReceiveBatch::new(room), Traffic::default());
-        let mut all = Vec::new();
+    ) -> (Vec<T>, usize) {
+        let (mut batch, mut all) = (ReceiveBatch::new(room), Vec::new());
+        let (mut buffers, mut datagrams) = (0, 0);
         while all.len() < count {
-            batch.receive(socket, &mut traffic).unwrap();
+            buffers += batch.receive(socket, &mut 0).unwrap();
+            datagrams += batch.datagrams();
             all.extend(batch.iter().map(&each));
         }
-        (all, traffic)
+        assert_eq!(datagrams, all.len() as u64);
+        (all, buffers)
     }
 
     #[test]
@@ -69,11 +68,14 @@ mod tests {
         let port = many.local_addr().unwrap().port();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         let peer_address = peer.local_addr().unwrap();
-        let mut queue = MessageQueue::default();
-        for last in 0..100 {
-            queue.push(peer_address, Some(Ipv4Addr::new(127, 1, 2, last).into()), &[(0, 5)]);
-        }
-        send(&many, b"hello", queue);
+        let messages: Vec<_> = (0..100)
+            .map(|last| Message {
+                to: peer_address,
+                from: Some(Ipv4Addr::new(127, 1, 2, last).into()),
+                datagrams: &[(0, 5)],
+            })
+            .collect();
+        send(&many, b"hello", &messages);
         let (seen, _) = receive(&peer, 1024, 100, |datagram| {
             assert_eq!((datagram.payload, datagram.to), (&b"hello"[..], None));
             datagram.from
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn one_message_of_many_datagrams_is_many_datagrams_to_whoever_reads() {
+    fn one_message_of_many_datagrams_is_received_as_many() {
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let texts: Vec<u8> = (0..64u8).flat_map(|n| [n; 60]).chain([64; 7]).collect();
         let ranges: Vec<_> =
@@ -100,19 +102,16 @@ mod tests {
                 want_coalesced(&receiver).unwrap();
             }
             let to = receiver.local_addr().unwrap();
-            let mut queue = MessageQueue::default();
-            // Not all of it lies together.
-            queue.push(to, None, &ranges[..3]);
-            queue.push(to, None, &[ranges[5], ranges[4]]);
-            queue.push(to, None, &ranges[10..13]);
-            queue.push(to, None, &ranges[62..]);
-            send(&sender, &texts, queue);
-            let (seen, traffic) = receive(&receiver, 65_535, 11, |d| d.payload.to_vec());
+            let message = |datagrams| Message { to, from: None, datagrams };
+            // Not all of it is contiguous.
+            let apart: [ByteRange; 2] = [ranges[5], ranges[4]];
+            let parts = [&ranges[..3], &apart, &ranges[10..13], &ranges[62..]];
+            send(&sender, &texts, &parts.map(message));
+            let (seen, buffers) = receive(&receiver, 65_535, 11, |d| d.payload.to_vec());
             let expected = [0, 1, 2, 5, 4, 10, 11, 12, 62, 63, 64]
                 .map(|n: u8| vec![n; if n == 64 { 7 } else { 60 }]);
             assert_eq!(seen, expected);
-            assert_eq!(traffic.datagrams_received, 11);
-            assert_eq!(traffic.receives, if coalesced { 4 } else { 11 });
+            assert_eq!(buffers, if coalesced { 4 } else { 11 });
         }
     }
 
@@ -127,7 +126,7 @@ mod tests {
         }
         let mut batch = ReceiveBatch::new(64);
         let mut received = 0;
-        while let Ok(count) = batch.receive(&receiver, &mut Traffic::default()) {
+        while let Ok(count) = batch.receive(&receiver, &mut 0) {
             received += count as u64;
         }
         let dropped = dropped(&receiver).unwrap();
@@ -140,7 +139,7 @@ mod tests {
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         sender.send_to(&[b'x'; 500], receiver.local_addr().unwrap()).unwrap();
         let mut batch = ReceiveBatch::new(100);
-        assert_eq!(batch.receive(&receiver, &mut Traffic::default()).unwrap(), 1);
+        assert_eq!(batch.receive(&receiver, &mut 0).unwrap(), 1);
         assert_eq!(batch.iter().next().unwrap().payload.len(), 100);
     }
 }

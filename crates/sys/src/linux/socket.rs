@@ -19,8 +19,11 @@ fn set_option(socket: &impl AsRawFd, level: i32, name: i32, value: i32) -> io::R
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Asks for the local address of every datagram that arrives.
-pub(crate) fn want_local_address(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
+/// Asks the kernel to report to which local address each datagram was sent.
+///
+/// # Errors
+/// What the kernel reports.
+pub fn want_local_address(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
     if v6 {
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)
     } else {
@@ -28,8 +31,12 @@ pub(crate) fn want_local_address(socket: &impl AsRawFd, v6: bool) -> io::Result<
     }
 }
 
-/// Lets a socket bind to and send from addresses of a prefix that is only routed to `lo`.
-pub(crate) fn allow_any_address(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
+/// Lets a socket bind to and send from addresses that no interface has, such as those of a prefix
+/// that is only routed to `lo`.
+///
+/// # Errors
+/// What the kernel reports.
+pub fn allow_any_address(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
     if v6 {
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)
     } else {
@@ -37,27 +44,38 @@ pub(crate) fn allow_any_address(socket: &impl AsRawFd, v6: bool) -> io::Result<(
     }
 }
 
-/// Lets the kernel hand over several datagrams of one sender as one (`UDP_GRO`).
-pub(crate) fn want_coalesced(socket: &impl AsRawFd) -> io::Result<()> {
+/// Lets the kernel hand over several datagrams of one sender in one buffer (`UDP_GRO`).
+///
+/// # Errors
+/// What the kernel reports.
+pub fn want_coalesced(socket: &impl AsRawFd) -> io::Result<()> {
     set_option(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
-/// Whether the kernel knows messages of several datagrams (`UDP_SEGMENT`); the path may still not.
-pub(crate) fn knows_segments(socket: &impl AsRawFd) -> bool {
+/// Whether the kernel supports messages of several datagrams (`UDP_SEGMENT`). The network device on
+/// the path may still refuse them.
+pub fn knows_segments(socket: &impl AsRawFd) -> bool {
     set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok()
 }
 
-/// Datagrams are never fragmented: it saves the kernel the choice of an IP identification for each.
-pub(crate) fn forbid_fragments(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
+/// Forbids the kernel to fragment datagrams, which saves it the choice of an IP identification for
+/// each of them.
+///
+/// # Errors
+/// What the kernel reports.
+pub fn forbid_fragments(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
     discover_mtu(socket, v6, libc::IP_PMTUDISC_DO)
 }
 
-/// Datagrams that are longer than what the path carries are fragmented.
-pub(crate) fn allow_fragments(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
+/// Lets the kernel fragment datagrams that are too long for the path.
+///
+/// # Errors
+/// What the kernel reports.
+pub fn allow_fragments(socket: &impl AsRawFd, v6: bool) -> io::Result<()> {
     discover_mtu(socket, v6, libc::IP_PMTUDISC_DONT)
 }
 
-/// The values are the same for both families.
+// The values of `how` are the same for both families.
 fn discover_mtu(socket: &impl AsRawFd, v6: bool, how: i32) -> io::Result<()> {
     if v6 {
         set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, how)
@@ -66,9 +84,12 @@ fn discover_mtu(socket: &impl AsRawFd, v6: bool, how: i32) -> io::Result<()> {
     }
 }
 
-/// Makes the receive buffer this large, or where nothing is asked for as large as the kernel
-/// allows: a queued datagram of 60 bytes is charged 832. Says what the kernel gave.
-pub(crate) fn set_receive_buffer(socket: &Socket, bytes: Option<usize>) -> io::Result<usize> {
+/// Sets the size of the receive buffer in bytes. `None` asks for as much as the kernel allows, since
+/// it charges 832 bytes for a queued datagram of 60. Returns the size that the kernel granted.
+///
+/// # Errors
+/// What the kernel reports.
+pub fn set_receive_buffer(socket: &Socket, bytes: Option<usize>) -> io::Result<usize> {
     const FORCED: i32 = 64 << 20;
     const ALLOWED: usize = 4 << 20;
     match bytes {
@@ -82,8 +103,12 @@ pub(crate) fn set_receive_buffer(socket: &Socket, bytes: Option<usize>) -> io::R
     socket.recv_buffer_size()
 }
 
-/// How many datagrams the socket threw away, by its own counter (`SK_MEMINFO_DROPS`).
-pub(crate) fn dropped(socket: &impl AsRawFd) -> io::Result<u64> {
+/// How many datagrams the kernel dropped because the receive buffer was full, by the socket's own
+/// counter (`SK_MEMINFO_DROPS`).
+///
+/// # Errors
+/// What the kernel reports, and [`io::ErrorKind::Unsupported`] where it has no such counter.
+pub fn dropped(socket: &impl AsRawFd) -> io::Result<u64> {
     const DROPS: usize = 8;
     let mut info = [0u32; 16];
     let mut length = size_of::<[u32; 16]>() as u32;
