@@ -1,5 +1,5 @@
-//! The books of streams: which messages are in the connection of each client. What is written comes
-//! out at the other end in the same order, or the connection is over.
+//! Which messages are in the TCP connection of each client. What is written comes out at the other end
+//! in the same order, unless the connection ends before.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,40 +10,44 @@ use skipbeat_swarm::{Datagram, Transport};
 
 use crate::Harness;
 
-/// What is in the streams.
+/// The messages that are in the streams of all clients.
 #[derive(Debug)]
 pub(crate) struct StreamLedger {
-    /// Which groups talk over streams.
-    groups: Vec<bool>,
-    /// By client, upwards and downwards.
-    pipes: BTreeMap<ClientId, [VecDeque<MessageSlot>; 2]>,
+    /// By group, whether its clients use streams.
+    uses_streams: Vec<bool>,
+    /// By client, the messages on their way up and down, the oldest first.
+    in_transit: BTreeMap<ClientId, [VecDeque<MessageSlot>; 2]>,
 }
 
 impl StreamLedger {
     pub(crate) fn new(groups: &[Group]) -> Self {
         let stream = |group: &Group| group.behaviour.transport == Transport::Tcp;
-        StreamLedger { groups: groups.iter().map(stream).collect(), pipes: BTreeMap::new() }
+        StreamLedger {
+            uses_streams: groups.iter().map(stream).collect(),
+            in_transit: BTreeMap::new(),
+        }
     }
 
-    /// Whether there are any.
+    /// Whether any client uses a stream.
     pub(crate) fn any(&self) -> bool {
-        self.groups.contains(&true)
+        self.uses_streams.contains(&true)
     }
 
-    fn pipe(&mut self, direction: Direction, client: ClientId) -> &mut VecDeque<MessageSlot> {
-        &mut self.pipes.entry(client).or_default()[direction as usize]
+    fn queue(&mut self, direction: Direction, client: ClientId) -> &mut VecDeque<MessageSlot> {
+        &mut self.in_transit.entry(client).or_default()[direction as usize]
     }
 }
 
 impl Harness {
-    /// Whether a client talks over a stream.
+    /// Whether a client uses a stream.
     #[inline]
     pub fn is_stream(&self, client: ClientId) -> bool {
-        self.streams.any() && self.streams.groups.get(self.roster.group_of(client)) == Some(&true)
+        self.streams.any()
+            && self.streams.uses_streams.get(self.roster.group_of(client)) == Some(&true)
     }
 
-    /// A client writes what it says into its stream: the message is opened.
-    pub(crate) fn say(
+    /// A client writes a datagram into its stream: its message is opened.
+    pub(crate) fn write_up(
         &mut self,
         planned: Time,
         client: ClientId,
@@ -63,11 +67,11 @@ impl Harness {
         client: ClientId,
         message: MessageSlot,
     ) {
-        self.streams.pipe(direction, client).push_back(message);
+        self.streams.queue(direction, client).push_back(message);
         self.record(at, Event::Written { direction, client, message });
     }
 
-    /// A message is written to those of these clients who have streams; says how many they are.
+    /// A message is written to those of these clients that use streams. Returns how many they are.
     pub(crate) fn written_to(
         &mut self,
         at: Time,
@@ -93,26 +97,26 @@ impl Harness {
         message: Option<MessageSlot>,
     ) {
         let Some(message) = message else { return };
-        let pipe = self.streams.pipe(direction, client);
-        // It is the first, but for what was written and is of no message any more.
-        if let Some(endpoint) = pipe.iter().position(|written| *written == message) {
-            pipe.remove(endpoint);
+        let queue = self.streams.queue(direction, client);
+        // It is the first, except for messages that have been closed since they were written.
+        if let Some(index) = queue.iter().position(|written| *written == message) {
+            queue.remove(index);
             self.record(at, Event::Read { direction, client, message });
         }
     }
 
-    /// The stream of a client is over in one direction: what is in it comes out no more.
+    /// The stream of a client has ended in one direction: what is in it will not come out.
     pub fn severed(&mut self, at: Time, direction: Direction, client: ClientId) {
-        for message in std::mem::take(self.streams.pipe(direction, client)) {
+        for message in std::mem::take(self.streams.queue(direction, client)) {
             self.record(at, Event::Severed { direction, client, message });
         }
     }
 
-    /// The run is over: what is still in streams is told to the books.
+    /// The run is over: records what is still in streams.
     pub fn leave_in_streams(&mut self, end: Time) {
-        for (client, pipes) in std::mem::take(&mut self.streams.pipes) {
-            for (direction, pipe) in Direction::BOTH.into_iter().zip(pipes) {
-                for message in pipe {
+        for (client, queues) in std::mem::take(&mut self.streams.in_transit) {
+            for (direction, queue) in Direction::BOTH.into_iter().zip(queues) {
+                for message in queue {
                     self.record(end, Event::InStream { direction, client, message });
                 }
             }

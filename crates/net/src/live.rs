@@ -6,13 +6,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use skipbeat_core::{Seed, Time};
+use skipbeat_harness::ServerEvent;
 use skipbeat_scenario::ServerRuntime;
 use skipbeat_server::{Note, Options};
 
 use crate::NetError;
 use crate::peers::Known;
 use crate::server::{
-    BoundServer, Command, Hosting, Member, RunningServer, ServerEvent, Stats, Tell,
+    BoundServer, Command, Hosting, Member, Report, Reporting, RunningServer, Stats,
 };
 use crate::wire::Io;
 use skipbeat_sys::Clock;
@@ -47,7 +48,7 @@ impl LiveServer {
             clock: Clock::start(),
             known: Known::Listed(Vec::new()),
             crash_at: None,
-            tell: Tell::Notes,
+            reporting: Reporting::Notes,
             io,
         })?;
         Ok(LiveServer { running, address })
@@ -60,8 +61,8 @@ impl LiveServer {
 
     /// What happened to peers since the last call, in order.
     pub fn news(&self) -> Vec<(Time, SocketAddr, Note)> {
-        let notes = self.running.events().into_iter().filter_map(|event| match event {
-            ServerEvent::Note { at, peer, note, .. } => Some((at, peer, note)),
+        let notes = self.running.reports().into_iter().filter_map(|report| match report {
+            Report::Event(at, ServerEvent::Note { peer, note, .. }) => Some((at, peer, note)),
             _ => None,
         });
         notes.collect()

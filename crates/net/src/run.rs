@@ -12,7 +12,7 @@ use skipbeat_workload::{Saying, Word};
 
 use crate::client_sockets::ClientSockets;
 use crate::host;
-use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
+use crate::server::{BoundServer, Hosting, Reporting, RunningServer, ServerCounts};
 use crate::streams::KernelStreams;
 use crate::swarm::{NetDriver, close, listen, play};
 use crate::target::{RunningCommand, expect_listener};
@@ -204,7 +204,7 @@ async fn begin(
                 clock,
                 known: transport.known(clients).map_err(NetError::Socket)?,
                 crash_at: plan.server.crash_at,
-                tell: Tell::Everything,
+                reporting: Reporting::Everything,
                 io,
             })?;
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))

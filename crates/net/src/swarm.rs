@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use skipbeat_core::{Calendar, ClientId, Direction, EndpointId, Life, Span, Time};
-use skipbeat_harness::{Driver, FromSwarm, Harness, Sent, SentDown, class_of, heed};
+use skipbeat_harness::{Driver, FromSwarm, Harness, Sent, SentDown, class_of, heard_in};
 use skipbeat_link::{Change, Class, Verdict};
 use skipbeat_measure::{Distribution, Event, MessageSlot};
 use skipbeat_protocol::{Down, Tag};
@@ -18,7 +18,7 @@ use skipbeat_swarm::{Act, Audience, Datagram, Heard, Swarm};
 
 use crate::client_sockets::ClientSockets;
 use crate::outside::{Conclusion, Outside};
-use crate::server::{RunningServer, ServerEvent};
+use crate::server::{Report, RunningServer};
 use crate::streams::{self, KernelStreams};
 use crate::wire::{Alarm, Batch, Io};
 use skipbeat_sys::Clock;
@@ -111,8 +111,8 @@ impl NetDriver {
             self.harness.record(self.now, Event::Served { client: owner, message, datagrams: 1 });
         }
         let class = if answer { Class::Ack } else { class_of(&down) };
-        let fallen = self.harness.send_down(self.now, endpoint, payload, class, message);
-        let Some(SentDown { client, verdict, messages }) = fallen else { return };
+        let sent = self.harness.send_down(self.now, endpoint, payload, class, message);
+        let Some(SentDown { client, verdict, messages }) = sent else { return };
         if let (Some(outside), Some(tag)) = (&mut self.outside, tag) {
             outside.got(self.now, client, tag.message);
         }
@@ -120,7 +120,7 @@ impl NetDriver {
             let after = self.now.since(self.beat_at[client as usize]);
             self.harness.record(at, Event::Answered { client, after });
         }
-        let heard = self.harness.heed(payload, &verdict);
+        let heard = self.harness.heard_after(heard_in(&down), payload, &verdict);
         launch(&mut self.flying_down, client, verdict, messages, heard);
     }
 
@@ -173,50 +173,25 @@ impl NetDriver {
         }
     }
 
-    /// Hears what the built-in server tells. Of strangers nothing is recorded.
-    fn hear(&mut self, server: &RunningServer, transport: &ClientSockets) {
+    /// Records what the built-in server reports, except about strangers.
+    fn record_reports(&mut self, server: &RunningServer, transport: &ClientSockets) {
         let NetDriver { harness, streams, .. } = self;
         let of_stream = |peer| streams.as_ref().and_then(|streams| streams.endpoint(peer));
         let endpoint = |peer: SocketAddr| of_stream(peer).or_else(|| transport.endpoint(peer));
-        for event in server.events() {
-            match event {
-                ServerEvent::Broadcast { at, tag, mut members, others } => {
+        for report in server.reports() {
+            match report {
+                Report::Event(at, event) => {
+                    let message = |tag| harness.message(Some(tag));
+                    if let Some(event) = event.map(endpoint, message) {
+                        harness.server_event(at, event);
+                    }
+                }
+                Report::Broadcast { at, tag, mut members, others } => {
                     let message = harness.message(tag);
                     for endpoint in others.into_iter().filter_map(endpoint) {
                         members.insert(endpoint);
                     }
                     harness.broadcast(at, message, &members);
-                }
-                ServerEvent::Held { at, tag } => {
-                    let message = harness.message(tag);
-                    harness.record(at, Event::Held { message });
-                }
-                ServerEvent::Retransmitted { at, peer } => {
-                    if let Some(endpoint) = endpoint(peer) {
-                        harness.retransmitted(at, endpoint);
-                    }
-                }
-                ServerEvent::Settled { at, peer, tag, acked } => {
-                    if let Some(endpoint) = endpoint(peer) {
-                        harness.settled(at, endpoint, harness.message(tag), acked);
-                    }
-                }
-                ServerEvent::Read { at, peer, tag } => {
-                    if let Some(client) = endpoint(peer) {
-                        harness.read(at, Direction::Up, client, harness.message(tag));
-                    }
-                }
-                ServerEvent::Crashed { at } => harness.record(at, Event::ServerCrashed),
-                ServerEvent::Unread { at, peer, tag } => {
-                    if let Some(endpoint) = endpoint(peer) {
-                        harness.unread(at, endpoint, harness.message(tag));
-                    }
-                }
-                ServerEvent::Note { at, peer, left, note, tag } => {
-                    if let Some(at_place) = endpoint(peer) {
-                        let left = endpoint(left).unwrap_or(at_place);
-                        harness.note(at, at_place, note, left, harness.message(tag));
-                    }
                 }
             }
         }
@@ -230,7 +205,7 @@ impl NetDriver {
                     let message = self.harness.message(Tag::find(&datagram));
                     let at = at.min(self.now);
                     self.harness.read(at, Direction::Down, client, message);
-                    if let Some(heard) = heed(Down::parse(&datagram)) {
+                    if let Some(heard) = heard_in(&Down::parse(&datagram)) {
                         swarm.hear(self.now, client, heard, &mut FromSwarm(self));
                     }
                 }
@@ -441,7 +416,7 @@ fn drain(
         driver.now = clock.now().min(driver.harness.end);
         // Whatever was read, the server told of before it sent it.
         if let Some(server) = server {
-            driver.hear(server, transport);
+            driver.record_reports(server, transport);
         }
         if batch != Batch::Nothing {
             transport.each(|endpoint, payload| driver.receive(endpoint, payload));

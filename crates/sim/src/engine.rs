@@ -14,14 +14,14 @@
 //! wants to be told in order) there is no window, and all happens in strict order.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_harness::{FromSwarm, Tap};
+use skipbeat_harness::{FromServer, FromSwarm, Tap};
 use skipbeat_measure::{Results, RunContext, Snapshot};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
 use skipbeat_swarm::Swarm;
 
 use crate::EngineOptions;
-use crate::driver::{FromServer, SimDriver};
+use crate::driver::SimDriver;
 
 /// How often the caller is asked whether to go on, in things that happened.
 const STEPS_BETWEEN_LOOKS: u64 = 1 << 12;

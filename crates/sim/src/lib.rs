@@ -6,8 +6,10 @@
 //! the swarm. The result depends on the plan alone.
 #![forbid(unsafe_code)]
 
+mod arrivals;
 mod driver;
 mod engine;
+mod peers;
 mod streams;
 
 use skipbeat_core::Span;

@@ -1,56 +1,38 @@
-//! What a server that runs tells, what it counts, and what it can be asked.
+//! What a running server reports, what it counts, and the commands it takes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
 use skipbeat_core::{ClientSet, Span, Time};
+use skipbeat_harness::ServerEvent;
 use skipbeat_protocol::Tag;
-use skipbeat_server::Note;
 
 use crate::peers::Peers;
 use skipbeat_measure::Traffic;
 
-/// What the server tells the one who measures, in order and before it sends anything. Peers are
-/// named by their address: who is where is known to the swarm.
+/// What the server reports to the thread of the swarm, in order, and before it sends anything that
+/// follows from it. Peers are named by their addresses, since only the swarm knows their endpoints.
 #[derive(Debug)]
-pub(crate) enum ServerEvent {
-    Note {
-        at: Time,
-        peer: SocketAddr,
-        /// Where a peer was that has moved.
-        left: SocketAddr,
-        note: Note,
-        tag: Option<Tag>,
-    },
+pub(crate) enum Report {
+    Event(Time, ServerEvent<SocketAddr, Tag>),
+    /// A text goes to all members.
     Broadcast {
         at: Time,
         tag: Option<Tag>,
-        /// The members that have the address they had when the server started.
+        /// The members that still have the address they had when the server started.
         members: ClientSet,
         /// The addresses of the others.
         others: Vec<SocketAddr>,
     },
-    /// A numbered text goes to a member for the first time.
-    Held { at: Time, tag: Option<Tag> },
-    /// One goes again.
-    Retransmitted { at: Time, peer: SocketAddr },
-    /// One is not waited for any more.
-    Settled { at: Time, peer: SocketAddr, tag: Option<Tag>, acked: bool },
-    /// A datagram came out of a stream; told behind what the core made of it.
-    Read { at: Time, peer: SocketAddr, tag: Option<Tag> },
-    /// It fell silent for good, as the scenario wants.
-    Crashed { at: Time },
-    /// A datagram came after that.
-    Unread { at: Time, peer: SocketAddr, tag: Option<Tag> },
 }
 
-/// How much the server tells.
+/// How much the server reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tell {
-    /// Everything, for the ledger of a run.
+pub(crate) enum Reporting {
+    /// Everything that the recorder of a run needs.
     Everything,
-    /// What happens to peers, for a person.
+    /// Notes about peers, for people to read.
     Notes,
 }
 

@@ -3,7 +3,7 @@
 //! takes the effects of the core, `serve` is the loop.
 
 mod events;
-mod out;
+mod output;
 mod serve;
 
 use std::io;
@@ -24,9 +24,9 @@ use crate::outgoing::Outgoing;
 use crate::peers::Known;
 use crate::stream::Acceptor;
 use crate::wire::{Io, Sender};
-pub(crate) use events::{Command, ServerCounts, ServerEvent, Tell};
+pub(crate) use events::{Command, Report, Reporting, ServerCounts};
 pub use events::{Member, Stats};
-use out::Out;
+use output::Output;
 use serve::{Life, serve};
 use skipbeat_sys::Clock;
 use skipbeat_sys::set_receive_buffer;
@@ -36,7 +36,7 @@ struct Shared {
     stop: AtomicBool,
     /// How many datagrams there were, when it is to stop.
     handed: AtomicU64,
-    events: Mutex<Vec<ServerEvent>>,
+    reports: Mutex<Vec<Report>>,
 }
 
 /// A server that runs.
@@ -68,7 +68,7 @@ pub(crate) struct Hosting {
     /// The addresses of the clients in order: client n is peer n.
     pub(crate) known: Known,
     pub(crate) crash_at: Option<Span>,
-    pub(crate) tell: Tell,
+    pub(crate) reporting: Reporting,
     pub(crate) io: Io,
 }
 
@@ -116,12 +116,12 @@ impl BoundServer {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let body = move || {
-            let Hosting { options, runtime, seed, clock, known, crash_at, tell, io } = hosting;
+            let Hosting { options, runtime, seed, clock, known, crash_at, reporting, io } = hosting;
             let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             tokio.block_on(async {
                 let sender = Sender::new(io, &socket, runtime.coalesce as usize);
                 let queue = Outgoing::new(sender, runtime.send_queue);
-                let out = Out::new(clock, address, known, tell, queue, runtime.linger);
+                let out = Output::new(clock, address, known, reporting, queue, runtime.linger);
                 let crash_at = crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
                 let streams =
                     listener.map(|listener| Acceptor::listen(listener, clock)).transpose()?;
@@ -138,10 +138,10 @@ impl BoundServer {
 }
 
 impl RunningServer {
-    /// The events since the last call.
-    pub(crate) fn events(&self) -> Vec<ServerEvent> {
-        let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut events)
+    /// The reports since the last call.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        let mut reports = self.shared.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut reports)
     }
 
     /// Asks something of it; nothing happens where it has ended.

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::atomic::Ordering;
 
 use skipbeat_core::{Span, Time};
+use skipbeat_harness::{FromServer, ServerEvent};
 use skipbeat_server::{PeerId, Server};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Shared;
-use super::events::{Command, Member, ServerCounts, ServerEvent, Stats, Tell};
-use super::out::Out;
+use super::events::{Command, Member, Report, Reporting, ServerCounts, Stats};
+use super::output::Output;
 use crate::outgoing::Flushed;
 use crate::stream::Acceptor;
 use crate::wire::{Alarm, Batch, Io, Receiver};
@@ -37,17 +38,17 @@ pub(super) struct Life {
 }
 
 /// Does what was asked.
-fn obey(command: Command, server: &mut Server, out: &mut Out, socket: &UdpSocket) {
+fn obey(command: Command, server: &mut Server, out: &mut Output, socket: &UdpSocket) {
     match command {
         Command::Say(text) => {
             let from = out.own;
             out.now = out.clock.now();
-            server.say(out.now, &text, from, out);
+            server.say(out.now, &text, from, &mut FromServer::new(out, out.now));
         }
         Command::Bye => {
             out.closing = true;
             out.queue.take_the_last();
-            server.stop(out);
+            server.stop(&mut FromServer::new(out, out.now));
         }
         Command::Members(answer) => {
             let now = out.clock.now();
@@ -107,7 +108,7 @@ struct Inbox<'a> {
 
 impl Inbox<'_> {
     /// Hands what the socket has to the core, up to some batches; says whether that was all.
-    fn drain(&mut self, server: &mut Server, out: &mut Out) -> io::Result<bool> {
+    fn drain(&mut self, server: &mut Server, out: &mut Output) -> io::Result<bool> {
         for _ in 0..BATCHES_AT_ONCE {
             let batch = self.receiver.receive(self.socket, &mut self.traffic)?;
             self.tell_the_time(out);
@@ -125,13 +126,13 @@ impl Inbox<'_> {
     }
 
     /// Looks at the clock, and dies when it is time.
-    fn tell_the_time(&mut self, out: &mut Out) {
+    fn tell_the_time(&mut self, out: &mut Output) {
         out.now = out.clock.now();
         if !self.dead && out.now >= self.crash_at {
             self.dead = true;
             // It says nothing more, also not what waits.
             out.give_up();
-            out.events.push(ServerEvent::Crashed { at: self.crash_at });
+            out.reports.push(Report::Event(self.crash_at, ServerEvent::Crashed));
         }
     }
 }
@@ -141,11 +142,11 @@ impl Inbox<'_> {
 async fn hear(
     streams: &mut Acceptor,
     server: &mut Server,
-    out: &mut Out,
+    out: &mut Output,
     inbox: &Inbox<'_>,
     shared: &Shared,
 ) {
-    out.tell(shared);
+    out.report(shared);
     tokio::task::yield_now().await;
     while let Some(news) = streams.next() {
         out.hear_stream(news, server, inbox.dead);
@@ -164,7 +165,7 @@ async fn ready_of(streams: &mut Option<Acceptor>) {
 pub(super) async fn serve(
     socket: &UdpSocket,
     mut server: Server,
-    mut out: Out,
+    mut out: Output,
     max_datagram: usize,
     Life { crash_at, mut asked, io, mut streams }: Life,
     shared: &Shared,
@@ -184,17 +185,17 @@ pub(super) async fn serve(
         inbox.tell_the_time(&mut out);
         if !inbox.dead && server.next_deadline().is_some_and(|at| at <= out.now) {
             let now = out.now;
-            server.advance(now, &mut out);
+            server.advance(now, &mut FromServer::new(&mut out, now));
         }
         while let Ok(command) = asked.try_recv() {
             obey(command, &mut server, &mut out, socket);
         }
-        out.tell(shared);
-        let flushed = match out.goes_at() {
+        out.report(shared);
+        let flushed = match out.flush_at() {
             at if stopping || at <= out.now => out.flush(socket),
             _ => Flushed::All,
         };
-        if out.tell == Tell::Notes && out.queue.waiting() == 0 {
+        if out.reporting == Reporting::Notes && out.queue.waiting() == 0 {
             out.peers.forget_former(&mut server);
         }
         if stopping {
@@ -214,7 +215,7 @@ pub(super) async fn serve(
             let due = server.next_deadline().filter(|_| !inbox.dead).unwrap_or(Time::NEVER);
             let due = due.min(if inbox.dead { Time::NEVER } else { crash_at });
             // A full send buffer says itself when it has room.
-            let goes = if flushed == Flushed::Full { Time::NEVER } else { out.goes_at() };
+            let goes = if flushed == Flushed::Full { Time::NEVER } else { out.flush_at() };
             let due = due.min(goes).since(out.clock.now());
             tokio::select! {
                 ready = socket.readable() => ready?,
