@@ -1,6 +1,5 @@
-//! How datagrams enter and leave a socket: many with one call where the system has such calls, one
-//! by one through tokio where it has not. What the kernel does not take is never dropped in silence:
-//! it is sent later, or in another form, or counted.
+//! Sockets, timers and pollers in both forms of `skipbeat-sys`: the calls of Linux, or tokio's plain
+//! ones. What the kernel refuses to send is sent later or in another form, or counted.
 
 use std::io;
 
@@ -13,12 +12,13 @@ use crate::message::MessageQueue;
 use skipbeat_measure::Traffic;
 use skipbeat_sys::{self as sys, BATCH, Received, Refusal, plain};
 
-/// By which calls datagrams go.
+/// Which system calls are used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Io {
-    /// `sendmmsg` and `recvmmsg`, with packet information and segmentation offload: Linux.
+    /// Those of Linux: `sendmmsg` and `recvmmsg`, packet information, segmentation offload. The
+    /// default where the crate is built with them.
     Batched,
-    /// tokio's plain send and receive, which every system has.
+    /// Those that every system has: one datagram for each call, through tokio.
     Portable,
 }
 
@@ -29,7 +29,7 @@ impl Default for Io {
 }
 
 impl Io {
-    /// `batched` or `portable`.
+    /// `batched` or `portable`, as in `host.json`.
     pub const fn name(self) -> &'static str {
         match self {
             Io::Batched => "batched",
@@ -38,23 +38,24 @@ impl Io {
     }
 }
 
-/// Most datagrams of one message: what every kernel with segmentation offload takes.
+/// The most datagrams of one message: what every kernel with segmentation offload accepts.
 pub(crate) const MOST_SEGMENTS: usize = 64;
 
-/// When messages of several datagrams are given up: so many in a row could not be.
-const STRIKES: u32 = 16;
+/// After so many refusals in a row, no more messages of several datagrams are tried.
+const MOST_REFUSALS: u32 = 16;
 
-/// Sends messages and copes with what the kernel does not take.
+/// Sends messages, and sends those that the kernel refuses in another form where there is one.
 #[derive(Debug)]
 pub(crate) struct Sender {
     io: Io,
     v6: bool,
-    /// Datagrams that one message may have; one where the kernel or the path knows no segments.
+    /// Datagrams that one message may have; one if the kernel or the path does not support more.
     segments: usize,
-    /// How often in a row several datagrams could not be one message.
-    strikes: u32,
-    /// Why that is one, if it was not asked for.
+    /// How many messages of several datagrams were refused in a row.
+    refusals: u32,
+    /// Why `segments` is one, unless no more were asked for.
     pub(crate) without_segments: Option<&'static str>,
+    /// Whether the kernel may fragment datagrams.
     fragments: bool,
     pub(crate) traffic: Traffic,
     /// Datagrams that the kernel refused for good.
@@ -62,7 +63,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Sends through a socket of this kind, in messages of up to so many datagrams.
+    /// A sender for a socket, with up to `segments` datagrams in a message.
     pub(crate) fn new(io: Io, socket: &Socket, segments: usize) -> Self {
         let v6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
         let without_segments = match io {
@@ -70,13 +71,13 @@ impl Sender {
             Io::Batched if !sys::knows_segments(socket) => Some("the kernel knows none"),
             Io::Batched => None,
         };
-        // Where it can't be forbidden it costs a little more.
+        // If fragments can't be forbidden, sending costs a little more.
         let fragments = io == Io::Portable || sys::forbid_fragments(socket, v6).is_err();
         Sender {
             io,
             v6,
             segments: if without_segments.is_some() { 1 } else { segments },
-            strikes: 0,
+            refusals: 0,
             without_segments: without_segments.filter(|_| segments > 1),
             fragments,
             traffic: Traffic::default(),
@@ -84,13 +85,13 @@ impl Sender {
         }
     }
 
-    /// Datagrams that one message may have.
+    /// How many datagrams one message may have.
     pub(crate) fn segments(&self) -> usize {
         self.segments
     }
 
-    /// Sends messages until none is left or the send buffer is full; says whether none is left.
-    /// `bytes` are what they point into.
+    /// Sends messages until none is left or the send buffer is full. Returns whether none is left.
+    /// The ranges of the messages point into `bytes`.
     pub(crate) fn send(
         &mut self,
         socket: &UdpSocket,
@@ -118,25 +119,25 @@ impl Sender {
                     for message in queue.iter().take(messages) {
                         traffic.datagrams_sent += message.datagrams.len() as u64;
                         if message.datagrams.len() > 1 {
-                            self.strikes = 0;
+                            self.refusals = 0;
                         }
                     }
                     queue.advance(messages);
                 }
-                Ok(Err(refusal)) => self.cope(refusal, socket, queue),
+                Ok(Err(refusal)) => self.handle_refusal(refusal, socket, queue),
             }
         }
         true
     }
 
-    /// The first message was refused: it goes in another form, or is counted.
-    fn cope(&mut self, refusal: Refusal, socket: &UdpSocket, queue: &mut MessageQueue) {
+    /// The first message was refused: it is sent in another form, or counted and dropped.
+    fn handle_refusal(&mut self, refusal: Refusal, socket: &UdpSocket, queue: &mut MessageQueue) {
         let several = queue.get(0).datagrams.len();
         match refusal {
             Refusal::NoSegments => {
-                // One member behind a network without them takes them from nobody else.
-                self.strikes += 1;
-                if self.strikes >= STRIKES {
+                // A single peer behind a network without them does not change it for all others.
+                self.refusals += 1;
+                if self.refusals >= MOST_REFUSALS {
                     self.segments = 1;
                     self.without_segments = Some("the networks on the way have none");
                 }
@@ -145,7 +146,7 @@ impl Sender {
             Refusal::TooLong if several > 1 => queue.split_first(),
             Refusal::TooLong if !self.fragments => {
                 self.fragments = true;
-                // If that can't be, the next try ends below.
+                // If that fails, the next attempt is refused as well and ends below.
                 let _ = sys::allow_fragments(socket, self.v6);
             }
             Refusal::TooLong | Refusal::Other | Refusal::Full => {
@@ -156,14 +157,14 @@ impl Sender {
     }
 }
 
-/// What a call to receive found.
+/// How much a call to receive has read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Batch {
-    /// Nothing.
+    /// The socket was empty.
     Nothing,
-    /// All there was.
+    /// The socket is empty now.
     Last,
-    /// As much as it takes; there may be more.
+    /// There may be more in the socket.
     Full,
 }
 
@@ -174,7 +175,7 @@ pub(crate) enum Receiver {
 }
 
 impl Receiver {
-    /// Room for datagrams of up to `room` bytes, or for as much of several received as one.
+    /// Buffers of `room` bytes: for one datagram each, or several that are received as one.
     pub(crate) fn new(io: Io, room: usize) -> Self {
         match io {
             Io::Batched => Receiver::Batched(Box::new(sys::ReceiveBatch::new(room))),
@@ -182,7 +183,7 @@ impl Receiver {
         }
     }
 
-    /// Takes what the socket has, up to a batch, without waiting.
+    /// Reads what the socket has, up to a batch, without waiting.
     pub(crate) fn receive(
         &mut self,
         socket: &UdpSocket,
@@ -207,9 +208,8 @@ impl Receiver {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Batch::Full),
             Err(e) => return Err(e),
         };
-        // The kernel was asked, not tokio, which knows of datagrams only after it had its turn; it
-        // has to learn that there are none, and hears of each that comes now. Whether it knew does
-        // not matter.
+        // The socket was read without asking tokio for its readiness. Tokio has to learn that it is
+        // empty now, or it would report it as readable at once. The result does not matter.
         let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = socket.try_io(Interest::READABLE, empty);
         Ok(batch)
@@ -225,7 +225,7 @@ impl Receiver {
     }
 }
 
-/// Wakes a loop at a time.
+/// Wakes a loop after a time.
 pub(crate) enum Alarm {
     Precise(sys::Alarm),
     Portable,
@@ -239,7 +239,7 @@ impl Alarm {
         }
     }
 
-    /// Waits for a time from now.
+    /// Waits for `span` from now, or less; the caller has to look at the clock.
     pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
         match self {
             Alarm::Precise(alarm) => alarm.sleep(span).await,
@@ -248,7 +248,7 @@ impl Alarm {
     }
 }
 
-/// Many sockets behind one readiness.
+/// Tells which of many sockets have something to read.
 pub(crate) enum Poller {
     Epoll(sys::Poller),
     Portable(plain::Poller),
@@ -262,7 +262,7 @@ impl Poller {
         }
     }
 
-    /// Watches a socket; `token` names it.
+    /// Watches a socket under a token.
     pub(crate) fn watch(&mut self, socket: &std::net::UdpSocket, token: u32) -> io::Result<()> {
         match self {
             Poller::Epoll(poller) => poller.watch(socket, token),
@@ -270,10 +270,10 @@ impl Poller {
         }
     }
 
-    /// A socket is about to be closed.
+    /// Stops watching a socket that is about to be closed.
     pub(crate) fn forget(&mut self, token: u32) {
         match self {
-            // The kernel forgets it when it is closed.
+            // The kernel does that when the socket is closed.
             Poller::Epoll(_) => {}
             Poller::Portable(poller) => poller.forget(token),
         }

@@ -17,11 +17,11 @@ use super::Shared;
 use super::events::{Report, Reporting, ServerCounts, Stats};
 use crate::outgoing::{Flushed, Outgoing};
 use crate::peers::{Known, Peers};
-use crate::stream::{Frame, News, frame};
+use crate::stream::{Frame, StreamEvent, frame};
 use crate::wire::MOST_SEGMENTS;
 use skipbeat_sys::Clock;
 
-/// Messages that are sent before the socket is read again.
+/// About how many messages are sent before the socket is read again.
 const MESSAGES_AT_ONCE: usize = 4096;
 
 /// Takes what the core does, until it is reported and sent.
@@ -79,22 +79,27 @@ impl Output {
     }
 
     /// Something happened to a connection. What came out of it goes to the core, like a datagram.
-    pub(super) fn hear_stream(&mut self, news: News<u64>, server: &mut Server, dead: bool) {
-        match news {
-            News::Open { who, address, writer } => {
+    pub(super) fn handle_stream(
+        &mut self,
+        event: StreamEvent<u64>,
+        server: &mut Server,
+        dead: bool,
+    ) {
+        match event {
+            StreamEvent::Opened { id, address, writer } => {
                 let (peer, _) = self.peers.of(address);
                 self.streams.insert(peer, writer);
-                self.addresses.insert(who, address);
+                self.addresses.insert(id, address);
             }
-            News::Came { who, at, datagram } => {
-                let Some(peer) = self.addresses.get(&who).copied() else { return };
+            StreamEvent::Received { id, at, datagram } => {
+                let Some(peer) = self.addresses.get(&id).copied() else { return };
                 // It may have come earlier, but reports are in order.
                 self.now = self.now.max(at);
                 let message = self.handle(peer, &datagram, server, dead);
                 self.reports.push(Report::Event(self.now, ServerEvent::Read { peer, message }));
             }
-            News::Over { who } => {
-                let Some(address) = self.addresses.remove(&who) else { return };
+            StreamEvent::Ended { id } => {
+                let Some(address) = self.addresses.remove(&id) else { return };
                 let (peer, _) = self.peers.of(address);
                 if self.streams.get(&peer).is_some_and(UnboundedSender::is_closed) {
                     self.streams.remove(&peer);
@@ -167,7 +172,7 @@ impl Output {
     /// A peer is no longer a member, or has an address that a member has left.
     fn no_longer_member(&mut self, peer: PeerId) {
         if self.reporting == Reporting::Notes {
-            self.peers.leaves(peer);
+            self.peers.remember_former(peer);
         }
     }
 
@@ -196,7 +201,7 @@ impl Output {
     /// enough for a full message, else when the oldest text has waited for long enough.
     pub(super) fn flush_at(&self) -> Time {
         match self.oldest {
-            _ if self.queue.is_going() || self.queue.coming() >= MOST_SEGMENTS => Time::ZERO,
+            _ if self.queue.is_sending() || self.queue.collected() >= MOST_SEGMENTS => Time::ZERO,
             Time::NEVER => Time::NEVER,
             oldest => oldest + self.linger,
         }
@@ -216,7 +221,7 @@ impl Output {
         let Output { queue, peers, counts, .. } = self;
         let count = |peer, datagrams| add(&mut counts.sent, peer, datagrams);
         let flushed = queue.flush(socket, peers, MESSAGES_AT_ONCE, count);
-        if self.queue.coming() == 0 {
+        if self.queue.collected() == 0 {
             self.oldest = Time::NEVER;
         }
         flushed
