@@ -260,7 +260,7 @@ impl ProxyObserver for Observer {
         self.say(&format!("{:>10.3} {client} {what}", at.seconds()));
     }
 
-    fn look(
+    fn tick(
         &mut self,
         at: Time,
         totals: &ProxyTotals,

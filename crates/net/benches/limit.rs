@@ -1,15 +1,16 @@
-//! How far the built-in server is from what the system calls allow. In turns, the senders on one core
-//! and who receives on another: 1,000 clients get 60-byte messages
+//! How close the built-in server comes to what the system calls allow. 1,000 clients get messages of 60
+//! bytes; senders run on one core and receivers on another. These take turns:
 //!
-//! - (a) by a bare loop of `send_to`,
-//! - (b) by a bare loop of the best strategy, headers made before: `sendmmsg` with one datagram or
-//!   with segments (`UDP_SEGMENT`), no fragments,
-//! - (c) by our server: core and runtime.
+//! - (a) a bare loop of `send_to`,
+//! - (b) a bare loop of the best strategy, with headers made in advance: `sendmmsg` with one datagram
+//!   or with segments (`UDP_SEGMENT`), no fragments,
+//! - (c) the built-in server, core and runtime.
 //!
-//! With 8 pending also to clients that read with `UDP_GRO`: their kernel cuts nothing up.
+//! With 8 pending messages also to clients that read with `UDP_GRO`, for which the kernel does not
+//! split messages.
 //!
-//! Then heartbeats come in: to a bare loop of `recvmmsg` and a look into a hash map, and to our server.
-//! Figures are processor time of the thread that does the work, per datagram; the median of the
+//! Then heartbeats are received: by a bare loop of `recvmmsg` with a lookup in a hash map, and by the
+//! server. Figures are processor time per datagram of the thread that does the work: the median of the
 //! rounds, and the ratio of medians.
 #![expect(unsafe_code, reason = "the bare loops are the system calls themselves")]
 
@@ -37,7 +38,7 @@ const ROUNDS: usize = 15;
 const HEARTBEATS: usize = 64 * 1000;
 
 fn main() {
-    // `cargo test` runs benches to see that they run.
+    // `cargo test` only checks that benches run.
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
     pin(0, 0);
     let cases = [("a", 1), ("b", 1), ("b", 8), ("c", 1), ("c", 8), ("b gro", 8), ("c gro", 8)];
@@ -87,7 +88,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A server with a thousand members, and a thread that counts what they get.
+/// A server with a thousand members, and a thread that counts what they receive.
 struct Room {
     server: LiveServer,
     server_thread: i32,
@@ -99,7 +100,7 @@ struct Room {
 }
 
 impl Room {
-    /// `gro`: the clients read several datagrams as one where they were sent so.
+    /// With `gro` the clients read the datagrams of one message as one.
     fn open(gro: bool) -> Self {
         let any = "127.0.0.1:0".parse().expect("an address");
         let timeout = Span::from_secs(3600);
@@ -150,7 +151,7 @@ impl Room {
         batch.send(&self.clients);
     }
 
-    /// Waits until so many datagrams more were received.
+    /// Waits until so many more datagrams were received.
     fn wait_for(&self, before: u64, datagrams: usize) {
         while self.received.load(Ordering::Relaxed) < before + datagrams as u64 {
             std::thread::sleep(Duration::from_micros(200));
@@ -190,11 +191,11 @@ impl Room {
     }
 
     fn server(&self, pending: usize) -> f64 {
-        // What the server adds makes it as long as the others.
+        // With what the server adds it is as long as the others.
         let ending = format!(". from {}:{}", ip(0), self.port()).len();
         let texts = vec![b'x'; (LENGTH - ending) * pending];
         let segment = (pending > 1).then_some((LENGTH - ending) as u16);
-        // They lie in the server's socket all at once.
+        // All of them are in the socket of the server at once.
         let mut batch = Batch::new();
         batch.add(self.server.address(), Some(ip(0)), &texts, segment);
         let start = cpu(self.server_thread);
@@ -206,7 +207,7 @@ impl Room {
         (cpu(self.server_thread) - start) as f64 / (MESSAGES * CLIENTS as usize) as f64
     }
 
-    /// What a heartbeat costs the server.
+    /// The cost of a heartbeat for the server.
     fn server_fan_in(&self) -> f64 {
         let before = self.server.stats().expect("it runs").received;
         let start = cpu(self.server_thread);
@@ -228,7 +229,7 @@ impl Drop for Room {
     }
 }
 
-/// The same for a loop that does no more than it must.
+/// The same for a loop that does only what is necessary.
 fn bare_fan_in() -> f64 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     big_buffer(&socket);
@@ -251,8 +252,8 @@ fn bare_fan_in() -> f64 {
     reader.join().expect("it counts")
 }
 
-/// Heartbeats of all clients. They are sent on the core of whoever receives them, so that many lie
-/// there when it has its turn: how often it is woken is not what is measured.
+/// Sends heartbeats of all clients, on the core of the receiver, so that many are there when it runs.
+/// How often it is woken should not be measured.
 fn send_heartbeats(clients: &UdpSocket, to: SocketAddr) {
     let clients = clients.try_clone().expect("a copy");
     let sender = std::thread::spawn(move || {
@@ -301,8 +302,8 @@ fn swarm_socket() -> UdpSocket {
     socket
 }
 
-/// Counts what comes until it is told to stop. It looks now and then and is never woken: waking it
-/// would be work of the sender.
+/// Counts what is received until the flag is set. It polls instead of being woken, since waking it
+/// would be work for the sender.
 fn count(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) {
     socket.set_nonblocking(true).expect("it can be set");
     while !stop.load(Ordering::Relaxed) {
@@ -315,7 +316,7 @@ fn count(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// One `recvmmsg` that waits for the first.
+/// Receives a batch with `recvmmsg`, and waits for its first datagram.
 fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize {
     const BATCH: usize = 64;
     let mut buffers = [[0u8; 512]; BATCH];
@@ -350,10 +351,10 @@ fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize
     count
 }
 
-/// Headers for `sendmmsg`, made once.
+/// Headers for `sendmmsg`, made in advance.
 struct Batch {
     headers: Vec<libc::mmsghdr>,
-    /// What they point to; each part stays where it is.
+    /// What the headers point to. Boxes, so that nothing moves.
     #[expect(clippy::vec_box, reason = "the headers point into them, so they must not move")]
     kept: Vec<Box<Kept>>,
 }
@@ -391,7 +392,7 @@ impl Batch {
         let word = |low: i32, high: i32| low as u32 as u64 | (high as u32 as u64) << 32;
         let mut used = 0;
         if let Some(from) = from {
-            // cmsghdr, then in_pktinfo: any interface, the local address, nothing.
+            // cmsghdr, then in_pktinfo: any interface (0), the local address, an unused field.
             let local = i32::from_ne_bytes(from.octets());
             let level = word(libc::IPPROTO_IP, libc::IP_PKTINFO);
             kept.control[..4].copy_from_slice(&[28, level, word(0, local), 0]);
@@ -425,7 +426,7 @@ impl Batch {
     }
 }
 
-/// Keeps a thread on a core, if there are that many; zero is the calling thread.
+/// Pins a thread to a core, if there are that many; thread 0 is the calling one.
 fn pin(thread: i32, core: usize) {
     // SAFETY: all zeros is the empty set, and the kernel only reads it.
     unsafe {
@@ -436,13 +437,13 @@ fn pin(thread: i32, core: usize) {
 }
 
 fn newest_thread_named(name: &str) -> i32 {
-    // It names itself when it runs.
+    // The thread sets its name when it starts.
     std::thread::sleep(Duration::from_millis(50));
     for _ in 0..100 {
         let threads = std::fs::read_dir("/proc/self/task").expect("this is Linux").flatten();
         let named = threads.filter(|thread| {
             let comm = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-            // The kernel keeps fifteen letters.
+            // The kernel keeps fifteen characters.
             !comm.trim_end().is_empty() && name.starts_with(comm.trim_end())
         });
         let numbers = named.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
@@ -454,7 +455,7 @@ fn newest_thread_named(name: &str) -> i32 {
     panic!("no thread {name}");
 }
 
-/// Processor nanoseconds of a thread so far; zero is the calling one.
+/// Processor time of a thread so far, in nanoseconds; thread 0 is the calling one.
 fn cpu(thread: i32) -> u64 {
     // The clock of a thread by its number, as the kernel makes it (MAKE_THREAD_CPUCLOCK).
     let clock = if thread == 0 { libc::CLOCK_THREAD_CPUTIME_ID } else { (!thread << 3) | 6 };

@@ -22,7 +22,7 @@ use skipbeat_sys::Clock;
 use skipbeat_sys::set_receive_buffer;
 
 /// How often the observer is called without a datagram.
-const OBSERVE_EVERY: Span = Span::from_millis(100);
+const TICK: Span = Span::from_millis(100);
 /// Batches that are read before anything else is done.
 const BATCHES_AT_ONCE: usize = 16;
 /// The most datagrams to clients that wait for a full send buffer. Further ones are dropped and
@@ -90,7 +90,7 @@ pub trait ProxyObserver {
     fn session(&mut self, at: Time, client: SocketAddr, begins: bool);
     /// Called about ten times a second. `links` are the current options of the links up and down.
     /// Returns commands for the proxy.
-    fn look(
+    fn tick(
         &mut self,
         at: Time,
         totals: &ProxyTotals,
@@ -214,7 +214,7 @@ async fn run(
     let mut receiver = Receiver::new(options.io, LONGEST);
     let mut traffic = Traffic::default();
     let mut buffer = vec![0; LONGEST];
-    let mut next_observation = Time::ZERO;
+    let mut next_tick = Time::ZERO;
     loop {
         let mut empty = true;
         for _ in 0..BATCHES_AT_ONCE {
@@ -233,20 +233,20 @@ async fn run(
         proxy.now = proxy.clock.now();
         proxy.arrive();
         let full = !proxy.queue.flush(&socket);
-        if proxy.now >= next_observation {
-            next_observation = proxy.now + OBSERVE_EVERY;
+        if proxy.now >= next_tick {
+            next_tick = proxy.now + TICK;
             proxy.expire(observer);
             proxy.totals.not_sent[Direction::Down as usize] +=
                 std::mem::take(&mut proxy.queue.sender.refused);
             let links = [proxy.links[0].options(0), proxy.links[1].options(0)];
-            for command in observer.look(proxy.now, &proxy.totals, links) {
+            for command in observer.tick(proxy.now, &proxy.totals, links) {
                 if proxy.execute(command) {
                     return Ok(proxy.close());
                 }
             }
         }
         if empty {
-            let due = proxy.in_transit.next_at().unwrap_or(Time::NEVER).min(next_observation);
+            let due = proxy.in_transit.next_at().unwrap_or(Time::NEVER).min(next_tick);
             let wait = due.since(proxy.clock.now());
             tokio::select! {
                 ready = socket.readable() => ready?,

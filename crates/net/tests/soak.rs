@@ -1,5 +1,5 @@
-//! The server on real sockets through joins, leaves, crashes and strangers at rate: in the end the
-//! members are those that an oracle expects, and the memory has not grown.
+//! A server on real sockets under a steady load of joins, leaves, crashes and strangers. At the end its
+//! members are the expected ones, and its memory has not grown.
 //!
 //! It takes twenty seconds; `SKIPBEAT_SOAK=180 cargo test -p skipbeat-net --test soak` makes it
 //! three minutes.
@@ -15,10 +15,10 @@ use skipbeat_server::Options;
 
 const CLIENTS: usize = 100;
 const TIMEOUT: Span = Span::from_millis(1500);
-/// Every client beats once in so many ticks.
+/// Every client sends a heartbeat once in so many ticks.
 const PERIOD: u64 = 25;
 const TICK: Duration = Duration::from_millis(10);
-/// How long a busy machine may take to find the last dead.
+/// How long a busy machine may take to evict the last crashed client.
 const PATIENCE: Span = Span::from_secs(30);
 
 /// Bytes of this process in memory.
@@ -34,13 +34,13 @@ fn socket(server: SocketAddr) -> UdpSocket {
     socket
 }
 
-/// Says something; what the server answers is not read, which is none of its business.
+/// Sends a datagram. Answers are never read, which must not matter to the server.
 fn say(socket: &UdpSocket, text: &[u8]) {
     socket.send(text).expect("loopback takes it");
 }
 
 #[test]
-fn members_are_those_of_the_oracle_and_memory_is_flat() {
+fn members_are_the_expected_ones_and_memory_does_not_grow() {
     let seconds = std::env::var("SKIPBEAT_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(20);
     let options = Options { timeout: TIMEOUT, ..Options::default() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -63,14 +63,14 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
                     say(client, b"quit");
                     *client = socket(server.address());
                 }
-                // It falls silent for good, and another one comes.
+                // It crashes, and another one comes from another port.
                 1 => *client = socket(server.address()),
                 2 => say(client, b"hello everybody"),
                 _ => {}
             }
             say(client, b"^hb^");
         }
-        // Strangers who leave no trace.
+        // A stranger, whom the server should forget.
         let address = SocketAddr::from(([127, 9, (tick >> 8) as u8, tick as u8], 0));
         if let Ok(stranger) = UdpSocket::bind(address) {
             let _ = stranger.send_to(b"quit", server.address());
@@ -83,7 +83,7 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
         std::thread::sleep(TICK);
     }
     let last = resident();
-    // Nobody changes any more, and the dead are found.
+    // From here on the clients stay the same, and those that have crashed are evicted.
     let expected: BTreeSet<_> = clients.iter().map(|c| c.local_addr().expect("bound")).collect();
     let limit = clock.now() + PATIENCE;
     let members = loop {
@@ -102,7 +102,7 @@ fn members_are_those_of_the_oracle_and_memory_is_flat() {
     assert!(stats.evictions > 0 && stats.quits > 0, "{stats:?}");
     assert!(stats.refused["quit-of-stranger"] > 0);
     assert!(stats.peers <= 4096 + CLIENTS as u64 + 1, "strangers are forgotten: {}", stats.peers);
-    // A membership that is over is remembered, up to a limit that costs less than this by far.
+    // Former members are remembered up to a limit, which takes far less memory than this.
     let grown = last.saturating_sub(first.expect("it went on for long enough"));
     println!("{tick} ticks, {} joins, grown by {grown} bytes", stats.joins);
     assert!(grown < 4 << 20, "memory grew by {grown} bytes");

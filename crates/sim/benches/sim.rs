@@ -1,4 +1,4 @@
-//! What the simulator costs per datagram, everything included: heartbeats only, and chat to all.
+//! The cost of the simulator per datagram, everything included: heartbeats only, and chat to all.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_scenario::Plan;

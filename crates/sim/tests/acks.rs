@@ -1,4 +1,4 @@
-//! Acks over heavy loss: what they bring, what they cost, and that the ledger knows all of it.
+//! Acks over heavy loss: what they gain, what they cost, and that the ledger accounts for all of it.
 
 use skipbeat_measure::Results;
 use skipbeat_scenario::Plan;
@@ -44,7 +44,7 @@ fn acks_deliver_over_20_percent_loss_each_way_and_their_price_stands_beside() {
     let (none, up, both) = (run("none", 0.2, ""), run("up", 0.2, ""), run("both", 0.2, ""));
     let expected = get(&both, "deliveries_expected");
     let near = |results: &Results, ratio: f64, per_message: f64| {
-        // One loss upwards hits all receivers, so the messages are what counts.
+        // A loss on a link up affects all receivers, so the sample size is the number of messages.
         let n = get(results, "chat_sent");
         let got = get(results, "delivery_ratio");
         assert!((got - ratio).abs() <= 4.0 * (per_message / n).sqrt(), "{got} for {ratio}");
@@ -61,7 +61,7 @@ fn acks_deliver_over_20_percent_loss_each_way_and_their_price_stands_beside() {
 
 #[test]
 fn every_message_that_is_waited_for_is_acked_or_given_up() {
-    // No loss: every text is acked, once upwards and once by each member.
+    // Without loss every text is acked once by the server and once by each member.
     let results = run("both", 0.0, "");
     let term = |direction: usize, term: &str| {
         let row = results.ledger.iter().find(|row| {
@@ -73,7 +73,7 @@ fn every_message_that_is_waited_for_is_acked_or_given_up() {
     assert_eq!((term(0, "given-up"), term(1, "given-up")), (0, 0));
     assert!(term(0, "acked") > 300 && term(1, "acked") >= 30 * term(0, "acked") - 30 * 30);
     assert_eq!(get(&results, "delivery_ratio"), 1.0);
-    // Total loss downwards: the server's acks and texts never arrive, all is given up.
+    // With total loss on links down, no ack or text of the server arrives, and all are given up.
     let lost = run("both", 1.0, "");
     assert_eq!(get(&lost, "deliveries"), 0.0);
     assert!(get(&lost, "given_up") > 0.0);
@@ -85,7 +85,8 @@ fn crashes_and_evictions_give_up_what_they_leave_behind() {
     assert!(get(&results, "crashes") > 5.0 && get(&results, "given_up") > 0.0);
 }
 
-/// Whoever must prove its address gets in over a lossy link, and the ledger knows the price.
+/// Clients that have to prove their address can join over lossy links, and the ledger accounts for the
+/// datagrams that it takes.
 #[test]
 fn clients_prove_their_addresses() {
     let plan = Plan::parse(

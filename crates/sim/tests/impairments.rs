@@ -46,7 +46,7 @@ fn a_partition_loses_what_is_sent_in_it_and_a_clog_keeps_it() {
     assert_eq!(figure(&clog.figures, "delivery_ratio"), 1.0);
     let longest = figure(&clog.figures, "latency_max_s");
     assert!(longest > 9.0 && longest <= 10.0, "{longest}");
-    // What nobody releases is on its way when the run ends.
+    // What an outage holds back until the end is in flight at the end.
     let stuck = room("", &event(15, "clog = \"up\""));
     assert!(ledger(&stuck, "out:in-flight") > 100);
 }
@@ -71,7 +71,7 @@ fn damaged_datagrams_arrive_but_their_messages_do_not_count_and_the_ledger_close
         let results = room(&links, "");
         assert!(ledger(&results, "beside:changed") > 1_000, "{kind}");
         let mangled = ledger(&results, "beside:mangled");
-        // What is added at the end breaks no tag.
+        // Bytes that are added at the end leave the tag intact.
         assert_eq!(mangled > 0, kind != "garbage", "{kind}: {mangled}");
         let ratio = figure(&results.figures, "delivery_ratio");
         assert!(ratio < 0.95, "{kind}: {ratio}");

@@ -1,5 +1,5 @@
-//! The engine against a driver that is as plain as can be: one heap, one event at a time, whole
-//! datagrams. Random small scenarios; every event is compared, and all that is made of them.
+//! Compares the engine with a driver that takes no short cuts, on small random scenarios: all events
+//! and all results must be equal.
 
 mod naive_driver;
 
@@ -10,7 +10,7 @@ use skipbeat_measure::{Results, Trace};
 use skipbeat_scenario::Plan;
 use skipbeat_sim::EngineOptions;
 
-/// Listens to every datagram and makes nothing of it; but the engine has to tell it in order.
+/// A tap that does nothing, but for which the engine has to do everything in order.
 struct Deaf;
 
 impl Tap for Deaf {
@@ -34,7 +34,7 @@ impl Dice {
     }
 }
 
-/// What a direction of the links of a group does.
+/// Draws the options of the links of a group in one direction.
 fn link(dice: &mut Dice, minimum: bool) -> String {
     let delay = if minimum {
         ["\"7ms\"", "\"2s\"", "{ kind = \"exponential\", min = \"10ms\", mean = \"30ms\" }"]
@@ -69,12 +69,12 @@ fn link(dice: &mut Dice, minimum: bool) -> String {
     format!("loss = {loss}\ndelay = {}\n{}\n", dice.one_of(delay), dice.one_of(more))
 }
 
-/// What happens at some time, if anything.
+/// Draws a timed event, or none.
 fn events(dice: &mut Dice, plain: bool) -> String {
     let mut text = String::new();
     let changes = dice.roll(3) == 0;
     if changes {
-        // Links change just when clients beat that have started together.
+        // Links change at the very time of the heartbeats of clients that have started together.
         for (at, loss) in [("4500ms", "1.0"), ("5500ms", "0.0"), ("6500ms", "0.5")] {
             let up = format!("up = {{ loss = {loss} }}");
             text += &format!("[[event]]\nat = \"{at}\"\ngroup = \"a\"\n{up}\n");
@@ -97,7 +97,7 @@ fn events(dice: &mut Dice, plain: bool) -> String {
     text
 }
 
-/// A scenario: plain ones, for which the engine has short cuts, and all kinds of others.
+/// Draws a scenario: a plain one, for which the engine has short cuts, or any other.
 fn scenario(seed: u64) -> String {
     let dice = &mut Dice { stream: Seed(seed).family("naive").stream(0), rolled: 0 };
     let plain = dice.roll(2) == 0;
@@ -158,7 +158,7 @@ fn scenario(seed: u64) -> String {
             &format!("hostile = {{ kind = \"{kind}\", rate = 4 }}\nup = {{ delay = \"20ms\" }}\n");
     }
     text += &events(dice, plain);
-    // A damaged ack is a text, which goes to all and is acked by all: a room amplifies itself.
+    // A damaged ack is taken for a text, which is sent to all and acked by all, and so on.
     if text.contains("acks =") {
         text = text.replace("corrupt = { probability = 0.2", "corrupt = { probability = 0.01");
     }

@@ -1,5 +1,5 @@
-//! Addresses that change in the middle, and addresses that are forged: closed forms, and what helps
-//! against whom.
+//! Addresses that change during a run, and addresses that are forged: closed forms, and which defence
+//! helps against which attack.
 
 mod common;
 
@@ -75,7 +75,7 @@ fn what_is_said_goes_to_ghosts_too_and_the_ledger_knows_it() {
     let results = roaming(400, "chat = { rate = 0.02 }");
     let [session, bare] = &results.groups[..] else { panic!("two groups") };
     assert!(figure(bare, "misaddressed") > 2.0 * figure(session, "misaddressed"));
-    // A session saves ghosts, not texts: both miss what is said until their next heartbeat.
+    // A session prevents ghosts, but saves no texts: both miss them until the next heartbeat.
     let (a, b) = (figure(session, "delivery_ratio"), figure(bare, "delivery_ratio"));
     let lost = 0.005 * (H / 2.0 + D);
     let lost_with_proof = 0.005 * (H / 2.0 + 3.0 * D);
@@ -117,7 +117,7 @@ fn a_session_survives_changes_of_address_with_acks_and_with_proof() {
     // What went to the old address is sent again to the new one.
     let ratio = figure(&lossy.figures, "delivery_ratio");
     assert!(ratio > 0.999, "{ratio}");
-    // Moving forgets no number: nothing is told twice, but where an ack was on its way.
+    // Numbers survive the move: no text is broadcast twice, except where an ack was under way.
     let clean = run(0.0);
     assert_eq!(figure(&clean.figures, "delivery_ratio"), 1.0);
     let twice = figure(&clean.figures, "duplicate_ratio");
@@ -125,7 +125,7 @@ fn a_session_survives_changes_of_address_with_acks_and_with_proof() {
     assert!(!clean.refusals.contains_key("expired"), "{:?}", clean.refusals);
 }
 
-/// A room of 100 with ten enemies.
+/// A room of 100 with ten attackers.
 fn attacked(attack: &str, server: &str, honest: &str) -> Results {
     run(&format!(
         r#"
@@ -163,7 +163,7 @@ fn hostile_clients_change_nothing_of_what_the_honest_do() {
         assert_eq!(a, b, "{name}: the schedule of the honest is the same");
     }
     assert_eq!(figure(&peace.groups[0], "delivery_ratio"), 1.0);
-    // Poisson: 10 enemies × 10 a second × 80 s.
+    // Poisson: 10 attackers × 10 a second × 80 s.
     let sent = figure(&war.groups[1], "up_sent");
     close("flood: sent", sent, 8_000.0, 4.0 * 8_000f64.sqrt());
     assert_eq!(war.groups[1].get("deliveries_expected"), Some(0.0), "they are no audience");
@@ -176,11 +176,11 @@ fn hostile_clients_change_nothing_of_what_the_honest_do() {
 fn forged_joins_make_ghosts_unless_addresses_must_be_proved() {
     let spoof = "kind = \"spoof\", addresses = 500";
     let open = attacked(spoof, "", "");
-    // 100 joins a second over 500 addresses: each is heard every 5 s in the mean, and is a member
+    // 100 joins a second over 500 addresses: each comes every 5 s in the mean, and is a member
     // for T after that; a share 1 - e^{-T·λ} of them is at any time, λ = 1/5 s.
     let ghosts = figure(&open.groups[1], "ghosts_mean");
     let share = 1.0 - (-T / 5.0f64).exp();
-    // Sixty seconds are 12 independent looks at 500 addresses.
+    // Sixty seconds are 12 independent samples of 500 addresses.
     let interval = 4.0 * (500.0 * share * (1.0 - share) / 12.0).sqrt();
     close("spoof: ghosts", ghosts, 500.0 * share, interval);
     assert!(figure(&open.figures, "amplification") > 30.0, "each gets all that is said");
@@ -198,7 +198,7 @@ fn replayed_quits_put_honest_clients_out_unless_they_have_sessions() {
     assert!(figure(&bare.groups[0], "expelled") > 1_000.0);
     assert!(figure(&bare.groups[0], "query_accuracy") < 0.7);
     let session = attacked(replay, "", "session = true");
-    // Only while a client joins, between its join and the first use of its token, can it be hit:
+    // A client can be hit only while it joins, between its join and the first use of its token:
     // a round trip of 40 ms after each of some 60 joins, with one quit a second for each client.
     let expelled = figure(&session.groups[0], "expelled");
     assert!(expelled <= 10.0, "{expelled}");
@@ -206,7 +206,7 @@ fn replayed_quits_put_honest_clients_out_unless_they_have_sessions() {
 }
 
 #[test]
-fn limits_keep_a_flood_from_being_told() {
+fn limits_keep_a_flood_from_being_broadcast() {
     let flood = "kind = \"flood\"";
     let free = attacked(flood, "", "");
     let limited = attacked(flood, "limits = { per_client = { rate = 1, burst = 5 } }", "");
@@ -217,7 +217,7 @@ fn limits_keep_a_flood_from_being_told() {
 }
 
 #[test]
-fn noise_is_told_like_any_text_and_breaks_nothing() {
+fn noise_is_broadcast_like_any_text_and_breaks_nothing() {
     let noise = attacked("kind = \"garbage\", size = 200", "", "");
     assert_eq!(figure(&noise.groups[0], "delivery_ratio"), 1.0);
     assert!(figure(&noise.figures, "amplification") > 1.0);

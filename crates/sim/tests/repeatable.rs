@@ -1,4 +1,4 @@
-//! Two runs in one process are the same run.
+//! A plan has the same results in every run.
 
 use skipbeat_scenario::Plan;
 
@@ -52,7 +52,7 @@ fn two_runs_in_one_process_are_the_same() {
     assert_eq!(a.timeline, b.timeline);
 }
 
-/// Every kind of term occurs, and both identities hold group by group.
+/// Every term of the ledgers occurs, and both identities hold for each group.
 #[test]
 fn the_ledger_closes_term_by_term() {
     let plan = Plan::parse("busy.toml", SCENARIO, &[]).unwrap();
@@ -79,7 +79,7 @@ fn the_ledger_closes_term_by_term() {
     }
 }
 
-/// Hours in which next to nothing happens, a group without clients, and no delay at all.
+/// Hours in which almost nothing happens, a group without clients, and links without delay.
 #[test]
 fn long_and_nearly_empty_runs_are_right() {
     for (delay, clients) in [("0s", 1), ("10ms", 1), ("10ms", 2)] {
@@ -110,7 +110,7 @@ fn long_and_nearly_empty_runs_are_right() {
     }
 }
 
-/// Whoever ends a run early gets the books of what has happened, and of nothing else.
+/// A run that is ended early has results for what has happened until then, and for nothing else.
 #[test]
 fn an_early_end_knows_nothing_of_what_comes_after() {
     for delay in ["\"30ms\"", "{ kind = \"exponential\", mean = \"3s\" }"] {
@@ -127,7 +127,7 @@ fn an_early_end_knows_nothing_of_what_comes_after() {
             "#
         );
         let plan = Plan::parse("early.toml", &text, &[]).unwrap();
-        let results = skipbeat_sim::run(&plan, &mut |look| look.now.seconds() < 20.0);
+        let results = skipbeat_sim::run(&plan, &mut |snapshot| snapshot.now.seconds() < 20.0);
         let end = results.end.seconds();
         assert!((20.0..59.0).contains(&end), "{end}");
         assert_eq!(results.doubts, []);

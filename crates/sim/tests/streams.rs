@@ -1,11 +1,11 @@
-//! TCP in virtual time beside UDP: what it delivers, when, and at what price.
+//! TCP compared with UDP in virtual time: what it delivers, when, and at what cost.
 
 mod common;
 
 use common::{close, figure as of, run};
 use skipbeat_measure::Results;
 
-/// Ten clients that talk over links with this loss and 20 ms each way.
+/// Ten clients that chat over links with this loss and 20 ms in each direction.
 fn room(transport: &str, loss: f64, seed: u64) -> Results {
     run(&format!(
         r#"
@@ -53,14 +53,14 @@ fn all_arrives_in_spite_of_loss_and_the_ledger_closes() {
         let plain = room("udp", loss, 2);
         assert!(figure(&plain, "delivery_ratio") < 1.0 - loss);
         assert!(figure(&plain, "latency_max_s") < 0.0401);
-        // A segment that is lost holds up what comes behind it, for a second at the least.
+        // A lost segment holds up those after it, for at least a second.
         assert!(figure(&results, "latency_max_s") > 1.0, "loss {loss}");
         let cost = |results: &Results| figure(results, "bytes_per_delivery");
         assert!(cost(&results) > cost(&plain));
     }
 }
 
-/// A client that talks to itself, every 20 ms; one datagram of its link is lost, the same in both.
+/// A single client that sends a text every 20 ms. One datagram is lost, the same in both runs.
 fn alone(transport: &str) -> Results {
     run(&format!(
         r#"
@@ -80,7 +80,7 @@ fn alone(transport: &str) -> Results {
     ))
 }
 
-/// Messages that took longer than the links by so many milliseconds or more.
+/// How many messages took at least so many milliseconds longer than the links alone.
 fn late(results: &Results, by_ms: u64) -> u64 {
     results.latency.histogram().count_between(40_000 + by_ms * 1000, u64::MAX / 2)
 }

@@ -1,4 +1,4 @@
-//! Workloads beside chat: who hears of them, and that the ledger knows every term of them.
+//! Workloads other than chat: who gets their messages, and that the ledger accounts for all of them.
 
 mod common;
 
@@ -89,7 +89,7 @@ fn the_ledger_closes_whatever_links_and_clients_do() {
     assert!(figure(&results.figures, "duplicate_ratio") > 0.0);
     let [asked, answered] = ["queries", "queries_answered"].map(|name| of(&results, 2, name));
     assert!(answered < asked && answered > 0.5 * asked, "{answered} of {asked}");
-    // Of a group without the workload its figures are undefined, not 0.
+    // A group without the workload has no such figures, not zeros.
     assert_eq!(results.groups[3].get("samples"), None);
     assert_eq!(results.groups[0].get("mos"), None);
 }
