@@ -1,5 +1,6 @@
-//! The address of each client, as a number: its endpoint. At the start client `n` is at endpoint `n`.
-//! After those come the endpoints that hostile groups forge, and then the ones that clients move to.
+//! The address of each client, as a number: its endpoint. At the start client `n` is at endpoint
+//! `n`. After those come the endpoints that hostile groups forge, and then the ones that clients
+//! move to.
 
 use std::collections::BTreeMap;
 
@@ -77,8 +78,8 @@ impl Endpoints {
         self.owner(endpoint).filter(|owner| self.home(*owner) == endpoint)
     }
 
-    /// The client at an endpoint, if it is honest. Where the server has a member at an endpoint without
-    /// an honest client, the member is a ghost.
+    /// The client at an endpoint, if it is honest. Where the server has a member at an endpoint
+    /// without an honest client, the member is a ghost.
     pub fn honest_at(&self, endpoint: EndpointId, roster: &Roster) -> Option<ClientId> {
         self.at(endpoint).filter(|client| !self.hostile[roster.group_of(*client)])
     }
@@ -102,7 +103,8 @@ impl Endpoints {
                 self.next = self.first_free;
             }
             self.next += 1;
-            // One that is in use is skipped. Not all are: a plan has addresses for twice its clients.
+            // One that is in use is skipped. Not all are: a plan has addresses for twice its
+            // clients.
             if self.at(self.next - 1).is_none() {
                 break self.next - 1;
             }

@@ -1,5 +1,5 @@
-//! What the two drivers share of a run: links, endpoints and recorder. Every datagram enters its link
-//! here, and is recorded as it does.
+//! What the two drivers share of a run: links, endpoints and recorder. Every datagram enters its
+//! link here, and is recorded as it does.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, PREFETCH, Roster, Time};
 use skipbeat_link::{Change, Class, Links, PacketInfo, Transit, Verdict};
@@ -177,7 +177,8 @@ impl Harness {
         verdict
     }
 
-    /// A client sends a datagram: its message is opened, and its link up decides what becomes of it.
+    /// A client sends a datagram: its message is opened, and its link up decides what becomes of
+    /// it.
     #[inline(always)]
     pub(crate) fn send_up<'d>(
         &mut self,
@@ -299,9 +300,9 @@ impl Harness {
         Some(SentDown { client, verdict, messages })
     }
 
-    /// The server sends a text to many clients, all at their first endpoints and behind plain links.
-    /// Arrivals up to `last` are recorded at once, ahead of time, which is right only where clients
-    /// do not react to them; `late` gets those after `last`.
+    /// The server sends a text to many clients, all at their first endpoints and behind plain
+    /// links. Arrivals up to `last` are recorded at once, ahead of time, which is right only where
+    /// clients do not react to them; `late` gets those after `last`.
     pub fn fan_out(
         &mut self,
         now: Time,

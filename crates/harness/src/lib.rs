@@ -1,6 +1,6 @@
-//! What lies between the swarm and the server, in virtual time and on real sockets alike: the links,
-//! the addresses of clients, and the translation of what clients and server do into events for the
-//! recorder.
+//! What lies between the swarm and the server, in virtual time and on real sockets alike: the
+//! links, the addresses of clients, and the translation of what clients and server do into events
+//! for the recorder.
 //!
 //! How datagrams travel is the business of a driver, which implements [`Driver`] for what clients
 //! send and [`ServerDriver`] for what the server sends. The two drivers are the crates `sim` and

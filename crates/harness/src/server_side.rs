@@ -41,7 +41,8 @@ pub enum ServerEvent<P, M> {
         /// Whether it did.
         acked: bool,
     },
-    /// A datagram came out of a stream. Recorded after everything that the server did because of it.
+    /// A datagram came out of a stream. Recorded after everything that the server did because of
+    /// it.
     Read {
         /// The client at the other end.
         peer: P,

@@ -1,5 +1,5 @@
-//! Which messages are in the TCP connection of each client. What is written comes out at the other end
-//! in the same order, unless the connection ends before.
+//! Which messages are in the TCP connection of each client. What is written comes out at the other
+//! end in the same order, unless the connection ends before.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -28,8 +28,8 @@ pub trait Driver {
     /// The harness of the run.
     fn harness(&mut self) -> &mut Harness;
 
-    /// A link has judged a datagram. The driver carries it to the server at the time of its arrival,
-    /// if it arrives.
+    /// A link has judged a datagram. The driver carries it to the server at the time of its
+    /// arrival, if it arrives.
     fn launch(&mut self, sent: &Sent<'_>);
 
     /// The same for many clients at their first endpoints, each with a [`Datagram::BARE_BEAT`].

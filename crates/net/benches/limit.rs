@@ -1,17 +1,17 @@
-//! How close the built-in server comes to what the system calls allow. 1,000 clients get messages of 60
-//! bytes; senders run on one core and receivers on another. These take turns:
+//! How close the built-in server comes to what the system calls allow. 1,000 clients get messages
+//! of 60 bytes; senders run on one core and receivers on another. These take turns:
 //!
 //! - (a) a bare loop of `send_to`,
-//! - (b) a bare loop of the best strategy, with headers made in advance: `sendmmsg` with one datagram
-//!   or with segments (`UDP_SEGMENT`), no fragments,
+//! - (b) a bare loop of the best strategy, with headers made in advance: `sendmmsg` with one
+//!   datagram or with segments (`UDP_SEGMENT`), no fragments,
 //! - (c) the built-in server, core and runtime.
 //!
 //! With 8 pending messages also to clients that read with `UDP_GRO`, for which the kernel does not
 //! split messages.
 //!
-//! Then heartbeats are received: by a bare loop of `recvmmsg` with a lookup in a hash map, and by the
-//! server. Figures are processor time per datagram of the thread that does the work: the median of the
-//! rounds, and the ratio of medians.
+//! Then heartbeats are received: by a bare loop of `recvmmsg` with a lookup in a hash map, and by
+//! the server. Figures are processor time per datagram of the thread that does the work: the median
+//! of the rounds, and the ratio of medians.
 #![expect(unsafe_code, reason = "the bare loops are the system calls themselves")]
 
 use std::collections::HashMap;
@@ -252,8 +252,8 @@ fn bare_fan_in() -> f64 {
     reader.join().expect("it counts")
 }
 
-/// Sends heartbeats of all clients, on the core of the receiver, so that many are there when it runs.
-/// How often it is woken should not be measured.
+/// Sends heartbeats of all clients, on the core of the receiver, so that many are there when it
+/// runs. How often it is woken should not be measured.
 fn send_heartbeats(clients: &UdpSocket, to: SocketAddr) {
     let clients = clients.try_clone().expect("a copy");
     let sender = std::thread::spawn(move || {

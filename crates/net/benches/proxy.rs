@@ -1,6 +1,6 @@
 //! How many datagrams the proxy carries per second on this machine, with and without impairments. A
-//! client sends bursts to an echo server, and the next burst begins when all of one is back. So each
-//! datagram counts twice, and none may be lost.
+//! client sends bursts to an echo server, and the next burst begins when all of one is back. So
+//! each datagram counts twice, and none may be lost.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! The sockets of a swarm: one for thousands of local addresses, one for each of several threads, or one
-//! for each client.
+//! The sockets of a swarm: one for thousands of local addresses, one for each of several threads,
+//! or one for each client.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use skipbeat_core::{AddressPlan, EndpointId, Span};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::{Sockets, SwarmPlan};
+use skipbeat_sys::{dropped, set_receive_buffer};
 use socket2::Socket;
 
 use crate::NetError;
@@ -17,7 +18,6 @@ use crate::peers::Known;
 use crate::shared::{BoundSocket, SharedSocket};
 use crate::spread::Spread;
 use crate::wire::{Batch, Io, Poller};
-use skipbeat_sys::{dropped, set_receive_buffer};
 
 /// If more datagrams than this wait for a full send buffer, further ones stay on their links.
 const MOST_WAITING: usize = 1024;
@@ -63,8 +63,8 @@ pub(crate) struct PerClient {
 }
 
 impl ClientSockets {
-    /// Opens the sockets for the first `endpoints`; must be called within a tokio runtime. `room` is
-    /// the length of the longest datagram that is received, in bytes.
+    /// Opens the sockets for the first `endpoints`; must be called within a tokio runtime. `room`
+    /// is the length of the longest datagram that is received, in bytes.
     pub(crate) fn open(
         target: SocketAddr,
         endpoints: u32,
@@ -141,7 +141,8 @@ impl ClientSockets {
         }
     }
 
-    /// Makes sure that an endpoint has a socket: the next one after those that have, or any of those.
+    /// Makes sure that an endpoint has a socket: the next one after those that have, or any of
+    /// those.
     pub(crate) fn open_endpoint(&mut self, endpoint: EndpointId) -> io::Result<()> {
         match self {
             ClientSockets::PerClient(sockets) if endpoint as usize >= sockets.sockets.len() => {
@@ -178,8 +179,8 @@ impl ClientSockets {
         }
     }
 
-    /// Whether so many datagrams wait for a full send buffer that no more should be queued. They get
-    /// late by that, but are not dropped.
+    /// Whether so many datagrams wait for a full send buffer that no more should be queued. They
+    /// get late by that, but are not dropped.
     pub(crate) fn is_congested(&self) -> bool {
         match self {
             ClientSockets::Shared(shared) => {
@@ -210,8 +211,8 @@ impl ClientSockets {
         }
     }
 
-    /// Sends what is queued at the end of a run. What the send buffer does not take in time is dropped
-    /// and counted.
+    /// Sends what is queued at the end of a run. What the send buffer does not take in time is
+    /// dropped and counted.
     pub(crate) async fn send_the_rest(&mut self) {
         self.flush();
         if let ClientSockets::Lanes(lanes) = self {

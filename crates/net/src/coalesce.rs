@@ -1,7 +1,7 @@
 //! Puts datagrams to one address into few messages: texts that were queued together are sorted by
-//! length, since the datagrams of a message must have equal lengths. Receivers get the same bytes, and
-//! the texts of one speaker stay in order. Those of different speakers may change places, since none of
-//! them can have read the others' texts yet.
+//! length, since the datagrams of a message must have equal lengths. Receivers get the same bytes,
+//! and the texts of one speaker stay in order. Those of different speakers may change places, since
+//! none of them can have read the others' texts yet.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use skipbeat_sys::ByteRange;
 /// The most bytes of one message: the longest UDP payload there is over IPv4 (RFC 768, RFC 791).
 const MOST_BYTES: usize = 65_507;
 
-/// An order of texts in which those of equal length are together, and shorter ones come after longer
-/// ones. `texts` has the speaker and the length of each. Returns their indices.
+/// An order of texts in which those of equal length are together, and shorter ones come after
+/// longer ones. `texts` has the speaker and the length of each. Returns their indices.
 pub(crate) fn arrange(texts: &[(Option<PeerId>, usize)]) -> Vec<usize> {
     // A text that is longer than an earlier one of the same speaker goes into a later round.
     let mut last: HashMap<Option<PeerId>, (u32, usize)> = HashMap::new();
@@ -36,8 +36,8 @@ pub(crate) fn arrange(texts: &[(Option<PeerId>, usize)]) -> Vec<usize> {
     order.into_iter().map(|(.., index)| index).collect()
 }
 
-/// Cuts datagrams to one address, in their order, into messages of up to `most`: of equal length, but
-/// the last may be shorter.
+/// Cuts datagrams to one address, in their order, into messages of up to `most`: of equal length,
+/// but the last may be shorter.
 pub(crate) fn runs(ranges: &[ByteRange], most: usize) -> impl Iterator<Item = Range<usize>> + '_ {
     let length = |n: usize| (ranges[n].1 - ranges[n].0) as usize;
     let mut start = 0;
@@ -96,7 +96,10 @@ mod tests {
     proptest! {
         #[test]
         fn messages_are_what_the_kernel_takes_and_nothing_is_lost(
-            lengths in prop::collection::vec(prop_oneof![0..4usize, 50..53usize, 1000..3000usize], 0..200),
+            lengths in prop::collection::vec(
+                prop_oneof![0..4usize, 50..53usize, 1000..3000usize],
+                0..200,
+            ),
             most in 1..=64usize,
         ) {
             let ranges = ranges(&lengths);

@@ -1,5 +1,5 @@
-//! Carries datagrams between the swarm and the sockets. What clients send waits on their links up and
-//! is then handed to the kernel; what was read from the kernel goes through the links down.
+//! Carries datagrams between the swarm and the sockets. What clients send waits on their links up
+//! and is then handed to the kernel; what was read from the kernel goes through the links down.
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,7 +58,8 @@ pub(crate) struct NetDriver {
     down: Calendar<InTransit<DownPayload>>,
     /// Whether clients react to the server, so that datagrams on links down must not be late.
     reacts: bool,
-    /// When the last heartbeat of each client was due at the socket, if the server acknowledges them.
+    /// When the last heartbeat of each client was due at the socket, if the server acknowledges
+    /// them.
     beat_at: Vec<Time>,
     /// The TCP connections of clients, if any client has one.
     pub(crate) streams: Option<KernelStreams>,
@@ -326,7 +327,8 @@ impl Driver for NetDriver {
 
     fn moved(&mut self, client: ClientId, left: EndpointId, to: EndpointId) {
         self.moved_to.push(to);
-        // Whether a foreign server still has a member at the old address can't be seen from outside.
+        // Whether a foreign server still has a member at the old address can't be seen from
+        // outside.
         let (now, endpoint) = (self.now, left);
         if self.outside.as_mut().is_some_and(|outside| outside.moves(now, client)) {
             self.harness.record(now, Event::GhostGone { client, endpoint, silence: None });

@@ -1,6 +1,6 @@
 //! A swarm on several threads. Each thread has a socket for a range of clients and makes the system
-//! calls for it. Links and recorder stay on the thread that plays the clients, so that all events have
-//! one order.
+//! calls for it. Links and recorder stay on the thread that plays the clients, so that all events
+//! have one order.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,12 +13,12 @@ use std::time::Duration;
 use skipbeat_core::{EndpointId, Span};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::SwarmPlan;
+use skipbeat_sys::thread_cpu;
 use tokio::sync::Notify;
 
 use crate::shared::{BoundSocket, SharedSocket};
 use crate::spread::Spread;
 use crate::wire::Batch;
-use skipbeat_sys::thread_cpu;
 
 /// The most batches that a thread reads ahead. More stay in the socket, which counts what it drops.
 const MOST_BATCHES: usize = 256;

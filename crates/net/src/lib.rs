@@ -1,15 +1,16 @@
 //! Runs on real sockets. Server and swarm are those of the simulator, but a kernel carries their
-//! datagrams, in real time. Both links are on the side of the swarm, so any server can be tested, and
-//! no privilege is needed.
+//! datagrams, in real time. Both links are on the side of the swarm, so any server can be tested,
+//! and no privilege is needed.
 //!
 //! - [`run`] plays a scenario against the built-in server, a command or an address.
 //! - [`LiveServer`] is the built-in server without a run.
 //! - [`BoundProxy`] puts links between any clients and any server.
 //!
-//! Where to look: `play` is the loop of the swarm and `driver` carries its datagrams; `client_sockets`
-//! has its sockets (`shared`, and with several threads `lane`), `streams` its TCP connections. `server`
-//! is the built-in server and `outgoing` its queue; `outside` infers the members of a foreign one.
-//! `wire` chooses between the two forms of the system calls, which are in `skipbeat-sys`.
+//! Where to look: `play` is the loop of the swarm and `driver` carries its datagrams;
+//! `client_sockets` has its sockets (`shared`, and with several threads `lane`), `streams` its TCP
+//! connections. `server` is the built-in server and `outgoing` its queue; `outside` infers the
+//! members of a foreign one. `wire` chooses between the two forms of the system calls, which are in
+//! `skipbeat-sys`.
 #![forbid(unsafe_code)]
 
 mod client_sockets;

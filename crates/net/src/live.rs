@@ -8,6 +8,7 @@ use skipbeat_core::{Seed, Time};
 use skipbeat_harness::ServerEvent;
 use skipbeat_scenario::ServerRuntime;
 use skipbeat_server::{Note, Options};
+use skipbeat_sys::Clock;
 
 use crate::NetError;
 use crate::peers::Known;
@@ -15,7 +16,6 @@ use crate::server::{
     BoundServer, Command, Hosting, Member, Report, Reporting, RunningServer, Stats,
 };
 use crate::wire::Io;
-use skipbeat_sys::Clock;
 
 /// How long the thread of the server may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -46,8 +46,8 @@ pub struct LiveServer {
 }
 
 impl LiveServer {
-    /// Binds an address and starts to serve. The keys of cookies and sessions follow from `seed`, so
-    /// a server that others can reach should have one that they can't guess.
+    /// Binds an address and starts to serve. The keys of cookies and sessions follow from `seed`,
+    /// so a server that others can reach should have one that they can't guess.
     ///
     /// # Errors
     /// If the address can't be bound.
@@ -78,8 +78,8 @@ impl LiveServer {
         self.address
     }
 
-    /// What happened to peers since the last call, in order. Should be called now and then, since it
-    /// is kept until then.
+    /// What happened to peers since the last call, in order. Should be called now and then, since
+    /// it is kept until then.
     pub fn news(&self) -> Vec<(Time, SocketAddr, Note)> {
         let notes = self.running.reports().into_iter().filter_map(|report| match report {
             Report::Event(at, ServerEvent::Note { peer, note, .. }) => Some((at, peer, note)),

@@ -1,4 +1,5 @@
-//! Messages that wait to be sent. Only ranges are kept here; the bytes are in a buffer of the owner.
+//! Messages that wait to be sent. Only ranges are kept here; the bytes are in a buffer of the
+//! owner.
 
 use std::net::{IpAddr, SocketAddr};
 

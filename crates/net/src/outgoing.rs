@@ -1,6 +1,6 @@
-//! What the server core wants to send, until the socket takes it. A text to many members is kept once.
-//! Texts are collected into rounds: those of one round go to each member together, in as few messages
-//! as their lengths allow.
+//! What the server core wants to send, until the socket takes it. A text to many members is kept
+//! once. Texts are collected into rounds: those of one round go to each member together, in as few
+//! messages as their lengths allow.
 //!
 //! When the send buffer is full, the rest of a round waits here while the server reads on, and new
 //! texts are collected for the next round. The number of datagrams that may wait is limited: a text
@@ -11,13 +11,13 @@ use std::ops::Range;
 
 use skipbeat_core::ClientSet;
 use skipbeat_server::PeerId;
+use skipbeat_sys::ByteRange;
 use tokio::net::UdpSocket;
 
 use crate::coalesce::{arrange, runs};
 use crate::message::MessageQueue;
 use crate::peers::Peers;
 use crate::wire::Sender;
-use skipbeat_sys::ByteRange;
 
 /// Messages that are prepared for one call.
 const MESSAGES_AT_ONCE: usize = 64;
@@ -55,14 +55,15 @@ struct ActiveRound {
     round: Round,
     /// All peers that get something.
     recipients: ClientSet,
-    /// If all texts to many go to the same members: those texts, in an order that makes few messages.
+    /// If all texts to many go to the same members: those texts, in an order that makes few
+    /// messages.
     shared: Vec<ByteRange>,
     /// How `shared` is cut into messages.
     runs: Vec<Range<usize>>,
     /// The indices of texts to many.
     to_many: Vec<usize>,
-    /// The indices of texts to one peer, sorted by peer. Such a peer gets all its texts in the order
-    /// in which they were queued.
+    /// The indices of texts to one peer, sorted by peer. Such a peer gets all its texts in the
+    /// order in which they were queued.
     to_one: Vec<(PeerId, usize)>,
     /// The first peer that has not had its texts yet.
     next_peer: PeerId,
@@ -131,8 +132,8 @@ impl Outgoing {
         self.collecting.texts.len()
     }
 
-    /// Adds a text for all peers of a set; `speaker` is the member that said it. Returns whether there
-    /// was room.
+    /// Adds a text for all peers of a set; `speaker` is the member that said it. Returns whether
+    /// there was room.
     pub(crate) fn text(&mut self, payload: &[u8], speaker: Option<PeerId>, to: &ClientSet) -> bool {
         if !self.reserve(to.len().into()) {
             return false;
@@ -155,8 +156,8 @@ impl Outgoing {
         true
     }
 
-    /// Reserves room for datagrams, or counts them as overflowed. Returns whether there was room. If
-    /// nothing waits there is room for any number.
+    /// Reserves room for datagrams, or counts them as overflowed. Returns whether there was room.
+    /// If nothing waits there is room for any number.
     fn reserve(&mut self, datagrams: u64) -> bool {
         let room = self.waiting() == 0 || self.waiting() + datagrams <= self.most_waiting;
         let room = room && self.collecting.bytes.len() < MOST_BYTES;
@@ -216,8 +217,8 @@ impl Outgoing {
         }
     }
 
-    /// Discards what waits. Returns how many datagrams that were. `count` is called with each peer and
-    /// its number of datagrams.
+    /// Discards what waits. Returns how many datagrams that were. `count` is called with each peer
+    /// and its number of datagrams.
     pub(crate) fn give_up(&mut self, mut count: impl FnMut(PeerId, u64)) -> u64 {
         let all = self.waiting();
         let collected = ActiveRound::new(std::mem::take(&mut self.collecting), 1);
@@ -308,8 +309,8 @@ impl ActiveRound {
         self.recipients.first_from(self.next_peer).is_some()
     }
 
-    /// Collects what a peer at this address gets, where not all get the same. `own` are the indices of
-    /// texts to it alone.
+    /// Collects what a peer at this address gets, where not all get the same. `own` are the indices
+    /// of texts to it alone.
     fn collect(
         &self,
         peer: PeerId,
@@ -396,8 +397,8 @@ mod tests {
     }
 
     proptest! {
-        /// For each member: every datagram comes once and unchanged; the texts of one speaker are in
-        /// order; and all are in order if one of them was for this member alone.
+        /// For each member: every datagram comes once and unchanged; the texts of one speaker are
+        /// in order; and all are in order if one of them was for this member alone.
         #[test]
         fn members_get_the_same_as_from_a_server_that_sends_at_once(
             wishes in wishes(), segments in 1..=64usize,

@@ -1,7 +1,7 @@
-//! The members of a foreign server, inferred from outside: a client that gets a broadcast is a member.
-//! A crashed client keeps its socket, so its eviction lies between the last broadcast that reaches it
-//! and the first that does not. A server with lazy sweeps evicts while it broadcasts, so there the
-//! time of the latter is that of the eviction.
+//! The members of a foreign server, inferred from outside: a client that gets a broadcast is a
+//! member. A crashed client keeps its socket, so its eviction lies between the last broadcast that
+//! reaches it and the first that does not. A server with lazy sweeps evicts while it broadcasts, so
+//! there the time of the latter is that of the eviction.
 //!
 //! A client that is evicted and joins again between two broadcasts goes unnoticed, and without chat
 //! nothing is known.
@@ -68,14 +68,15 @@ impl Outside {
         self.quit_at[client as usize] = at;
     }
 
-    /// A client changes its address. Returns whether it was a member. Whether the server still has a
-    /// member at the old address can't be seen.
+    /// A client changes its address. Returns whether it was a member. Whether the server still has
+    /// a member at the old address can't be seen.
     pub(crate) fn moves(&mut self, now: Time, client: ClientId) -> bool {
         self.moved_at[client as usize] = now;
         self.members.remove(client)
     }
 
-    /// A datagram of the server with a message was read for a client, before it enters its link down.
+    /// A datagram of the server with a message was read for a client, before it enters its link
+    /// down.
     pub(crate) fn got(&mut self, now: Time, client: ClientId, message: MessageId) {
         let known = self.open.iter_mut().rev().find(|broadcast| broadcast.message == message);
         match known {

@@ -1,6 +1,6 @@
 //! The addresses of the peers of a server. Each has a dense id, as the server core expects. Forged
-//! addresses must not fill the memory, so an address that means nothing to the core is forgotten, and
-//! only a limited number of former members is remembered.
+//! addresses must not fill the memory, so an address that means nothing to the core is forgotten,
+//! and only a limited number of former members is remembered.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -13,8 +13,8 @@ use crate::spread::Spread;
 /// So many former members keep their ids, so that retransmissions by them are recognised.
 const FORMER: usize = 4096;
 
-/// The id of each address, and the address of each id. Peers that are known at the start have the ids
-/// from zero. If their addresses follow from a plan, no table of them is needed.
+/// The id of each address, and the address of each id. Peers that are known at the start have the
+/// ids from zero. If their addresses follow from a plan, no table of them is needed.
 #[derive(Debug)]
 pub(crate) struct Peers {
     /// The addresses of peers that are known at the start.
@@ -171,8 +171,8 @@ impl Peers {
         }
     }
 
-    /// Splits a set of peers into those that have the address they had at the start, and the addresses
-    /// of the others.
+    /// Splits a set of peers into those that have the address they had at the start, and the
+    /// addresses of the others.
     pub(crate) fn split(&self, peers: &ClientSet) -> (ClientSet, Vec<SocketAddr>) {
         if self.exchanged.is_empty() && self.others.is_empty() {
             return (peers.clone(), Vec::new());

@@ -1,5 +1,5 @@
-//! The loop that plays all clients on real sockets. It runs their timers at planned times, hands to the
-//! kernel what has passed the links up, and reads what the server sends.
+//! The loop that plays all clients on real sockets. It runs their timers at planned times, hands to
+//! the kernel what has passed the links up, and reads what the server sends.
 
 use std::io;
 
@@ -21,8 +21,8 @@ const SLACK: Span = Span::from_nanos(250_000);
 /// Batches that are read before timers have their turn.
 const BATCHES_AT_ONCE: usize = 16;
 
-/// Plays the swarm until the end of the plan, or until `go_on` returns false. `harness.end` is set to
-/// the actual end, except where this fails by an error of a socket.
+/// Plays the swarm until the end of the plan, or until `go_on` returns false. `harness.end` is set
+/// to the actual end, except where this fails by an error of a socket.
 pub(crate) async fn play(
     swarm: &mut Swarm,
     driver: &mut NetDriver,
@@ -105,7 +105,8 @@ fn drain(
         let batch = transport.fill()?;
         // What is read after the end counts as on its link at the end.
         driver.now = clock.now().min(driver.harness.end);
-        // The server reports before it sends, so the cause of whatever was read is among the reports.
+        // The server reports before it sends, so the cause of whatever was read is among the
+        // reports.
         if let Some(server) = server {
             driver.record_reports(server, transport);
         }
@@ -144,7 +145,8 @@ pub(crate) async fn listen(
     }
 }
 
-/// After the server has ended: reads what is left in the sockets, and records what is still under way.
+/// After the server has ended: reads what is left in the sockets, and records what is still under
+/// way.
 pub(crate) fn close(
     driver: &mut NetDriver,
     transport: &mut ClientSockets,

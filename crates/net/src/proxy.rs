@@ -1,8 +1,8 @@
-//! A proxy between any UDP clients and any UDP server. Each client gets a link up and a link down, with
-//! the same verdicts as in a run of the same seed. No privilege is needed.
+//! A proxy between any UDP clients and any UDP server. Each client gets a link up and a link down,
+//! with the same verdicts as in a run of the same seed. No privilege is needed.
 //!
-//! A client has a session, which is a socket towards the target and the links of its number. A session
-//! that carries no datagrams for a while is closed.
+//! A client has a session, which is a socket towards the target and the links of its number. A
+//! session that carries no datagrams for a while is closed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,16 +10,16 @@ use std::net::SocketAddr;
 
 use skipbeat_core::{Calendar, Direction, Roster, Seed, Span, Time};
 use skipbeat_link::{Class, LinkOptions, LinkSchedule, Links, Outage, PacketInfo, Verdict};
+use skipbeat_measure::Traffic;
 use skipbeat_measure::{DatagramTally, Distribution};
+use skipbeat_sys::Clock;
+use skipbeat_sys::set_receive_buffer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::NetError;
 use crate::queue::SendQueue;
 use crate::wire::{Alarm, Batch, Io, Poller, Receiver};
-use skipbeat_measure::Traffic;
-use skipbeat_sys::Clock;
-use skipbeat_sys::set_receive_buffer;
 
 /// How often the observer is called without a datagram.
 const TICK: Span = Span::from_millis(100);
@@ -104,11 +104,11 @@ pub trait ProxyObserver {
 pub struct ProxyTotals {
     /// The tallies of the links up and down.
     pub links: [DatagramTally; 2],
-    /// By direction, datagrams that arrived but were not sent on, since the kernel refused them, too
-    /// many waited, or the session was closed.
+    /// By direction, datagrams that arrived but were not sent on, since the kernel refused them,
+    /// too many waited, or the session was closed.
     pub not_sent: [u64; 2],
-    /// By direction, how much later than its link says each datagram was sent on. This is the delay of
-    /// the proxy itself, without the time in the kernel before a datagram is read.
+    /// By direction, how much later than its link says each datagram was sent on. This is the delay
+    /// of the proxy itself, without the time in the kernel before a datagram is read.
     pub added: [Distribution; 2],
     /// Datagrams of clients that were dropped because of the limit of sessions.
     pub refused: u64,

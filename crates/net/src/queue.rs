@@ -1,14 +1,14 @@
-//! Datagrams that wait to be sent through one socket, each a message of its own. A payload that goes to
-//! several addresses is kept once.
+//! Datagrams that wait to be sent through one socket, each a message of its own. A payload that
+//! goes to several addresses is kept once.
 
 use std::net::{IpAddr, SocketAddr};
 
+use skipbeat_sys::ByteRange;
 use socket2::Socket;
 use tokio::net::UdpSocket;
 
 use crate::message::MessageQueue;
 use crate::wire::{Io, Sender};
-use skipbeat_sys::ByteRange;
 
 /// When there are more bytes of payloads than this, those that were sent are removed, though others
 /// still wait.

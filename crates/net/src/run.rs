@@ -9,6 +9,8 @@ use skipbeat_harness::Tap;
 use skipbeat_measure::{Carriage, Doubt, HostReport, Results, RunContext, Snapshot};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::{Act, Datagram, Swarm};
+use skipbeat_sys::Clock;
+use skipbeat_sys::thread_cpu;
 use skipbeat_workload::{Saying, Word};
 
 use crate::client_sockets::ClientSockets;
@@ -20,8 +22,6 @@ use crate::streams::KernelStreams;
 use crate::target::{RunningCommand, expect_listener};
 use crate::wire::Io;
 use crate::{NetError, kernel_counters};
-use skipbeat_sys::Clock;
-use skipbeat_sys::thread_cpu;
 
 /// How long the last datagrams of the server may take, and a foreign server may still answer.
 const LAST_ANSWERS: Span = Span::from_millis(200);
@@ -50,15 +50,15 @@ enum Tested {
     Command { command: Box<RunningCommand>, drops_before: Option<u64> },
 }
 
-/// Runs a plan on real sockets, in real time. The tap, if there is one, sees every datagram. `go_on`
-/// is called about ten times a second with what was measured so far, and ends the run by returning
-/// false.
+/// Runs a plan on real sockets, in real time. The tap, if there is one, sees every datagram.
+/// `go_on` is called about ten times a second with what was measured so far, and ends the run by
+/// returning false.
 ///
 /// ```
 /// use skipbeat_net::{Io, run};
 /// use skipbeat_scenario::Plan;
 ///
-/// let scenario = "name = 'room'\nduration = '300ms'\nwarmup = '0s'\n[[group]]\nname = 'a'\nclients = 5";
+/// let scenario = "name = 'room'\nduration = '300ms'\n[[group]]\nname = 'a'\nclients = 5";
 /// let plan = Plan::parse("room.toml", scenario, &[]).unwrap();
 /// let outcome = run(&plan, Io::default(), None, &mut |_| true).unwrap();
 /// assert!(outcome.failure.is_none());
@@ -66,8 +66,9 @@ enum Tested {
 /// ```
 ///
 /// # Errors
-/// If the run can't begin: a port is taken, a target does not answer, a command fails, a limit of the
-/// system is too low. A later error is in [`NetRun::failure`], beside what was measured until then.
+/// If the run can't begin: a port is taken, a target does not answer, a command fails, a limit of
+/// the system is too low. A later error is in [`NetRun::failure`], beside what was measured until
+/// then.
 pub fn run(
     plan: &Plan,
     io: Io,
@@ -380,7 +381,8 @@ fn carriage(
     };
     let strangers = read.map_or(0, |(_, strangers)| strangers);
     if strangers > 0 && up.unexplained() < 0 {
-        // The drop counter includes datagrams of strangers. What exceeds the sum is attributed to them.
+        // The drop counter includes datagrams of strangers. What exceeds the sum is attributed to
+        // them.
         up.dropped =
             up.dropped.map(|dropped| dropped - up.unexplained().unsigned_abs().min(dropped));
     }

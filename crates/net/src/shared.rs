@@ -6,20 +6,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use skipbeat_core::{AddressPlan, EndpointId};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::SwarmPlan;
+use skipbeat_sys::{
+    allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::queue::SendQueue;
 use crate::wire::{Batch, Io, Receiver};
-use skipbeat_sys::{
-    allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
-};
 
 /// Bytes of a receive buffer if several datagrams may be received as one.
 const COALESCED: usize = 65_535;
 
-/// A socket that is bound to the wildcard address. By packet information it sends from and receives at
-/// all addresses of a plan.
+/// A socket that is bound to the wildcard address. By packet information it sends from and receives
+/// at all addresses of a plan.
 pub(crate) struct SharedSocket {
     socket: UdpSocket,
     target: SocketAddr,

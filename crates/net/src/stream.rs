@@ -1,5 +1,5 @@
-//! TCP connections on real sockets. A task reads and writes each of them, and reports what it receives
-//! through a channel. Datagrams are framed by their length.
+//! TCP connections on real sockets. A task reads and writes each of them, and reports what it
+//! receives through a channel. Datagrams are framed by their length.
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,7 +32,8 @@ pub(crate) fn frame(datagram: &[u8]) -> Frame {
 /// What happens to a connection, which `I` identifies.
 #[derive(Debug)]
 pub(crate) enum StreamEvent<I> {
-    /// It is established. `address` is that of the client, and `writer` takes what is to be written.
+    /// It is established. `address` is that of the client, and `writer` takes what is to be
+    /// written.
     Opened { id: I, address: SocketAddr, writer: UnboundedSender<Frame> },
     /// A datagram was received.
     Received { id: I, at: Time, datagram: Vec<u8> },

@@ -1,18 +1,18 @@
-//! The TCP connections of clients on real sockets: one for each client that uses TCP, opened when the
-//! client starts.
+//! The TCP connections of clients on real sockets: one for each client that uses TCP, opened when
+//! the client starts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use skipbeat_core::{ClientId, Time};
+use skipbeat_sys::Clock;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::stream::{Frame, StreamEvent, frame, serve_stream};
-use skipbeat_sys::Clock;
 
 /// A client and the number of its connection.
 type ConnectionId = (ClientId, u32);

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use skipbeat_core::{Span, Time};
 use skipbeat_measure::Snapshot;
+use skipbeat_sys::Clock;
 use tokio::process::{Child, Command};
 
 use crate::{NetError, host};
-use skipbeat_sys::Clock;
 
 /// How long a command may take until it listens.
 const START_WITHIN: Span = Span::from_secs(10);
@@ -28,8 +28,8 @@ pub(crate) struct RunningCommand {
 }
 
 impl RunningCommand {
-    /// Starts a command and waits until a server listens at the address. `probe` is a datagram that a
-    /// server ignores if a stranger sends it.
+    /// Starts a command and waits until a server listens at the address. `probe` is a datagram that
+    /// a server ignores if a stranger sends it.
     pub(crate) async fn start(
         command: &[String],
         address: SocketAddr,

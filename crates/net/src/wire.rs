@@ -1,16 +1,16 @@
-//! Sockets, timers and pollers in both forms of `skipbeat-sys`: the calls of Linux, or tokio's plain
-//! ones. What the kernel refuses to send is sent later or in another form, or counted.
+//! Sockets, timers and pollers in both forms of `skipbeat-sys`: the calls of Linux, or tokio's
+//! plain ones. What the kernel refuses to send is sent later or in another form, or counted.
 
 use std::io;
 
 use skipbeat_core::Span;
+use skipbeat_measure::Traffic;
+use skipbeat_sys::{self as sys, BATCH, Received, Refusal, plain};
 use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::message::MessageQueue;
-use skipbeat_measure::Traffic;
-use skipbeat_sys::{self as sys, BATCH, Received, Refusal, plain};
 
 /// Which system calls are used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,5 +1,5 @@
-//! A server on real sockets under a steady load of joins, leaves, crashes and strangers. At the end its
-//! members are the expected ones, and its memory has not grown.
+//! A server on real sockets under a steady load of joins, leaves, crashes and strangers. At the end
+//! its members are the expected ones, and its memory has not grown.
 //!
 //! It takes twenty seconds; `SKIPBEAT_SOAK=180 cargo test -p skipbeat-net --test soak` makes it
 //! three minutes.

@@ -1,9 +1,9 @@
 //! The engine beside a bare event loop, in turns, so that the ratio of the two holds on a machine
 //! whose speed changes: `cargo bench -p skipbeat-sim --bench yardstick`.
 //!
-//! The loop is what one would write first: a binary heap of all events, with an event for each timeout.
-//! It counts evictions and nothing else: no ledger, no order, no detection times, no digest. It plays
-//! the model of `scenarios/bench/w1-*.toml`, with as many clients.
+//! The loop is what one would write first: a binary heap of all events, with an event for each
+//! timeout. It counts evictions and nothing else: no ledger, no order, no detection times, no
+//! digest. It plays the model of `scenarios/bench/w1-*.toml`, with as many clients.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

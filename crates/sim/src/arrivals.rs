@@ -1,12 +1,13 @@
-//! Datagrams on links in virtual time, packed small: a run keeps one entry for each that is under way.
+//! Datagrams on links in virtual time, packed small: a run keeps one entry for each that is under
+//! way.
 
 use skipbeat_core::{ClientId, Direction, EndpointId};
 use skipbeat_link::Change;
 use skipbeat_measure::MessageSlot;
 use skipbeat_swarm::{Datagram, Heard};
 
-/// A datagram that leaves a link, in twelve bytes. Simultaneous arrivals are handled in the order of
-/// the fields: up before down, by client, and originals before copies.
+/// A datagram that leaves a link, in twelve bytes. Simultaneous arrivals are handled in the order
+/// of the fields: up before down, by client, and originals before copies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Arrival {
     /// The client whose link it is; the highest bit is set for the link down.

@@ -1,5 +1,5 @@
-//! Carries datagrams between swarm and server in virtual time: those that a link lets through wait in
-//! a calendar until they arrive.
+//! Carries datagrams between swarm and server in virtual time: those that a link lets through wait
+//! in a calendar until they arrive.
 
 mod server_side;
 
@@ -39,9 +39,9 @@ pub(crate) struct SimDriver {
     known_until: Option<Time>,
 }
 
-/// Whether the arrival of a text at a client changes nothing that happens later: clients do not react
-/// and never move, no text is broadcast twice, links down are plain, and no figure depends on the
-/// order of arrivals.
+/// Whether the arrival of a text at a client changes nothing that happens later: clients do not
+/// react and never move, no text is broadcast twice, links down are plain, and no figure depends on
+/// the order of arrivals.
 fn texts_are_known(plan: &Plan) -> bool {
     let moves = plan.events.iter().any(|event| event.happening == ClientEvent::Rebind);
     let mut groups = plan.groups.iter();
@@ -110,8 +110,8 @@ impl SimDriver {
         self.harness.server_event(now, ServerEvent::Crashed);
     }
 
-    /// Delivers an arrival to the server, the swarm or a connection. Returns whether it did, so that
-    /// their next deadlines may have changed.
+    /// Delivers an arrival to the server, the swarm or a connection. Returns whether it did, so
+    /// that their next deadlines may have changed.
     #[inline]
     pub(crate) fn arrive(
         &mut self,
@@ -263,8 +263,8 @@ impl SimDriver {
         self.carry(direction, client, &verdict, verdict.changes().map(segment), [None; 2]);
     }
 
-    /// Puts a datagram and its copy into the calendar, as far as the link lets them through. Returns
-    /// how many arrivals that makes.
+    /// Puts a datagram and its copy into the calendar, as far as the link lets them through.
+    /// Returns how many arrivals that makes.
     #[inline]
     fn schedule(
         &mut self,
@@ -282,8 +282,8 @@ impl SimDriver {
         1 + u32::from(verdict.copy().is_some())
     }
 
-    /// Does the same for a datagram that shares its load with no other. Its copy shares it unless the
-    /// link has changed one of them.
+    /// Does the same for a datagram that shares its load with no other. Its copy shares it unless
+    /// the link has changed one of them.
     #[inline]
     fn carry(
         &mut self,
@@ -309,8 +309,9 @@ impl SimDriver {
         }
     }
 
-    /// Ends the run at `now`, before its `last` moment, or as soon as possible after that: everything
-    /// that is recorded ahead of time has to happen first. Returns the last moment of the run.
+    /// Ends the run at `now`, before its `last` moment, or as soon as possible after that:
+    /// everything that is recorded ahead of time has to happen first. Returns the last moment of
+    /// the run.
     pub(crate) fn stop(&mut self, now: Time, last: Time) -> Time {
         if let Some(known) = &mut self.known_until {
             *known = now.max(self.harness.recorder.told_until()).min(last);

@@ -1,18 +1,18 @@
 //! The engine: decides what happens next, and what can be done together.
 //!
-//! Whatever a client sends is under way for at least the shortest delay of the links up. So within a
-//! *window* of that length (the lookahead of conservative simulation: Chandy and Misra, CACM 24(4),
-//! 1981) no heartbeat that is sent can have an effect, and heartbeats may be sent in any order. A
-//! window also ends when anything else of the swarm is due, and before links change. A window has
-//! three steps:
+//! Whatever a client sends is under way for at least the shortest delay of the links up. So within
+//! a *window* of that length (the lookahead of conservative simulation: Chandy and Misra, CACM
+//! 24(4), 1981) no heartbeat that is sent can have an effect, and heartbeats may be sent in any
+//! order. A window also ends when anything else of the swarm is due, and before links change. A
+//! window has three steps:
 //!
 //! 1. The deadlines of members that are known to live beyond the window are moved.
 //! 2. All heartbeats are sent, in the order that is fastest.
 //! 3. Everything else happens in strict order: arrivals, then the deadlines of the server, then the
 //!    swarm.
 //!
-//! Where the order of heartbeats matters (no delay, clients that react to the server, a tap that has
-//! to be called in order) there are no windows, and everything happens in strict order.
+//! Where the order of heartbeats matters (no delay, clients that react to the server, a tap that
+//! has to be called in order) there are no windows, and everything happens in strict order.
 
 use skipbeat_core::{Span, Time};
 use skipbeat_harness::{FromServer, FromSwarm, Tap};
@@ -137,8 +137,8 @@ impl<'a> Engine<'a> {
         until
     }
 
-    /// Does what is due next, if that is at or before `until`. Several arrivals in a row are handled
-    /// together. Returns how many things were done.
+    /// Does what is due next, if that is at or before `until`. Several arrivals in a row are
+    /// handled together. Returns how many things were done.
     #[inline]
     fn step(&mut self, until: Time) -> u64 {
         let (deadline, timer) = (self.deadline(), self.timer());

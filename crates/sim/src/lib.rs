@@ -1,9 +1,9 @@
 //! Runs in virtual time. Server and swarm are those that also run on real sockets; here a calendar
 //! queue carries their datagrams. The results depend on nothing but the plan.
 //!
-//! Things happen in order of time. At the same time, datagrams arrive first (up before down, then by
-//! client); then come the timers of TCP connections, the deadlines of the server, the heartbeats of the
-//! swarm, and the other timers of the swarm.
+//! Things happen in order of time. At the same time, datagrams arrive first (up before down, then
+//! by client); then come the timers of TCP connections, the deadlines of the server, the heartbeats
+//! of the swarm, and the other timers of the swarm.
 #![forbid(unsafe_code)]
 
 mod arrivals;
@@ -22,8 +22,8 @@ pub use driver::{CLIENTS, SERVER};
 /// Settings that change how long a run takes, but not its results.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EngineOptions {
-    /// The longest time whose heartbeats are sent together; zero for strict order. The shortest delay
-    /// of the links up limits it further.
+    /// The longest time whose heartbeats are sent together; zero for strict order. The shortest
+    /// delay of the links up limits it further.
     pub window: Span,
     /// The width of the buckets that arrivals are sorted in: 2 to this power nanoseconds, 0 to 32.
     pub bucket: u32,

@@ -1,5 +1,5 @@
-//! The TCP connections of clients in virtual time. Each has two ends, and the links carry the segments
-//! between them as they carry datagrams.
+//! The TCP connections of clients in virtual time. Each has two ends, and the links carry the
+//! segments between them as they carry datagrams.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! Acks over heavy loss: what they gain, what they cost, and that the ledger accounts for all of it.
+//! Acks over heavy loss: what they gain, what they cost, and that the ledger accounts for all of
+//! it.
 
 use skipbeat_measure::Results;
 use skipbeat_scenario::Plan;
@@ -85,8 +86,8 @@ fn crashes_and_evictions_give_up_what_they_leave_behind() {
     assert!(get(&results, "crashes") > 5.0 && get(&results, "given_up") > 0.0);
 }
 
-/// Clients that have to prove their address can join over lossy links, and the ledger accounts for the
-/// datagrams that it takes.
+/// Clients that have to prove their address can join over lossy links, and the ledger accounts for
+/// the datagrams that it takes.
 #[test]
 fn clients_prove_their_addresses() {
     let plan = Plan::parse(

@@ -78,8 +78,8 @@ fn damaged_datagrams_arrive_but_their_messages_do_not_count_and_the_ledger_close
     }
 }
 
-/// A chat server takes a damaged ack for a text, and each text asks for acks: above a probability of
-/// 1/members a storm begins. Well below it acks bring back what was damaged.
+/// A chat server takes a damaged ack for a text, and each text asks for acks: above a probability
+/// of 1/members a storm begins. Well below it acks bring back what was damaged.
 #[test]
 fn acks_bring_back_what_was_damaged() {
     let acked = room("acks = \"both\"\nup = { corrupt = { probability = 0.002, n = 4 } }", "");

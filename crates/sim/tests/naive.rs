@@ -1,5 +1,5 @@
-//! Compares the engine with a driver that takes no short cuts, on small random scenarios: all events
-//! and all results must be equal.
+//! Compares the engine with a driver that takes no short cuts, on small random scenarios: all
+//! events and all results must be equal.
 
 mod naive_driver;
 

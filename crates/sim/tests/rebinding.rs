@@ -1,5 +1,5 @@
-//! Addresses that change during a run, and addresses that are forged: closed forms, and which defence
-//! helps against which attack.
+//! Addresses that change during a run, and addresses that are forged: closed forms, and which
+//! defence helps against which attack.
 
 mod common;
 
@@ -53,8 +53,8 @@ fn a_change_of_address_costs_half_a_period_and_leaves_a_ghost_unless_there_is_a_
         let n = figure(group, "rebinds");
         let expected = 250.0 * 0.005 * 4_000.0;
         close(&format!("{name}: rebinds"), n, expected, 4.0 * expected.sqrt());
-        // The next heartbeat is uniformly 0 to h away, and d or 3d more until it counts. Now and then the
-        // address changes again before: once in 200 s, which adds less than 1 %.
+        // The next heartbeat is uniformly 0 to h away, and d or 3d more until it counts. Now and
+        // then the address changes again before: once in 200 s, which adds less than 1 %.
         let recovery = figure(group, "rebind_recovery_mean_s");
         let interval = 4.0 * H / (12.0 * n).sqrt() + 0.01 * (H / 2.0 + delay);
         close(&format!("{name}: recovery"), recovery, H / 2.0 + delay, interval);

@@ -1,4 +1,5 @@
-//! Workloads other than chat: who gets their messages, and that the ledger accounts for all of them.
+//! Workloads other than chat: who gets their messages, and that the ledger accounts for all of
+//! them.
 
 mod common;
 

@@ -6,10 +6,10 @@ use std::sync::mpsc::Sender;
 
 use skipbeat_core::{ClientSet, Span, Time};
 use skipbeat_harness::ServerEvent;
+use skipbeat_measure::Traffic;
 use skipbeat_protocol::Tag;
 
 use crate::peers::Peers;
-use skipbeat_measure::Traffic;
 
 /// What the server reports to the thread of the swarm, in order, and before it sends anything that
 /// follows from it. Peers are named by their addresses, since only the swarm knows their endpoints.

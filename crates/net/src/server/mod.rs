@@ -100,8 +100,8 @@ impl BoundServer {
         self.address
     }
 
-    /// Accepts TCP connections as well, at the same address. If `requested` leaves the choice of the
-    /// port to the system and another program has this port for TCP, at any other port.
+    /// Accepts TCP connections as well, at the same address. If `requested` leaves the choice of
+    /// the port to the system and another program has this port for TCP, at any other port.
     pub(crate) fn listen(&mut self, requested: SocketAddr) -> Result<(), NetError> {
         let (what, address) = ("the server (TCP)", self.address);
         let any_port =
@@ -159,8 +159,8 @@ impl RunningServer {
         thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Asks the server to end when it has read what is still on its way to it. `handed` is the number
-    /// of datagrams that the clients have sent since it started.
+    /// Asks the server to end when it has read what is still on its way to it. `handed` is the
+    /// number of datagrams that the clients have sent since it started.
     pub(crate) fn request_stop(&self, handed: u64) {
         self.shared.handed.store(handed, Ordering::Relaxed);
         self.shared.stop.store(true, Ordering::Release);

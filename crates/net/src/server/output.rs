@@ -10,6 +10,7 @@ use skipbeat_core::{ClientSet, Span, Time};
 use skipbeat_harness::{FromServer, ServerDriver, ServerEvent};
 use skipbeat_protocol::Tag;
 use skipbeat_server::{Note, PeerId, Server};
+use skipbeat_sys::Clock;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -19,7 +20,6 @@ use crate::outgoing::{Flushed, Outgoing};
 use crate::peers::{Known, Peers};
 use crate::stream::{Frame, StreamEvent, frame};
 use crate::wire::MOST_SEGMENTS;
-use skipbeat_sys::Clock;
 
 /// About how many messages are sent before the socket is read again.
 const MESSAGES_AT_ONCE: usize = 4096;
@@ -207,8 +207,8 @@ impl Output {
         }
     }
 
-    /// Hands the reports over. Has to be called before [`Output::flush`], so that the swarm knows of
-    /// a datagram before it reads it.
+    /// Hands the reports over. Has to be called before [`Output::flush`], so that the swarm knows
+    /// of a datagram before it reads it.
     pub(super) fn report(&mut self, shared: &Shared) {
         if !self.reports.is_empty() {
             let mut reports = shared.reports.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,14 @@
-//! The loop of the server's thread: it reads the socket, hands datagrams to the core, runs the core's
-//! timers, reports, sends, and waits.
+//! The loop of the server's thread: it reads the socket, hands datagrams to the core, runs the
+//! core's timers, reports, sends, and waits.
 
 use std::io;
 use std::sync::atomic::Ordering;
 
 use skipbeat_core::{Span, Time};
 use skipbeat_harness::{FromServer, ServerEvent};
+use skipbeat_measure::Traffic;
 use skipbeat_server::{PeerId, Server};
+use skipbeat_sys::{dropped, thread_cpu};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -16,8 +18,6 @@ use super::output::Output;
 use crate::outgoing::Flushed;
 use crate::stream::Acceptor;
 use crate::wire::{Alarm, Batch, Io, Receiver};
-use skipbeat_measure::Traffic;
-use skipbeat_sys::{dropped, thread_cpu};
 
 /// How often the thread checks whether it has to stop, when nothing else wakes it.
 const CHECK_EVERY: Span = Span::from_millis(20);
@@ -87,8 +87,8 @@ struct Ending {
 }
 
 impl Ending {
-    /// Whether nothing has happened for a while, or the end takes too long. The server has to wait even
-    /// if it has nothing to do, since the last datagrams may still be under way in the kernel.
+    /// Whether nothing has happened for a while, or the end takes too long. The server has to wait
+    /// even if it has nothing to do, since the last datagrams may still be under way in the kernel.
     fn is_over(&mut self, now: Time, busy: bool, waiting: u64) -> bool {
         let (stop_at, last) = self.since.get_or_insert((now, now));
         if busy || waiting != self.waiting {

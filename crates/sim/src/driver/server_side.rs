@@ -1,4 +1,5 @@
-//! What the server sends in virtual time: datagrams enter the links down, or the streams of clients.
+//! What the server sends in virtual time: datagrams enter the links down, or the streams of
+//! clients.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, Time};
 use skipbeat_harness::{SentDown, ServerDriver, ServerEvent, class_of, heard_in};
@@ -126,8 +127,8 @@ impl SimDriver {
         uses
     }
 
-    /// Puts a datagram of the server into the calendar. `heard` is what a client makes of it as long
-    /// as no link changes it.
+    /// Puts a datagram of the server into the calendar. `heard` is what a client makes of it as
+    /// long as no link changes it.
     fn carry_down(&mut self, sent: &SentDown, payload: &[u8], heard: Option<Heard>) {
         let SentDown { client, verdict, messages } = *sent;
         let heard = self.harness.heard_after(heard, payload, &verdict);

@@ -1,5 +1,5 @@
-//! A driver of swarm and server without any short cuts, as a reference: all future events are in one
-//! heap, every datagram is written and parsed, and one thing happens at a time.
+//! A driver of swarm and server without any short cuts, as a reference: all future events are in
+//! one heap, every datagram is written and parsed, and one thing happens at a time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

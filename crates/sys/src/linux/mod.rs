@@ -43,8 +43,8 @@ mod tests {
         }
     }
 
-    /// Reads until `count` datagrams have come. Returns what `each` makes of them, in order, and how
-    /// many buffers they filled.
+    /// Reads until `count` datagrams have come. Returns what `each` makes of them, in order, and
+    /// how many buffers they filled.
     fn receive<T>(
         socket: &UdpSocket,
         room: usize,

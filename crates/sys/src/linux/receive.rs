@@ -73,7 +73,8 @@ impl ReceiveBatch {
             header
         });
         *calls += 1;
-        // SAFETY: every header points to live buffers of the stated lengths, which outlive the call.
+        // SAFETY: every header points to live buffers of the stated lengths, which outlive the
+        // call.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),

@@ -84,8 +84,9 @@ fn discover_mtu(socket: &impl AsRawFd, v6: bool, how: i32) -> io::Result<()> {
     }
 }
 
-/// Sets the size of the receive buffer in bytes. `None` asks for as much as the kernel allows, since
-/// it charges 832 bytes for a queued datagram of 60. Returns the size that the kernel granted.
+/// Sets the size of the receive buffer in bytes. `None` asks for as much as the kernel allows,
+/// since it charges 832 bytes for a queued datagram of 60. Returns the size that the kernel
+/// granted.
 ///
 /// # Errors
 /// What the kernel reports.
