@@ -32,8 +32,14 @@ pub(crate) struct ServeOptions {
     pub(crate) timeout: Span,
 
     /// When to look for silent members: deadline (at once), lazy (while broadcasting), or a period
-    #[arg(long, value_name = "WHEN", default_value = "deadline", value_parser = read_value::<EvictionTiming>)]
-    pub(crate) sweep: EvictionTiming,
+    #[arg(
+        long,
+        alias = "sweep",
+        value_name = "WHEN",
+        default_value = "deadline",
+        value_parser = read_value::<EvictionTiming>
+    )]
+    pub(crate) eviction: EvictionTiming,
 
     /// Who beats: client, server or both
     #[arg(long, value_name = "WHO", default_value = "client", value_parser = read_value::<Mechanism>)]
@@ -130,7 +136,7 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
         heartbeat_every: options.heartbeat_every,
         detector: options.detector,
         timeout: options.timeout,
-        sweep: options.sweep,
+        eviction: options.eviction,
         rejoin: options.rejoin,
         max_datagram: options.max_datagram as usize,
         value_size: options.value_size as usize,

@@ -1,6 +1,6 @@
 //! Membership of a server that is not ours, seen from outside: whoever gets a broadcast that
 //! others get is a member. A crashed client keeps its socket, so the last broadcast that still
-//! reaches it and the first that does not bracket its eviction. A server that is said to sweep
+//! reaches it and the first that does not bracket its eviction. A server that is said to evict
 //! lazily evicts while it broadcasts: there it is the latter itself.
 //!
 //! What happens between two broadcasts (evicted and back again) is not seen, and without chat

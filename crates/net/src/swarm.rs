@@ -78,7 +78,7 @@ impl NetDriver {
         let harness = Harness::new(plan);
         let clients = harness.roster.clients();
         let groups = plan.groups.len();
-        let lazy = plan.server.options.sweep == EvictionTiming::Lazy;
+        let lazy = plan.server.options.eviction == EvictionTiming::Lazy;
         let dialect = plan.dialect.as_ref();
         let answered = dialect.is_some_and(|dialect| dialect.ack.is_some());
         NetDriver {

@@ -50,8 +50,8 @@ pub(crate) struct Document {
     /// What is planned in this time is measured; above zero.
     #[schemars(with = "Span", transform = schema::above_zero)]
     duration: Spanned<Span>,
-    /// The run goes on for so long after the measured time; default `"2s"`. Longer than timeout and
-    /// sweep, it loses no crash.
+    /// The run goes on for so long after the measured time; default `"2s"`. Longer than `timeout`
+    /// and the period of `eviction`, it loses no crash.
     drain: Option<Span>,
     /// The server under test: the built-in one, or another at `target`.
     #[serde(default)]

@@ -78,7 +78,7 @@ pub struct ServerPlan {
     /// Which server.
     pub target: Target,
     /// How it treats its members. Of a foreign server they say what to expect: when its evictions
-    /// are over, whether it sweeps lazily, whether its clients beat.
+    /// are over, whether it evicts lazily, whether its clients beat.
     pub options: Options,
     /// Bytes of its socket's receive buffer; the largest possible where not given.
     pub receive_buffer: Option<usize>,
@@ -274,15 +274,15 @@ impl Plan {
     }
 
     /// The longest that the eviction of a crashed client is expected to take: the timeout, a
-    /// sweep, and the slowest last heartbeat. A lazy sweep has no bound; it counts as the timeout
-    /// alone, and its detection times are those seen before the end.
+    /// period of looks, and the slowest last heartbeat. Lazy eviction has no bound; it counts as the
+    /// timeout alone, and its detection times are those seen before the end.
     pub fn detection_horizon(&self) -> Span {
-        let sweep = match self.server.options.sweep {
+        let look = match self.server.options.eviction {
             EvictionTiming::Every(period) => period,
             EvictionTiming::Deadline | EvictionTiming::Lazy => Span::ZERO,
         };
         let slowest = self.groups.iter().map(|group| group.up.nearly_longest()).max();
-        self.server.options.longest_silence() + sweep + slowest.unwrap_or_default()
+        self.server.options.longest_silence() + look + slowest.unwrap_or_default()
     }
 
     /// What the swarm has to know.

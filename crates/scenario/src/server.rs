@@ -53,7 +53,10 @@ pub(crate) struct ServerTable {
     #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     timeout: Option<Spanned<Span>>,
     /// When the server looks for silent members: `"deadline"` (default), `"lazy"` or a period.
-    sweep: Option<EvictionTiming>,
+    eviction: Option<EvictionTiming>,
+    /// The old name of `eviction`.
+    #[schemars(with = "Option<EvictionTiming>", extend("deprecated" = true))]
+    sweep: Option<Spanned<EvictionTiming>>,
     /// What makes an evicted client a member again; default `"auto"`.
     rejoin: Option<Rejoin>,
     /// Longer datagrams of clients are refused: bytes, 64 to 65,507; default 1024.
@@ -88,7 +91,8 @@ const ADDRESS: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+(%[0-9]+)?
 fn whose(schema: &mut Schema) {
     let together = json!({ "if": { "required": ["command"] }, "then": { "required": ["target"] } });
     let either = json!({ "not": { "required": ["listen", "target"] } });
-    schema::also(schema, [together, either]);
+    let one_name = json!({ "not": { "required": ["eviction", "sweep"] } });
+    schema::also(schema, [together, either, one_name]);
 }
 
 /// Bytes of a socket's buffer, up to what the kernel's interface can say.
@@ -146,13 +150,21 @@ pub(crate) fn server(
     if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
         return Err(report.at(every, "expected a period above zero"));
     }
+    let eviction = match (table.eviction, table.sweep) {
+        (Some(_), Some(old)) => {
+            return Err(
+                report.at(&old, "`sweep` is the old name of `eviction`: expected one of them")
+            );
+        }
+        (eviction, old) => eviction.or(old.map(Spanned::into_inner)),
+    };
     let options = Options {
         heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
         heartbeat_every: (table.heartbeat_every)
             .map_or(defaults.heartbeat.every, Spanned::into_inner),
         detector: table.detector.unwrap_or(defaults.detector),
         timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
-        sweep: table.sweep.unwrap_or(ordinary.sweep),
+        eviction: eviction.unwrap_or(ordinary.eviction),
         rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
         admission: table.admission,
         limits: table.limits,

@@ -77,9 +77,24 @@ impl Setting {
         Ok(document.to_string())
     }
 
+    /// The path in a document. A key with an old name is set under the name that the document uses,
+    /// so that it never has both.
+    fn path_in(&self, document: &DocumentMut) -> Vec<String> {
+        let mut path = self.path.clone();
+        let [table, key, ..] = &mut path[..] else { return path };
+        for (of, old, new) in RENAMED {
+            if table == of && (key == old || key == new) {
+                let in_file = document.get(of).and_then(|table| table.get(old)).is_some();
+                *key = (if in_file { old } else { new }).to_owned();
+            }
+        }
+        path
+    }
+
     fn apply(&self, document: &mut DocumentMut) -> Result<(), String> {
         let value = self.value.parse::<Value>().unwrap_or_else(|_| Value::from(&*self.value));
-        let (last, parents) = self.path.split_last().expect("a path has at least one key");
+        let path = self.path_in(document);
+        let (last, parents) = path.split_last().expect("a path has at least one key");
         let mut table: &mut dyn TableLike = document.as_table_mut();
         let mut parents = parents.iter();
         while let Some(key) = parents.next() {
@@ -128,6 +143,9 @@ pub fn read_value<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Strin
     let document: Result<Document<T>, _> = toml::from_str(&format!("value = {value}"));
     document.map(|document| document.value).map_err(|e| e.message().replace('\n', ", "))
 }
+
+/// Keys that had another name before: their table, the old name, the new one.
+const RENAMED: [(&str, &str, &str); 1] = [("server", "sweep", "eviction")];
 
 /// The keys whose values are lists of tables.
 const LISTS: [&str; 2] = ["group", "event"];

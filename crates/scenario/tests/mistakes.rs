@@ -1,6 +1,8 @@
 //! Every mistake in a scenario is shown with its place and what was expected.
 
-use skipbeat_scenario::Plan;
+use skipbeat_core::Span;
+use skipbeat_scenario::{Changes, Plan, Study};
+use skipbeat_server::EvictionTiming;
 
 const GOOD: &str = r#"
 name = "t"
@@ -98,7 +100,10 @@ fn mistakes_that_need_two_keys_are_found() {
         ("[server]\ncommand = [\"x\"]", "t.toml:9:11: a command needs `target`"),
         ("[server]\ntimeout = \"0s\"", "t.toml:9:11: expected a timeout above zero"),
         ("[server]\nmax_datagram = 5", "t.toml:9:16: expected 64 to 65507 bytes"),
-        ("[server]\nsweep = \"often\"", "t.toml:9:9: expected \"deadline\", \"lazy\" or a period"),
+        (
+            "[server]\neviction = \"often\"",
+            "t.toml:9:12: expected \"deadline\", \"lazy\" or a period",
+        ),
         ("[server]\ntarget = \"nowhere\"", "t.toml:9:10: invalid socket address"),
     ] {
         let shown = message(&with(extra));
@@ -140,6 +145,30 @@ fn a_setting_goes_by_the_name_of_the_group() {
     let delay =
         set("group.g.down.delay={ kind = \"uniform\", min = \"1s\", max = \"3s\" }").unwrap();
     assert_eq!(delay.groups[0].down.options.delay.mean().seconds(), 2.0);
+}
+
+#[test]
+fn the_old_name_of_eviction_works_in_the_file_in_settings_and_in_sweeps() {
+    let eviction = |plan: &Plan| plan.server.options.eviction;
+    let every = EvictionTiming::Every(Span::from_secs(1));
+    let old = with("[server]\nsweep = \"lazy\"");
+    let new = with("[server]\neviction = \"lazy\"");
+    for text in [&old, &new] {
+        assert_eq!(eviction(&Plan::parse("t.toml", text, &[]).unwrap()), EvictionTiming::Lazy);
+        for key in ["sweep", "eviction", "sweep.every", "eviction.every"] {
+            let setting = format!("server.{key}=1s").parse().unwrap();
+            let plan = Plan::parse("t.toml", text, &[setting]).unwrap();
+            assert_eq!(eviction(&plan), every, "{key} in {text}");
+        }
+        for key in ["sweep", "eviction"] {
+            let swept = format!("{text}[sweep.over]\n\"server.{key}\" = [\"deadline\", \"1s\"]\n");
+            let study = Study::parse("t.toml", &swept, &Changes::default()).unwrap();
+            assert_eq!(study.keys, [format!("server.{key}")], "keys are called as in the file");
+            assert_eq!(eviction(&study.runs[1].plan), every, "{swept}");
+        }
+    }
+    let both = message(&with("[server]\nsweep = \"lazy\"\neviction = \"deadline\""));
+    assert!(both.starts_with("t.toml:9:9: `sweep` is the old name of `eviction`"), "{both}");
 }
 
 #[test]

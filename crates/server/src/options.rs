@@ -20,7 +20,7 @@ pub struct Options {
     /// is a knife edge: with any jitter one lost heartbeat evicts every other time.
     pub timeout: Span,
     /// When the server looks for silent members.
-    pub sweep: EvictionTiming,
+    pub eviction: EvictionTiming,
     /// What makes an evicted client a member again.
     pub rejoin: Rejoin,
     /// Longer datagrams are refused, in bytes.
@@ -74,7 +74,7 @@ impl Default for Options {
             heartbeat_every: Span::from_secs(5),
             detector: DetectorOptions::Timeout,
             timeout: Span::from_secs(10),
-            sweep: EvictionTiming::Deadline,
+            eviction: EvictionTiming::Deadline,
             rejoin: Rejoin::Auto,
             max_datagram: skipbeat_protocol::MAX_DATAGRAM,
             value_size: 64,
@@ -107,7 +107,7 @@ impl Mechanism {
 /// When the server looks for members that were silent for too long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<String, Table>", rename_all = "kebab-case")]
-#[schemars(transform = words_of_sweep)]
+#[schemars(transform = words_of_timing)]
 pub enum EvictionTiming {
     /// At the exact moment.
     Deadline,
@@ -127,7 +127,7 @@ struct Table {
 }
 
 /// The words, since the text that is read by hand says nothing of them.
-fn words_of_sweep(schema: &mut Schema) {
+fn words_of_timing(schema: &mut Schema) {
     if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
         let mut period = json_schema!({ "type": "string", "pattern": Span::pattern() });
         schema::above_zero(&mut period);
@@ -153,7 +153,7 @@ impl TryFrom<ScalarOrTable<String, Table>> for EvictionTiming {
             ScalarOrTable::Table(Table { every }) => every,
         };
         if every.is_zero() {
-            return Err("a sweep needs a period above zero".to_owned());
+            return Err("expected a period above zero".to_owned());
         }
         Ok(EvictionTiming::Every(every))
     }

@@ -150,7 +150,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without members. The seed draws the phases of sweeps and heartbeats and is the
+    /// A server without members. The seed draws the phases of the periodic look and of heartbeats and is the
     /// secret of the cookies and of the sessions' tokens.
     pub fn new(options: Options, seed: Seed) -> Self {
         let detector = build(options.detector, options.timeout);
@@ -413,7 +413,7 @@ impl Server {
 
     /// Sends a text to all members, numbered to those that asked for it.
     fn tell_all(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl ServerEffects) {
-        if self.options.sweep == EvictionTiming::Lazy {
+        if self.options.eviction == EvictionTiming::Lazy {
             self.evict_silent(now, out);
         }
         write_chat(text, from, &mut self.text);

@@ -19,7 +19,7 @@ pub(crate) enum Due {
     Resend(PeerId),
 }
 
-/// Which periodic look is due, if the sweep is periodic.
+/// The next periodic look, where the server looks once in a period.
 #[derive(Debug)]
 struct Looks {
     every: Span,
@@ -45,7 +45,7 @@ pub(crate) struct Timers {
 impl Timers {
     pub(crate) fn new(options: &Options, seed: Seed) -> Self {
         let phase = seed.family("server.sweep.phase").stream(0).unit(0);
-        let looks = match options.sweep {
+        let looks = match options.eviction {
             EvictionTiming::Every(every) => {
                 Some(Looks { every, next: Time::ZERO + every.scaled(phase) })
             }
@@ -54,7 +54,7 @@ impl Timers {
         Timers {
             deadlines: Box::new(Calendar::reaching(options.longest_silence() * 2)),
             calendar: Box::default(),
-            exact: options.sweep == EvictionTiming::Deadline,
+            exact: options.eviction == EvictionTiming::Deadline,
             looks,
             armed: Vec::new(),
             beat_every: (options.heartbeat != Mechanism::Client).then_some(options.heartbeat_every),

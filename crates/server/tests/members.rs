@@ -1,4 +1,4 @@
-//! Who is a member when: join, refresh, quit, the strict timeout, the three sweeps, both rejoins.
+//! Who is a member when: join, refresh, quit, the strict timeout, the three times of eviction, both rejoins.
 
 mod room;
 
@@ -63,9 +63,10 @@ fn deadlines_survive_leaving_and_joining_again() {
 }
 
 #[test]
-fn a_periodic_sweep_finds_the_silent_at_its_next_look() {
+fn a_periodic_look_finds_the_silent() {
     let every = Span::from_secs(1);
-    let mut room = Room::new(Options { sweep: EvictionTiming::Every(every), ..Options::default() });
+    let mut room =
+        Room::new(Options { eviction: EvictionTiming::Every(every), ..Options::default() });
     let phase = room.server.next_deadline().unwrap();
     assert!(phase < Time::ZERO + every);
     room.says(0, 1, b"^hb^");
@@ -76,8 +77,8 @@ fn a_periodic_sweep_finds_the_silent_at_its_next_look() {
 }
 
 #[test]
-fn a_lazy_sweep_looks_only_while_it_broadcasts() {
-    let mut room = Room::new(Options { sweep: EvictionTiming::Lazy, ..Options::default() });
+fn a_lazy_server_looks_only_while_it_broadcasts() {
+    let mut room = Room::new(Options { eviction: EvictionTiming::Lazy, ..Options::default() });
     room.says(0, 1, b"^hb^");
     room.says(1_000, 2, b"^hb^");
     assert_eq!((room.server.next_deadline(), room.evicted(at(60_000))), (None, Vec::<u32>::new()));

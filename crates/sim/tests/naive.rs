@@ -110,7 +110,7 @@ fn scenario(seed: u64) -> String {
     );
     let timeout = dice.one_of(&["600ms", "2s", "2500ms", "9s"]);
     text += &format!("timeout = \"{timeout}\"\n");
-    text += dice.one_of(&["", "", "sweep = \"lazy\"\n", "sweep = { every = \"700ms\" }\n"]);
+    text += dice.one_of(&["", "", "eviction = \"lazy\"\n", "eviction = { every = \"700ms\" }\n"]);
     text += any(dice, &["", "", "rejoin = \"sticky\"\n"]);
     text += any(dice, &["", "", "admission = \"cookie\"\n"]);
     text += any(dice, &["", "", "crash_at = \"4500ms\"\n"]);

@@ -9,7 +9,7 @@ duration = "20s"
 drain = "3s"
 [server]
 timeout = "2500ms"
-sweep = { every = "700ms" }
+eviction = { every = "700ms" }
 [[group]]
 name = "a"
 clients = 70

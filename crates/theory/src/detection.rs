@@ -41,7 +41,7 @@ fn crashing_under_lazy_sweep(seed: u64, texts_per_s: f64, seconds: u64) -> Resul
         drain = "200s"
         [server]
         timeout = "10s"
-        sweep = "lazy"
+        eviction = "lazy"
         [[group]]
         name = "talker"
         clients = 1
@@ -110,7 +110,7 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<TheoryRow> {
 
 pub(crate) fn periodic_sweep(size: &Size) -> Vec<TheoryRow> {
     let s = 1.0;
-    let results = crashing(size, "sweep = { every = \"1s\" }", "", "delay = \"50ms\"");
+    let results = crashing(size, "eviction = { every = \"1s\" }", "", "delay = \"50ms\"");
     let p99 = T + D + s - (0.02 * H * s).sqrt();
     vec![
         TheoryRow::detection(

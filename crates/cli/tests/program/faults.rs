@@ -113,7 +113,7 @@ fn with_python(target: std::net::SocketAddr, command: &str) -> String {
         target = "{target}"
         command = {command}
         timeout = "10s"
-        sweep = "lazy"
+        eviction = "lazy"
         [swarm]
         lateness_limit = "10s"
         [[group]]

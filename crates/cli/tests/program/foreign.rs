@@ -16,7 +16,7 @@ fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
         target = "{target}"
         command = {command}
         timeout = "1500ms"
-        sweep = "lazy"
+        eviction = "lazy"
         [swarm]
         lateness_limit = "10s"
         [[group]]

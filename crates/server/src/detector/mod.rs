@@ -1,5 +1,5 @@
 //! When silence is too long. A detector sees a member's signs of life and names the last moment
-//! at which the member is not suspected yet; who looks, and when, is the sweep's business.
+//! at which the member is not suspected yet; who looks, and when, is decided by [`EvictionTiming`](crate::EvictionTiming).
 //!
 //! A new detector is one file here, one variant of [`DetectorOptions`], one line in [`build`].
 
