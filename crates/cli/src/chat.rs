@@ -9,8 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use skipbeat_core::{Span, Time};
 use skipbeat_net::Clock;
-use skipbeat_protocol::{Down, Join, Packet, Up};
-use skipbeat_reliable::{DuplicateWindow, Outbox, Overdue};
+use skipbeat_protocol::{Down, DuplicateWindow, Join, Outbox, Overdue, Packet, Up};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;

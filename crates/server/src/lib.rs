@@ -19,10 +19,12 @@ mod server;
 mod session;
 mod timers;
 
+pub use skipbeat_protocol::AckEnd;
+
 pub use admission::{Admission, Limits, RateLimit};
 pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};
 pub use options::{EvictionTiming, Mechanism, Options, Rejoin};
-pub use server::{AckEnd, Note, RefusalCause, Sending, Server, ServerEffects};
+pub use server::{Note, RefusalCause, Sending, Server, ServerEffects};
 
 /// A peer of the server: the dense id that the driver gave to its address.
 pub type PeerId = u32;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, PREFETCH, Seed, Span, Time, prefetch};
 use skipbeat_protocol::{
-    BYE, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_expired,
-    write_heartbeat, write_message, write_value, write_welcome,
+    AckEnd, BYE, Join, Overdue, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie,
+    write_expired, write_heartbeat, write_message, write_value, write_welcome,
 };
-use skipbeat_reliable::Overdue;
 
 use crate::acks::Acks;
 use crate::admission::{Admission, Cookies, Meter, TooMuch};
@@ -42,15 +41,6 @@ pub enum Sending {
     First,
     /// Again.
     Again,
-}
-
-/// How waiting for an ack ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AckEnd {
-    /// The ack came.
-    Acked,
-    /// It was sent often enough, or there was no room, or the member is gone.
-    GivenUp,
 }
 
 /// What happened to a peer.

@@ -3,7 +3,6 @@
 //! (seed, purpose, client, counter), so the schedule is the same in both worlds.
 #![forbid(unsafe_code)]
 
-mod asked;
 mod datagram;
 mod dialect;
 mod hostile;
@@ -11,10 +10,12 @@ mod options;
 mod schedule;
 mod swarm;
 
+pub use skipbeat_protocol::AckEnd;
+
 pub use datagram::{Act, Datagram, SourceAddress};
 pub use dialect::{Audience, Dialect, Template};
 pub use options::{
     Acks, Amount, Attack, Churn, ClientEvent, GroupOptions, Heartbeat, Hostile, Jitter, TimedEvent,
     Transport,
 };
-pub use swarm::{AckEnd, Heard, Opinion, Swarm, SwarmEffects, SwarmOptions};
+pub use swarm::{Heard, Opinion, Swarm, SwarmEffects, SwarmOptions};

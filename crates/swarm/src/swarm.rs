@@ -7,11 +7,9 @@ use skipbeat_core::{
     Calendar, ClientId, ClientSet, Family, Life, MessageId, PREFETCH, Roster, Seed, Span, Time,
     prefetch,
 };
-use skipbeat_protocol::{Join, Tag};
-use skipbeat_reliable::{Outbox, Overdue};
+use skipbeat_protocol::{AckEnd, Join, Outbox, Overdue, RetryPolicy, Tag};
 use skipbeat_workload::{Retry, Word};
 
-use crate::asked::{self, Asked};
 use crate::hostile::Attackers;
 use crate::{
     Acks, Act, Churn, ClientEvent, Datagram, GroupOptions, SourceAddress, TimedEvent, Transport,
@@ -56,15 +54,6 @@ pub enum Heard {
     Welcome(u64),
     /// The session of this token is over.
     Expired(u64),
-}
-
-/// How waiting for an ack or an answer ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AckEnd {
-    /// It came.
-    Acked,
-    /// The text or query was sent often enough, there was no room, or the client's life ended.
-    GivenUp,
 }
 
 /// What a client thinks of the server.
@@ -172,13 +161,8 @@ struct Hearing {
     connected: bool,
 }
 
-/// What a client has said that wants an ack.
-#[derive(Clone, Debug, Default)]
-struct Said {
-    outbox: Outbox<(Tag, usize)>,
-    /// When its timer is due; there is one at a time that counts.
-    armed: Option<Time>,
-}
+/// A text or a query, as far as it takes to send it again: its tag, and its size in bytes.
+type Sent = (Tag, usize);
 
 /// All virtual clients.
 #[derive(Debug)]
@@ -189,10 +173,10 @@ pub struct Swarm {
     pasts: Vec<Past>,
     /// By client, where the server beats.
     hearing: Vec<Hearing>,
-    /// Of the clients whose texts want acks.
-    said: BTreeMap<ClientId, Said>,
-    /// Of the clients that ask the server.
-    asked: BTreeMap<ClientId, Asked>,
+    /// The texts that wait for their acks.
+    texts: BTreeMap<ClientId, Outbox<Sent>>,
+    /// The queries that wait for their answers.
+    queries: BTreeMap<ClientId, Outbox<Sent, Retry>>,
     /// The last cookie of each client, where the server demands one.
     cookies: BTreeMap<ClientId, u64>,
     /// The token of each client that has a session.
@@ -236,8 +220,8 @@ impl Swarm {
         let listeners = if options.server_timeout.is_some() { clients as usize } else { 0 };
         Swarm {
             hearing: vec![deaf; listeners],
-            said: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            queries: BTreeMap::new(),
             cookies: BTreeMap::new(),
             tokens: BTreeMap::new(),
             rebinds: BTreeMap::new(),
@@ -408,7 +392,7 @@ impl Swarm {
             Kind::Silence => self.doubt_the_server(at, timer, out),
             Kind::Work => self.work(at, timer, out),
             Kind::AskAgain => self.ask_again(at, timer, out),
-            Kind::Resend => self.say_again(at, timer, out),
+            Kind::Resend => self.resend_texts(at, timer, out),
             Kind::Churn => {
                 // The crash's share of all ends: its rate over the sum of rates.
                 let share = group.churn.crash / (group.churn.crash + group.churn.leave);
@@ -442,12 +426,15 @@ impl Swarm {
             let tag = Tag { run: self.options.run, message, planned: at };
             let size = saying.size;
             match saying.word {
-                Word::Text if reliable => self.say_until_acked(at, id, epoch, tag, size, out),
+                Word::Text if reliable => self.send_text(at, timer, (tag, size), out),
                 Word::Text => self.say(at, id, Act::Chat { tag, size }, out),
                 Word::Put => self.say(at, id, Act::Put { tag, size }, out),
                 // A stream asks again by itself.
-                Word::Get(retry) if stream => self.ask(at, timer, tag, size, retry.once(), out),
-                Word::Get(retry) => self.ask(at, timer, tag, size, retry, out),
+                Word::Get(retry) => {
+                    // A stream repeats by itself what is lost.
+                    let retry = if stream { retry.once() } else { retry };
+                    self.send_query(at, timer, (tag, size), retry, out);
+                }
             }
         }
     }
@@ -519,109 +506,91 @@ impl Swarm {
             }
             Heard::Message(number) => self.say(now, id, Act::Ack(number), out),
             Heard::Ack(number) => {
-                let said = self.said.get_mut(&id);
-                if let Some((tag, _)) = said.and_then(|said| said.outbox.ack(now, number)) {
+                let text = self.texts.get_mut(&id).and_then(|texts| texts.ack(now, number));
+                if let Some((tag, _)) = text {
                     out.settled(now, id, tag.message, AckEnd::Acked);
                 }
             }
             Heard::Value(number) => {
-                let query = self.asked.get_mut(&id).and_then(|asked| asked.answer(number));
-                if let Some(query) = query {
-                    out.settled(now, id, query.tag.message, AckEnd::Acked);
+                let query = self.queries.get_mut(&id).and_then(|queries| queries.ack(now, number));
+                if let Some((tag, _)) = query {
+                    out.settled(now, id, tag.message, AckEnd::Acked);
                 }
             }
         }
     }
 
     /// Sends a numbered text, which will be sent again until it is acked.
-    fn say_until_acked(
-        &mut self,
-        at: Time,
-        id: ClientId,
-        epoch: u16,
-        tag: Tag,
-        size: usize,
-        out: &mut impl SwarmEffects,
-    ) {
-        let said = self.said.entry(id).or_default();
-        let lost = said.outbox.send(at, tag.message.seq, (tag, size));
-        self.say(at, id, Act::Message { tag, size, again: false }, out);
+    fn send_text(&mut self, at: Time, timer: Timer, text: Sent, out: &mut impl SwarmEffects) {
+        let (tag, size) = text;
+        let lost = self.texts.entry(timer.who).or_default().send(at, tag.message.seq, text);
+        self.say(at, timer.who, Act::Message { tag, size, again: false }, out);
         for (tag, _) in lost {
-            out.settled(at, id, tag.message, AckEnd::GivenUp);
+            out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
         }
-        self.arm_resend(id, epoch);
+        self.set_resend(timer);
     }
 
-    /// Sends again what was not acked in time, or gives it up.
-    fn say_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let Some(said) = self.said.get_mut(&timer.who).filter(|s| s.armed == Some(at)) else {
-            return;
-        };
-        said.armed = None;
-        let overdue: Vec<_> = std::iter::from_fn(|| said.outbox.overdue(at)).collect();
-        for overdue in overdue {
-            match overdue {
-                Overdue::Again(_, (tag, size)) => {
-                    self.say(at, timer.who, Act::Message { tag, size, again: true }, out);
-                }
-                Overdue::GivenUp((tag, _)) => {
-                    out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
-                }
-            }
-        }
-        self.arm_resend(timer.who, timer.epoch);
-    }
-
-    /// Sets the timer of the next ack that may be overdue, where it is not set.
-    fn arm_resend(&mut self, id: ClientId, epoch: u16) {
-        let Some(said) = self.said.get_mut(&id) else { return };
-        if let Some(due) = said.outbox.next_due().filter(|due| said.armed.is_none_or(|a| *due < a))
-        {
-            said.armed = Some(due);
-            self.set(due, Kind::Resend, id, epoch);
-        }
-    }
-
-    /// Asks the server, which will be asked again until it answers.
-    fn ask(
+    /// Sends a query, which will be sent again until it is answered.
+    fn send_query(
         &mut self,
         at: Time,
         timer: Timer,
-        tag: Tag,
-        size: usize,
+        query: Sent,
         retry: Retry,
         out: &mut impl SwarmEffects,
     ) {
-        self.asked.entry(timer.who).or_default().ask(at, tag, size, retry);
+        let (tag, size) = query;
+        let queries = self.queries.entry(timer.who).or_insert_with(|| Outbox::new(retry));
+        // A policy without a window never gives anything up to make room.
+        queries.send(at, tag.message.seq, query);
         self.say(at, timer.who, Act::Get { tag, size, again: false }, out);
-        self.arm_ask_again(timer.who, timer.epoch);
+        self.set_ask_again(timer);
     }
 
-    /// Asks again what was not answered in time, or gives it up.
+    /// Sends again the texts that were not acked in time, or gives them up.
+    fn resend_texts(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
+        let overdue = take_overdue(self.texts.get_mut(&timer.who), at);
+        let again = |(tag, size)| Act::Message { tag, size, again: true };
+        self.send_again(at, timer.who, overdue, again, out);
+        self.set_resend(timer);
+    }
+
+    /// Asks again the queries that were not answered in time, or gives them up.
     fn ask_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let Some(asked) = self.asked.get_mut(&timer.who).filter(|a| a.armed == Some(at)) else {
-            return;
-        };
-        asked.armed = None;
-        for overdue in asked.overdue(at) {
+        let overdue = take_overdue(self.queries.get_mut(&timer.who), at);
+        let again = |(tag, size)| Act::Get { tag, size, again: true };
+        self.send_again(at, timer.who, overdue, again, out);
+        self.set_ask_again(timer);
+    }
+
+    fn send_again(
+        &self,
+        at: Time,
+        id: ClientId,
+        overdue: Vec<Overdue<Sent>>,
+        again: impl Fn(Sent) -> Act,
+        out: &mut impl SwarmEffects,
+    ) {
+        for overdue in overdue {
             match overdue {
-                asked::Overdue::Again(asked::Query { tag, size, .. }) => {
-                    self.say(at, timer.who, Act::Get { tag, size, again: true }, out);
-                }
-                asked::Overdue::GivenUp(asked::Query { tag, .. }) => {
-                    out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
-                }
+                Overdue::Again(_, sent) => self.say(at, id, again(sent), out),
+                Overdue::GivenUp((tag, _)) => out.settled(at, id, tag.message, AckEnd::GivenUp),
             }
         }
-        self.arm_ask_again(timer.who, timer.epoch);
     }
 
-    /// Sets the timer of the next answer that may be overdue, where it is not set.
-    fn arm_ask_again(&mut self, id: ClientId, epoch: u16) {
-        let Some(asked) = self.asked.get_mut(&id) else { return };
-        if let Some(due) = asked.next_due().filter(|due| asked.armed.is_none_or(|a| *due < a)) {
-            asked.armed = Some(due);
-            self.set(due, Kind::AskAgain, id, epoch);
+    /// Sets the timer for the next ack that may be overdue, where it is not set.
+    fn set_resend(&mut self, Timer { who, epoch, .. }: Timer) {
+        if let Some(due) = self.texts.get_mut(&who).and_then(Outbox::set_timer) {
+            self.set(due, Kind::Resend, who, epoch);
+        }
+    }
+
+    /// Sets the timer for the next answer that may be overdue, where it is not set.
+    fn set_ask_again(&mut self, Timer { who, epoch, .. }: Timer) {
+        if let Some(due) = self.queries.get_mut(&who).and_then(Outbox::set_timer) {
+            self.set(due, Kind::AskAgain, who, epoch);
         }
     }
 
@@ -731,13 +700,11 @@ impl Swarm {
         let epoch = client.epoch;
         self.up.remove(id);
         self.room.remove(id);
-        if let Some(mut said) = self.said.remove(&id) {
-            for (tag, _) in said.outbox.abandon() {
-                out.settled(at, id, tag.message, AckEnd::GivenUp);
-            }
+        for (tag, _) in self.texts.remove(&id).iter_mut().flat_map(Outbox::abandon) {
+            out.settled(at, id, tag.message, AckEnd::GivenUp);
         }
-        for query in self.asked.remove(&id).into_iter().flat_map(Asked::abandon) {
-            out.settled(at, id, query.tag.message, AckEnd::GivenUp);
+        for (tag, _) in self.queries.remove(&id).iter_mut().flat_map(Outbox::abandon) {
+            out.settled(at, id, tag.message, AckEnd::GivenUp);
         }
         if let Some(after) = churn.rejoin_after {
             self.set(at + after, Kind::Start, id, epoch);
@@ -759,4 +726,16 @@ fn first_moment_too_late(last: Time, timeout: Span) -> Time {
 /// The gaps of work are drawn by life and message, so that a new life has fresh ones.
 fn work_draw(epoch: u16, messages: u32) -> u64 {
     u64::from(epoch) << 32 | u64::from(messages)
+}
+
+/// What is overdue in an outbox whose timer fired at `at`; nothing if that timer does not count.
+fn take_overdue<P: RetryPolicy>(
+    outbox: Option<&mut Outbox<Sent, P>>,
+    at: Time,
+) -> Vec<Overdue<Sent>> {
+    let Some(outbox) = outbox else { return Vec::new() };
+    if !outbox.timer_fired(at) {
+        return Vec::new();
+    }
+    std::iter::from_fn(|| outbox.overdue(at)).collect()
 }

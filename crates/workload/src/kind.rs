@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use skipbeat_core::{Better, ClientId, ClientSet, Life, MessageId, Span, Stream, Time, Unit};
+use skipbeat_protocol::RetryPolicy;
 
 /// A kind of workload, by its options.
 pub trait WorkloadModel {
@@ -90,9 +91,14 @@ impl Retry {
         let all = (1..=self.tries).fold(Span::ZERO, |sum, number| sum + self.wait(number));
         Retry { timeout: all, longest: all, tries: 1, ..*self }
     }
+}
 
-    /// How long it waits for the answer of try `number`, which counts from 1.
-    pub fn wait(&self, number: u32) -> Span {
+impl RetryPolicy for Retry {
+    fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    fn wait(&self, number: u32) -> Span {
         let factor = libm::pow(self.backoff, f64::from(number.saturating_sub(1)));
         // A span takes some 584 years; beyond them the longest wait is what counts.
         let wait = self.timeout.seconds() * factor;

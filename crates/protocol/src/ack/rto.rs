@@ -1,28 +1,52 @@
 //! The retransmission timeout of RFC 6298: `SRTT ← 7/8 SRTT + 1/8 R`,
 //! `RTTVAR ← 3/4 RTTVAR + 1/4 |SRTT - R|`, `RTO = SRTT + 4 RTTVAR`. It begins with 1 s (2.1) and is
-//! never below 200 ms: the RFC's minimum of 1 s (2.4) is for the Internet's TCP, most
-//! implementations take 200 ms.
+//! never below 200 ms: the RFC asks for at least 1 s (2.4), but most implementations take 200 ms.
 
 use skipbeat_core::Span;
 
-/// The estimate for one peer.
+use crate::{RetryPolicy, WINDOW};
+
+/// How often a text is sent before it is given up.
+const TRIES: u32 = 8;
+
+/// The retransmission timeout towards one receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Rto {
-    /// Smoothed round-trip time and its variation, where one was measured.
+    /// SRTT and RTTVAR, once a round-trip time was measured.
     estimate: Option<(Span, Span)>,
 }
 
 impl Rto {
-    /// Before anything is measured.
+    /// The timeout before anything is measured (2.1).
     pub const INITIAL: Span = Span::from_secs(1);
-    /// The shortest.
+    /// The shortest timeout.
     pub const LEAST: Span = Span::from_millis(200);
-    /// The longest, also after backing off.
+    /// The longest timeout, also after backing off (2.5).
     pub const MOST: Span = Span::from_secs(60);
+}
 
-    /// Takes a round-trip time. Only of what was sent once: the ack of what was sent again may
-    /// answer either (Karn's rule, RFC 6298, 3).
-    pub fn sample(&mut self, rtt: Span) {
+impl RetryPolicy for Rto {
+    /// The timeout, doubled with each try after the first (5.5).
+    fn wait(&self, number: u32) -> Span {
+        let first = self.estimate.map_or(Rto::INITIAL, |(smoothed, variation)| {
+            (smoothed + variation * 4).max(Rto::LEAST)
+        });
+        (first * (1 << number.saturating_sub(1).min(16))).min(Rto::MOST)
+    }
+
+    fn tries(&self) -> u32 {
+        TRIES
+    }
+
+    /// What is below the receiver's [`DuplicateWindow`](crate::DuplicateWindow) would count as
+    /// received before.
+    fn window(&self) -> u32 {
+        WINDOW
+    }
+
+    /// Updates the estimate. An item that was sent again must not be measured, since its ack may
+    /// answer either copy (Karn's rule, 3).
+    fn sample(&mut self, rtt: Span) {
         self.estimate = Some(match self.estimate {
             None => (rtt, Span::from_nanos(rtt.nanos() / 2)),
             Some((smoothed, variation)) => {
@@ -31,15 +55,6 @@ impl Rto {
                 (Span::from_nanos((7 * smoothed.nanos() + rtt.nanos()) / 8), variation)
             }
         });
-    }
-
-    /// How long to wait for the ack of something that was sent `tries` times: doubled with each
-    /// (5.5).
-    pub fn wait(&self, tries: u32) -> Span {
-        let first = self.estimate.map_or(Rto::INITIAL, |(smoothed, variation)| {
-            (smoothed + variation * 4).max(Rto::LEAST)
-        });
-        (first * (1 << tries.saturating_sub(1).min(16))).min(Rto::MOST)
     }
 }
 

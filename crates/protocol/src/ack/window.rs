@@ -1,13 +1,13 @@
-//! What of a numbered stream was seen before: the highest number and the [`WINDOW`] below it, as
-//! the anti-replay window of IPsec (RFC 4303, 3.4.3).
+//! Which numbers of a stream were received before: one bit for each of the [`WINDOW`] numbers up to
+//! the highest one, like the anti-replay window of IPsec (RFC 4303, 3.4.3).
 
-/// How far below the highest number a number can still be told to be new. An outbox keeps nothing
-/// that is older.
+/// How many numbers up to the highest one are remembered. An outbox gives up items that fall below
+/// it, since the receiver could not tell them from repetitions.
 pub const WINDOW: u32 = 1024;
 
 const WORDS: usize = WINDOW as usize / 64;
 
-/// The window of one peer.
+/// The numbers that one sender has used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuplicateWindow {
     /// One above the highest number seen.
@@ -17,29 +17,29 @@ pub struct DuplicateWindow {
 }
 
 impl DuplicateWindow {
-    /// Takes a number; says whether it is new. What is below the window counts as seen.
+    /// Records a number and returns whether it is new. A number below the window counts as seen.
     pub fn take(&mut self, number: u32) -> bool {
         let number = u64::from(number);
         if number + u64::from(WINDOW) < self.next {
             return false;
         }
-        // What the window moves over has not been seen.
+        // The numbers between the old highest one and this one have not been seen.
         for skipped in self.next..=number.min(self.next + u64::from(WINDOW) - 1) {
-            let (word, bit) = place(skipped);
+            let (word, bit) = bit_of(skipped);
             self.seen[word] &= !bit;
         }
         if number >= self.next + u64::from(WINDOW) {
             self.seen = [0; WORDS];
         }
         self.next = self.next.max(number + 1);
-        let (word, bit) = place(number);
+        let (word, bit) = bit_of(number);
         let new = self.seen[word] & bit == 0;
         self.seen[word] |= bit;
         new
     }
 }
 
-fn place(number: u64) -> (usize, u64) {
+fn bit_of(number: u64) -> (usize, u64) {
     let at = number % u64::from(WINDOW);
     ((at / 64) as usize, 1 << (at % 64))
 }
