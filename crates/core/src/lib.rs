@@ -15,6 +15,7 @@ mod probability;
 mod random;
 mod roster;
 pub mod schema;
+pub mod tagged;
 mod time;
 
 pub use address::AddressPlan;
@@ -29,4 +30,5 @@ pub use prefetch::{PREFETCH, prefetch};
 pub use probability::Probability;
 pub use random::{Draws, Family, Seed, Stream, mix, unit};
 pub use roster::Roster;
+pub use tagged::{CommonKeys, KindWord, NoKeys, Tagged, TaggedTable};
 pub use time::{Span, Time, TimeError};

@@ -2,12 +2,13 @@
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use skipbeat_core::schema::{self, KindKeys};
-use skipbeat_core::{Probability, ScalarOrTable, Stream, mix};
+use skipbeat_core::{
+    Probability, ScalarOrTable, Stream, TaggedTable, common_keys, mix, schema, tagged,
+};
 
 /// Which datagrams are changed, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "ScalarOrTable<Probability, Table>")]
+#[serde(try_from = "ScalarOrTable<Probability, TaggedTable<Kind, Keys>>")]
 pub struct Corrupt {
     /// The probability that a datagram or a copy of one is changed.
     pub probability: Probability,
@@ -38,73 +39,74 @@ pub struct Change {
     draw: u64,
 }
 
+tagged! {
+    /// The long form of [`Damage`].
+    enum Kind: "a corruption", default "bits" {
+        /// Bits flip, at different positions.
+        Bits(Flipped) = "bits",
+        /// One byte becomes another.
+        Byte = "byte",
+        /// The end is cut off, anywhere.
+        Truncate = "truncate",
+        /// Two bytes change places.
+        Swap = "swap",
+        /// Random bytes are added.
+        Garbage(Added) = "garbage",
+    }
+}
+
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = kinds)]
-struct Table {
-    /// The probability that a datagram, or a copy of one, is changed.
-    probability: Probability,
-    /// What is done to it; default `"bits"`.
-    #[serde(default)]
-    kind: Kind,
-    /// `bits`: how many flip, default 1. `garbage`: how many bytes are added at most, default 16.
-    /// 1 to 1024.
+struct Flipped {
+    /// How many bits flip, 1 to 1024; default 1.
     #[schemars(range(min = 1, max = 1024))]
     n: Option<u32>,
 }
 
-#[derive(Deserialize, Default, Clone, Copy, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-enum Kind {
-    /// Bits flip, at different places.
-    #[default]
-    Bits,
-    /// One byte becomes another.
-    Byte,
-    /// The end is cut off, anywhere.
-    Truncate,
-    /// Two bytes change places.
-    Swap,
-    /// Random bytes are added.
-    Garbage,
+#[derive(Deserialize, JsonSchema)]
+struct Added {
+    /// How many bytes are added at most, 1 to 1024; default 16.
+    #[schemars(range(min = 1, max = 1024))]
+    n: Option<u32>,
 }
 
-fn kinds(schema: &mut Schema) {
-    let of = |kind, may_have| KindKeys { kind, needs: &[], may_have };
-    let (bare, counted) = (&["probability"], &["probability", "n"]);
-    let kinds = [
-        of("bits", counted),
-        of("byte", bare),
-        of("truncate", bare),
-        of("swap", bare),
-        of("garbage", counted),
-    ];
-    schema::keys_by_kind(schema, &kinds, Some("bits"));
+common_keys! {
+    #[schemars(transform = needs_probability)]
+    struct Keys {
+        /// The probability that a datagram, or a copy of one, is changed.
+        probability: Probability,
+    }
 }
 
-impl TryFrom<ScalarOrTable<Probability, Table>> for Corrupt {
+fn needs_probability(schema: &mut Schema) {
+    schema::require(schema, "probability");
+}
+
+impl TryFrom<ScalarOrTable<Probability, TaggedTable<Kind, Keys>>> for Corrupt {
     type Error = &'static str;
 
-    fn try_from(form: ScalarOrTable<Probability, Table>) -> Result<Self, &'static str> {
-        let Table { probability, kind, n } = match form {
+    fn try_from(
+        form: ScalarOrTable<Probability, TaggedTable<Kind, Keys>>,
+    ) -> Result<Self, &'static str> {
+        let TaggedTable { model, common } = match form {
             ScalarOrTable::Scalar(probability) => {
                 return Ok(Corrupt { probability, how: Damage::Bits(1) });
             }
             ScalarOrTable::Table(table) => table,
         };
-        if n.is_some_and(|n| !(1..=1024).contains(&n)) {
-            return Err("expected `n` from 1 to 1024");
-        }
-        let how = match (kind, n) {
-            (Kind::Bits, n) => Damage::Bits(n.unwrap_or(1)),
-            (Kind::Garbage, n) => Damage::Garbage(n.unwrap_or(16)),
-            (_, Some(_)) => return Err("`n` belongs to bits and garbage only"),
-            (Kind::Byte, None) => Damage::Byte,
-            (Kind::Truncate, None) => Damage::Truncate,
-            (Kind::Swap, None) => Damage::Swap,
+        let probability = common.probability.ok_or("missing field `probability`")?;
+        let how = match model {
+            Kind::Bits(Flipped { n }) => Damage::Bits(n.unwrap_or(1)),
+            Kind::Byte => Damage::Byte,
+            Kind::Truncate => Damage::Truncate,
+            Kind::Swap => Damage::Swap,
+            Kind::Garbage(Added { n }) => Damage::Garbage(n.unwrap_or(16)),
         };
-        Ok(Corrupt { probability, how })
+        match how {
+            Damage::Bits(n) | Damage::Garbage(n) if !(1..=1024).contains(&n) => {
+                Err("expected `n` from 1 to 1024")
+            }
+            _ => Ok(Corrupt { probability, how }),
+        }
     }
 }
 

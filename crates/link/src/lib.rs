@@ -9,10 +9,10 @@
 #![forbid(unsafe_code)]
 
 mod corrupt;
-mod delay;
+pub mod delay;
 mod duplicate;
 mod links;
-mod loss;
+pub mod loss;
 mod options;
 mod outage;
 mod preset;

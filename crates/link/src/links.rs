@@ -306,9 +306,9 @@ impl Links {
                 }
             }
         }
-        if !options.loss.is_none() && options.loss.heeds(packet.class) {
+        if !options.loss.is_none() && options.loss.applies_to(packet.class) {
             let stream = self.loss.stream(link);
-            let lost = match options.loss.alone() {
+            let lost = match options.loss.independent() {
                 Some(probability) => probability.decides(stream.bits(place)),
                 None => options.loss.takes(of(&mut self.loss_states, client), stream, place, at),
             };
@@ -367,7 +367,9 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder};
+    use crate::{
+        Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder, delay,
+    };
 
     const TEXT: PacketInfo = PacketInfo { bytes: 100, class: Class::Chat };
 
@@ -377,7 +379,10 @@ mod tests {
     }
 
     fn exponential() -> DelayModel {
-        DelayModel::Exponential { min: Span::from_millis(1), mean: Span::from_millis(5) }
+        DelayModel::Exponential(delay::Exponential {
+            min: Span::from_millis(1),
+            mean: Span::from_millis(5),
+        })
     }
 
     fn all_on() -> LinkOptions {
@@ -413,9 +418,7 @@ mod tests {
     #[test]
     fn many_at_once_get_the_verdicts_that_each_gets() {
         let roster = Roster::new([5, 5000]);
-        for (loss, delay) in
-            [(0.0, DelayModel::Constant { value: Span::ZERO }), (0.3, exponential())]
-        {
+        for (loss, delay) in [(0.0, Delay::NONE.model), (0.3, exponential())] {
             let loss = Loss::bernoulli(Probability::new(loss).unwrap());
             let options = LinkOptions { loss, delay: delay.into(), ..LinkOptions::default() };
             let schedules = || [options.clone().into(), options.clone().into()];

@@ -9,7 +9,9 @@ use serde::de::value::{F64Deserializer, I64Deserializer, MapAccessDeserializer, 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use skipbeat_core::{Probability, Span, mix};
 
-use crate::{Corrupt, Delay, Duplicate, How, Loss, Rate, Reorder};
+use crate::{
+    Corrupt, Delay, DelayModel, Duplicate, How, Loss, LossModel, Rate, Reorder, delay, loss,
+};
 
 /// The impairments of one direction of the links of a group. The default impairs nothing.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -48,7 +50,7 @@ impl LinkOptions {
             || reorder.is_some()
             || !duplicate.probability.is_zero()
             || corrupt.is_some();
-        loss.alone().filter(|_| loss.only.is_empty() && !more)
+        loss.independent().filter(|_| loss.only.is_empty() && !more)
     }
 
     /// The travel time that no datagram undercuts.
@@ -59,16 +61,14 @@ impl LinkOptions {
 
     /// The files that models are read from: their path, and what takes their text.
     pub fn files(&mut self) -> impl Iterator<Item = (String, ModelFile<'_>)> {
-        let loss = match &self.loss.model {
-            crate::LossModel::Trace { file, .. } => Some(file.clone()),
+        let loss = match &mut self.loss.model {
+            LossModel::Trace(trace) => Some((trace.file.clone(), ModelFile::Loss(trace))),
             _ => None,
         };
-        let delay = match &self.delay.model {
-            crate::DelayModel::Table { file, .. } => Some(file.clone()),
+        let delay = match &mut self.delay.model {
+            DelayModel::Table(table) => Some((table.file.clone(), ModelFile::Delay(table))),
             _ => None,
         };
-        let loss = loss.map(|file| (file, ModelFile::Loss(&mut self.loss)));
-        let delay = delay.map(|file| (file, ModelFile::Delay(&mut self.delay)));
         loss.into_iter().chain(delay)
     }
 }
@@ -77,9 +77,9 @@ impl LinkOptions {
 #[derive(Debug)]
 pub enum ModelFile<'a> {
     /// A trace of losses.
-    Loss(&'a mut Loss),
+    Loss(&'a mut loss::Trace),
     /// A table of delays.
-    Delay(&'a mut Delay),
+    Delay(&'a mut delay::Table),
 }
 
 impl ModelFile<'_> {
@@ -89,8 +89,8 @@ impl ModelFile<'_> {
     /// What is wrong with it, and where.
     pub fn take(self, text: &str) -> Result<(), String> {
         match self {
-            ModelFile::Loss(loss) => loss.model.take_trace(text),
-            ModelFile::Delay(delay) => delay.model.take_table(text),
+            ModelFile::Loss(trace) => trace.read(text),
+            ModelFile::Delay(table) => table.read(text),
         }
     }
 }

@@ -216,11 +216,11 @@ fn expected_reordering(options: &LinkOptions, spacing: Span) -> Option<f64> {
     }
     let t = spacing.seconds();
     // Loss by itself keeps a share of the neighbours; loss in bursts keeps another.
-    let LossModel::Bernoulli { probability: loss } = options.loss.model else { return None };
-    let (kept, lossless) = (1.0 - loss.get(), loss.is_zero());
+    let LossModel::Bernoulli(loss) = options.loss.model else { return None };
+    let (kept, lossless) = (1.0 - loss.probability.get(), loss.probability.is_zero());
     match (&delay.model, &options.reorder) {
         (DelayModel::Constant { .. }, None) => Some(0.0),
-        (DelayModel::Constant { value }, Some(reorder)) if lossless => {
+        (DelayModel::Constant(delay), Some(reorder)) if lossless => {
             let q = match reorder.chosen {
                 skipbeat_link::Chosen::Probability(q) => q.get(),
                 skipbeat_link::Chosen::Every(_) => return None,
@@ -229,11 +229,11 @@ fn expected_reordering(options: &LinkOptions, spacing: Span) -> Option<f64> {
             let places = |span: &Span| (span.nanos().saturating_sub(1) / spacing.nanos()) as i32;
             Some(match reorder.how {
                 How::Hold(extra) => q * (1.0 - q.powi(places(&extra))),
-                How::Early => (1.0 - q) * (1.0 - (1.0 - q).powi(places(value))),
+                How::Early => (1.0 - q) * (1.0 - (1.0 - q).powi(places(&delay.value))),
             })
         }
-        (DelayModel::Uniform { min, max }, None) => {
-            let w = max.saturating_sub(*min).seconds();
+        (DelayModel::Uniform(delay), None) => {
+            let w = delay.max.saturating_sub(delay.min).seconds();
             match w / t {
                 ratio if ratio <= 1.0 => Some(0.0),
                 // Only neighbours change places, and both must arrive.
@@ -241,8 +241,8 @@ fn expected_reordering(options: &LinkOptions, spacing: Span) -> Option<f64> {
                 _ => None,
             }
         }
-        (DelayModel::Exponential { min, mean }, None) if lossless => {
-            let mu = mean.saturating_sub(*min).seconds();
+        (DelayModel::Exponential(delay), None) if lossless => {
+            let mu = delay.mean.saturating_sub(delay.min).seconds();
             let r = (-t / mu).exp();
             let term = |k: i32| r.powi(k * (k + 1) / 2) / f64::from(k * (k + 1));
             Some((1..200).map(term).sum())

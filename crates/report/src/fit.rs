@@ -299,7 +299,7 @@ mod tests {
     use super::*;
     use crate::trace::{crossings, draw, read_trace, write_trace};
     use skipbeat_core::Direction;
-    use skipbeat_link::{DelayModel, LinkOptions, LossModel, read_compact};
+    use skipbeat_link::{DelayModel, LinkOptions, LossModel, delay, loss, read_compact};
 
     fn link(text: &str) -> LinkOptions {
         read_compact(text, Direction::Up, LinkOptions::default()).unwrap()
@@ -323,24 +323,33 @@ mod tests {
         let bernoulli = fitted("loss=.05,delay=exp(min=10ms,mean=30ms)");
         assert!(matches!(bernoulli.loss.model, LossModel::Bernoulli { .. }));
         near(bernoulli.loss.model.mean().unwrap(), 0.05);
-        let DelayModel::Exponential { min, mean } = bernoulli.delay.model else { panic!() };
+        let DelayModel::Exponential(delay::Exponential { min, mean }) = bernoulli.delay.model
+        else {
+            panic!()
+        };
         near(min.seconds(), 0.010);
         near(mean.seconds(), 0.030);
         let simple = fitted("loss=ge(p=.02,r=.25),delay=normal(mean=50ms,deviation=5ms)");
-        let LossModel::GilbertElliott { p, r, good_loss, bad_loss } = simple.loss.model else {
+        let LossModel::GilbertElliott(loss::GilbertElliott { p, r, good_loss, bad_loss }) =
+            simple.loss.model
+        else {
             panic!("{:?}", simple.loss)
         };
         near(p.get(), 0.02);
         near(r.get(), 0.25);
         assert_eq!((good_loss.get(), bad_loss.get()), (0.0, 1.0));
-        let DelayModel::Normal { mean, deviation, .. } = simple.delay.model else { panic!() };
+        let DelayModel::Normal(delay::Normal { mean, deviation, .. }) = simple.delay.model else {
+            panic!()
+        };
         near(mean.seconds(), 0.050);
         near(deviation.seconds(), 0.005);
         let full = fitted(
             "loss=ge(p=.02,r=.05,good_loss=.01,bad_loss=.6),\
              delay=lognormal(min=5ms,median=20ms,sigma=.6,correlation=.5)",
         );
-        let LossModel::GilbertElliott { p, r, good_loss, bad_loss } = full.loss.model else {
+        let LossModel::GilbertElliott(loss::GilbertElliott { p, r, good_loss, bad_loss }) =
+            full.loss.model
+        else {
             panic!("{:?}", full.loss)
         };
         // Some 2,800 bad times of 20 datagrams, of which each hides when it begins.
@@ -349,7 +358,9 @@ mod tests {
             assert!((got - expected).abs() < 0.15 * expected, "{got}, expected {expected}");
         }
         assert!((full.delay.correlation - 0.5).abs() < 0.05, "{}", full.delay.correlation);
-        let DelayModel::Lognormal { median, sigma, .. } = full.delay.model else { panic!() };
+        let DelayModel::Lognormal(delay::Lognormal { median, sigma, .. }) = full.delay.model else {
+            panic!()
+        };
         near(median.seconds(), 0.020);
         near(sigma, 0.6);
     }

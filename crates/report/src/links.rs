@@ -3,6 +3,7 @@
 
 use skipbeat_core::{Direction, Span};
 use skipbeat_link::Cause;
+use skipbeat_link::loss::GilbertElliottTime;
 use skipbeat_link::{Chosen, DelayOrder, How, LinkOptions, LossModel};
 use skipbeat_measure::{DatagramTally, PathTally, Results};
 use skipbeat_scenario::Plan;
@@ -194,7 +195,8 @@ impl Seen<'_> {
             // Datagrams come when they like: as if they looked at the state of the link at random
             // times, 2·πG·πB·(eB-eG)²·τ per second, τ = 1/(λ+μ), beside the variance of each.
             LossModel::GilbertElliottTime { .. } if !self.watched => None,
-            LossModel::GilbertElliottTime { mean_good, mean_bad, good_loss, bad_loss } => {
+            LossModel::GilbertElliottTime(chain) => {
+                let GilbertElliottTime { mean_good, mean_bad, good_loss, bad_loss } = chain;
                 let (good, bad) = (mean_good.seconds(), mean_bad.seconds());
                 let shares = good * bad / ((good + bad) * (good + bad));
                 let step = (bad_loss.get() - good_loss.get()).powi(2);

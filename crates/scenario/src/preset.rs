@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skipbeat_core::Span;
-use skipbeat_server::{DetectorOptions, Mechanism, Phi, Tail};
+use skipbeat_server::{DetectorOptions, Mechanism, Missed, Phi, Tail};
 use skipbeat_swarm::{Heartbeat, Jitter};
 
 /// A system whose defaults a scenario begins with.
@@ -64,7 +64,7 @@ impl Preset {
                 by_timeout(beat(Span::from_secs(60), Jitter::None), Span::from_secs(90))
             }
             Preset::Bfd => Defaults {
-                detector: DetectorOptions::Missed { misses: 3, every: second },
+                detector: DetectorOptions::Missed(Missed { misses: 3, every: second }),
                 ..by_timeout(beat(second, Jitter::Bfd), second * 3)
             },
             Preset::Ice => {

@@ -95,8 +95,21 @@ fn mistakes_that_need_two_keys_are_found() {
         ),
         (
             "up = { delay = { kind = \"uniform\", min = \"2s\", mean = \"1s\" } }",
-            "t.toml:8:16: a uniform delay takes",
+            "t.toml:8:48: `mean` does not belong to a delay of kind `uniform`: expected `kind`, `min`, \
+             `max`",
         ),
+        (
+            "up = { delay = { kind = \"uniform\", min = \"2s\" } }",
+            "t.toml:8:16: missing field `max`",
+        ),
+        // What stands before the kind is kept until the kind is known.
+        ("up = { loss = { n = 0, kind = \"every\" } }", "t.toml:8:15: expected `n` from 1"),
+        (
+            "up = { loss = { p = 2, r = 0.5, kind = \"gilbert-elliott\" } }",
+            "t.toml:8:15: `p`: expected a probability from 0 to 1",
+        ),
+        ("up = { loss = { probability = 0.1 } }", "t.toml:8:15: a model of loss needs its `kind`"),
+        ("up = { loss = { kind = \"some\" } }", "t.toml:8:24: unknown variant `some`"),
         ("[server]\ncommand = [\"x\"]", "t.toml:9:11: a command needs `target`"),
         ("[server]\ntimeout = \"0s\"", "t.toml:9:11: expected a timeout above zero"),
         ("[server]\nmax_datagram = 5", "t.toml:9:16: expected 64 to 65507 bytes"),
@@ -114,8 +127,14 @@ fn mistakes_that_need_two_keys_are_found() {
 #[test]
 fn keys_and_values_out_of_range_are_found() {
     for (extra, expected) in [
-        ("heartbeat = { jitter = { kind = \"bfd\", width = \"1s\" } }", "`width` belongs to"),
-        ("heartbeat = { jitter = { kind = \"none\", widht = \"1s\" } }", "unknown field `widht`"),
+        (
+            "heartbeat = { jitter = { kind = \"bfd\", width = \"1s\" } }",
+            "`width` does not belong to a jitter of kind `bfd`",
+        ),
+        (
+            "heartbeat = { jitter = { kind = \"none\", widht = \"1s\" } }",
+            "`widht` does not belong to a jitter of kind `none`",
+        ),
         ("up = { duplicate = { probability = 0.1, within = \"0s\" } }", "expected `within` above"),
         (
             "up = { reorder = { kind = \"hold\", probability = 2, extra = \"1s\" } }",

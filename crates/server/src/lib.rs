@@ -22,7 +22,7 @@ mod timers;
 pub use skipbeat_protocol::AckEnd;
 
 pub use admission::{Admission, Limits, RateLimit};
-pub use detector::{Adaptive, DetectorOptions, Phi, Tail, quantile};
+pub use detector::{Bertier, Chen, DetectorOptions, Missed, Phi, Tail, quantile};
 pub use options::{EvictionTiming, Mechanism, Options, Rejoin};
 pub use server::{Note, RefusalCause, Sending, Server, ServerEffects};
 

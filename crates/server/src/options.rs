@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skipbeat_core::{ScalarOrTable, Span, schema};
 
-use crate::{Admission, DetectorOptions, Limits, Tail, quantile};
+use crate::{Admission, Bertier, Chen, DetectorOptions, Limits, Missed, Tail, quantile};
 
 /// The `[server]` table as far as it concerns the server core.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
@@ -47,7 +47,7 @@ impl Options {
     pub fn longest_silence(&self) -> Span {
         match self.detector {
             DetectorOptions::Timeout => self.timeout,
-            DetectorOptions::Missed { misses, every } => every * u64::from(misses),
+            DetectorOptions::Missed(Missed { misses, every }) => every * u64::from(misses),
             // What the gaps will be is not known: twice the period stands for them.
             DetectorOptions::Phi(phi) => {
                 let z = quantile(phi.tail, phi.threshold);
@@ -59,9 +59,8 @@ impl Options {
                     }
                 }
             }
-            DetectorOptions::Chen(options) | DetectorOptions::Bertier(options) => {
-                options.every * 2 + options.margin
-            }
+            DetectorOptions::Chen(Chen { every, margin, .. })
+            | DetectorOptions::Bertier(Bertier { every, margin, .. }) => every * 2 + margin,
         }
     }
 }

@@ -5,17 +5,16 @@
 
 mod datagram;
 mod dialect;
+mod heartbeat;
 mod hostile;
 mod options;
-mod schedule;
 mod swarm;
 
 pub use skipbeat_protocol::AckEnd;
 
 pub use datagram::{Act, Datagram, SourceAddress};
 pub use dialect::{Audience, Dialect, Template};
-pub use options::{
-    Acks, Amount, Attack, Churn, ClientEvent, GroupOptions, Heartbeat, Hostile, Jitter, TimedEvent,
-    Transport,
-};
+pub use heartbeat::{Heartbeat, Jitter, Width};
+pub use hostile::{Attack, Hostile};
+pub use options::{Acks, Amount, Churn, ClientEvent, GroupOptions, TimedEvent, Transport};
 pub use swarm::{Heard, Opinion, Swarm, SwarmEffects, SwarmOptions};

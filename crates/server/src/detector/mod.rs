@@ -17,8 +17,11 @@ use skipbeat_core::{Span, Time};
 
 use crate::PeerId;
 
-pub use options::{Adaptive, DetectorOptions, Phi, Tail};
-pub use phi::quantile;
+pub use bertier::Bertier;
+pub use chen::Chen;
+pub use missed::Missed;
+pub use options::DetectorOptions;
+pub use phi::{Phi, Tail, quantile};
 
 /// A sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,10 +53,10 @@ pub(crate) trait Detector: Debug + Send {
 pub(crate) fn build(options: DetectorOptions, timeout: Span) -> Box<dyn Detector> {
     match options {
         DetectorOptions::Timeout => Box::new(timeout::Timeout(timeout)),
-        DetectorOptions::Missed { misses, every } => Box::new(missed::missed(misses, every)),
+        DetectorOptions::Missed(options) => Box::new(options.detector()),
         DetectorOptions::Phi(options) => Box::new(phi::PhiAccrual::new(options)),
-        DetectorOptions::Chen(options) => Box::new(chen::Chen::new(options)),
-        DetectorOptions::Bertier(options) => Box::new(bertier::Bertier::new(options)),
+        DetectorOptions::Chen(options) => Box::new(chen::NfdE::new(options)),
+        DetectorOptions::Bertier(options) => Box::new(bertier::BertierDetector::new(options)),
     }
 }
 
