@@ -157,9 +157,13 @@ fn merged(key: &str, kinds: &[KindKeys<'_>]) -> Value {
             }
         }
     }
+    // In the middle of a line a sentence begins small, a formula does not.
     let lower = |text: &str| {
         let mut rest = text.chars();
-        rest.next().map(|first| first.to_lowercase().chain(rest).collect::<String>())
+        let first = rest.next()?;
+        let word = rest.clone().next().is_some_and(|c| c == ' ' || c.is_lowercase());
+        let first = if word { first.to_lowercase().collect() } else { first.to_string() };
+        Some(first + rest.as_str())
     };
     let texts = meanings.iter().map(|(names, meaning)| {
         format!("{}: {}", names.join(", "), lower(meaning).unwrap_or_default())

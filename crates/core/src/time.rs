@@ -236,10 +236,10 @@ impl FromStr for Span {
             .ok_or_else(|| TimeError::Unit { unit: unit.to_owned(), text: text.to_owned() })?;
         let whole: u64 = whole.parse().map_err(|_| bad_number())?;
         let mut nanos = whole.checked_mul(size).ok_or_else(bad_number)?;
-        let mut place = size;
+        let mut worth = size;
         for digit in fraction.bytes() {
-            place /= 10;
-            nanos = nanos.checked_add(u64::from(digit - b'0') * place).ok_or_else(bad_number)?;
+            worth /= 10;
+            nanos = nanos.checked_add(u64::from(digit - b'0') * worth).ok_or_else(bad_number)?;
         }
         Ok(Span(nanos))
     }

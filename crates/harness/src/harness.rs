@@ -134,7 +134,7 @@ impl Harness {
         planned: Time,
         client: ClientId,
         datagram: &Datagram,
-        up: &ClientSet,
+        audience: &ClientSet,
     ) -> Option<MessageSlot> {
         let id = datagram.act.tag()?.message;
         match datagram.act {
@@ -147,8 +147,9 @@ impl Harness {
                 self.record(planned, Event::Request { message: id });
             }
             _ => {
-                let audience = self.dialect.as_ref().and_then(|d| audience(d.audience, client, up));
-                let up = audience.as_ref().unwrap_or(up);
+                let dialect = self.dialect.as_ref();
+                let narrower = dialect.and_then(|d| receivers(d.audience, client, audience));
+                let up = narrower.as_ref().unwrap_or(audience);
                 self.record(planned, Event::Chat { message: id, up });
             }
         }
@@ -184,10 +185,10 @@ impl Harness {
         planned: Time,
         client: ClientId,
         datagram: &'d Datagram,
-        up: &ClientSet,
+        audience: &ClientSet,
     ) -> Sent<'d> {
         let direction = Direction::Up;
-        let message = self.open(planned, client, datagram, up);
+        let message = self.open(planned, client, datagram, audience);
         let bytes = self.length(client, datagram);
         let packet = PacketInfo { bytes, class: class_of_act(datagram.act) };
         let verdict = self.up.judge(planned, self.roster.group_of(client), client, packet);
@@ -439,12 +440,12 @@ fn write(dialect: &Option<Dialect>, client: ClientId, datagram: &Datagram, out: 
     }
 }
 
-/// Who should get a message of a client, where that is not everybody who is up.
-fn audience(audience: Audience, client: ClientId, up: &ClientSet) -> Option<ClientSet> {
+/// The clients that should get a message of a client, where these are not `all` of them.
+fn receivers(audience: Audience, client: ClientId, all: &ClientSet) -> Option<ClientSet> {
     match audience {
         Audience::All => None,
         Audience::Others => {
-            let mut others = up.clone();
+            let mut others = all.clone();
             others.remove(client);
             Some(others)
         }

@@ -48,9 +48,9 @@ impl Harness {
         planned: Time,
         client: ClientId,
         datagram: &Datagram,
-        up: &ClientSet,
+        audience: &ClientSet,
     ) {
-        if let Some(message) = self.open(planned, client, datagram, up) {
+        if let Some(message) = self.open(planned, client, datagram, audience) {
             self.written(planned, Direction::Up, client, message);
         }
     }

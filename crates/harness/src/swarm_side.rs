@@ -59,24 +59,24 @@ pub struct FromSwarm<'a, C>(pub &'a mut C);
 
 impl<C: Driver> SwarmEffects for FromSwarm<'_, C> {
     #[inline(always)]
-    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
+    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, audience: &ClientSet) {
         if !self.0.harness().says(&datagram) {
             return;
         }
         if self.0.harness().is_stream(client) {
-            self.0.harness().say(planned, client, &datagram, up);
+            self.0.harness().say(planned, client, &datagram, audience);
             self.0.write(planned, client, &datagram);
             return;
         }
-        let sent = self.0.harness().send_up(planned, client, &datagram, up);
+        let sent = self.0.harness().send_up(planned, client, &datagram, audience);
         self.0.launch(&sent);
     }
 
-    fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
+    fn beat(&mut self, beats: &[(Time, ClientId)], audience: &ClientSet) {
         let harness = self.0.harness();
         if !harness.is_plain_up() {
             for (planned, client) in beats {
-                self.send(*planned, *client, Datagram::BARE_BEAT, up);
+                self.send(*planned, *client, Datagram::BARE_BEAT, audience);
             }
             return;
         }

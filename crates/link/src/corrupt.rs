@@ -114,9 +114,9 @@ impl Corrupt {
     /// What happens to the datagram at `index`, or to its copy.
     #[inline]
     pub(crate) fn change(&self, stream: Stream, index: u64, copy: bool) -> Option<Change> {
-        let place = 4 * index + 2 * u64::from(copy);
-        let chosen = self.probability.decides(stream.bits(place));
-        chosen.then(|| Change { how: self.how, draw: stream.bits(place + 1) })
+        let counter = 4 * index + 2 * u64::from(copy);
+        let chosen = self.probability.decides(stream.bits(counter));
+        chosen.then(|| Change { how: self.how, draw: stream.bits(counter + 1) })
     }
 }
 

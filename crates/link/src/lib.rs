@@ -64,7 +64,7 @@ pub enum Class {
 /// What a link does with one datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// The place of the datagram on its link, from zero.
+    /// The index of the datagram on its link, from zero.
     pub index: u32,
     /// When it arrives, or why it never does.
     pub arrival: Result<Time, Cause>,
@@ -77,7 +77,7 @@ pub struct Verdict {
 pub struct Transit {
     /// Whose link.
     pub client: ClientId,
-    /// The place of the datagram on its link, from zero.
+    /// The index of the datagram on its link, from zero.
     pub index: u32,
     /// When it arrives; [`Time::NEVER`] where it is lost.
     pub arrival: Time,

@@ -208,7 +208,7 @@ impl Links {
     }
 
     /// Judges the next datagram on the link of `client`, which belongs to `group` and enters the
-    /// link at `now`. The result depends on the seed, the link, the place on it and what went over
+    /// link at `now`. The result depends on the seed, the link, the index on it and what went over
     /// it before alone.
     #[inline(always)]
     pub fn judge(
@@ -295,7 +295,7 @@ impl Links {
         index: u32,
     ) -> Verdict {
         let Group { options, outages, .. } = &self.groups[group];
-        let (link, place) = (u64::from(client), u64::from(index));
+        let (link, number) = (u64::from(client), u64::from(index));
 
         let mut at = now;
         for outage in outages {
@@ -309,8 +309,8 @@ impl Links {
         if !options.loss.is_none() && options.loss.applies_to(packet.class) {
             let stream = self.loss.stream(link);
             let lost = match options.loss.independent() {
-                Some(probability) => probability.decides(stream.bits(place)),
-                None => options.loss.takes(of(&mut self.loss_states, client), stream, place, at),
+                Some(probability) => probability.decides(stream.bits(number)),
+                None => options.loss.takes(of(&mut self.loss_states, client), stream, number, at),
             };
             if lost {
                 return Verdict::lost(index, Cause::Loss);
@@ -326,22 +326,22 @@ impl Links {
             }
         }
         let waited = at.since(now);
-        let chosen = options.reorder.and_then(|r| r.choose(self.reorder.stream(link), place));
+        let chosen = options.reorder.and_then(|r| r.choose(self.reorder.stream(link), number));
         let stream = self.delay.stream(link);
         let mut arrival = match chosen {
             Some(How::Early) => at,
             _ if options.delay.remembers() => {
-                options.delay.arrival(of(&mut self.delay_states, client), stream, place, at)
+                options.delay.arrival(of(&mut self.delay_states, client), stream, number, at)
             }
-            _ => at + options.delay.draw(stream, place),
+            _ => at + options.delay.draw(stream, number),
         };
         if let Some(How::Hold(extra)) = chosen {
             arrival += extra;
         }
-        let copy = options.duplicate.copy(self.duplicate.stream(link), place, arrival);
+        let copy = options.duplicate.copy(self.duplicate.stream(link), number, arrival);
         let change = |copied: bool| {
             let corrupt = options.corrupt?;
-            corrupt.change(self.corrupt.stream(link), place, copied)
+            corrupt.change(self.corrupt.stream(link), number, copied)
         };
         let besides = Besides {
             waited,
@@ -354,7 +354,7 @@ impl Links {
         Verdict { index, arrival: Ok(arrival), besides }
     }
 
-    /// The next change of a group takes place.
+    /// Makes the next change of a group.
     fn change(&mut self, number: usize) {
         let group = &mut self.groups[number];
         let next = group.changes.next();

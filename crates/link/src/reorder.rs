@@ -58,7 +58,7 @@ common_keys! {
     struct Keys {
         /// Each datagram is chosen by itself with this probability.
         probability: Probability,
-        /// Every n-th datagram is chosen, from 1; in the place of `probability`.
+        /// Every n-th datagram is chosen, from 1; instead of `probability`.
         #[schemars(range(min = 1))]
         every: u32,
     }

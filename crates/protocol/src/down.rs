@@ -86,8 +86,8 @@ impl<'a> Down<'a> {
             Some((b"val", number, data)) => return Down::Value { number, data },
             _ => {}
         }
-        let place = datagram.windows(FROM.len()).rposition(|window| window == FROM);
-        let parts = place.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
+        let position = datagram.windows(FROM.len()).rposition(|window| window == FROM);
+        let parts = position.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
         let chat = parts.and_then(|(text, from)| {
             let from = std::str::from_utf8(from).ok()?.trim_end().parse().ok()?;
             Some(Down::Chat { text, from })

@@ -4,7 +4,10 @@
 
 mod document;
 mod error;
+mod event;
 mod group;
+mod link_files;
+mod name;
 mod plan;
 mod preset;
 mod ramp;
@@ -12,6 +15,7 @@ mod schema;
 mod server;
 mod set;
 mod study;
+mod sweep;
 mod threshold_schema;
 mod thresholds;
 

@@ -11,7 +11,7 @@ use skipbeat_measure::{Figures, Judged, Threshold};
 use skipbeat_server::{Admission, EvictionTiming, Mechanism, Options, Rejoin};
 use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent, Transport};
 
-use crate::{ScenarioError, Setting, document};
+use crate::error::ScenarioError;
 
 /// A run that can be done: the resolved scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -191,21 +191,6 @@ impl Plan {
     /// Which clients belong to which group.
     pub fn roster(&self) -> Roster {
         Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
-    }
-
-    /// Reads a scenario from a text; `name` stands for the file in messages.
-    pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
-        if settings.is_empty() {
-            return document::read(name, text);
-        }
-        let changed = Setting::apply_all(settings, name, text)?;
-        document::read(name, &changed).map_err(|error| {
-            // A mistake that the file alone has is shown in the file; any other came with --set.
-            match document::read(name, text) {
-                Err(in_file) if in_file.message == error.message => in_file,
-                _ => error.of_settings(&Setting::list(settings)),
-            }
-        })
     }
 
     /// Whether the plan can run in its mode; `name` stands for the file in messages.

@@ -7,8 +7,7 @@ use serde_json::json;
 use skipbeat_core::schema;
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::Reporter;
+use crate::error::{Reporter, ScenarioError};
 
 /// The most steps.
 const MOST_STEPS: usize = 1000;
@@ -33,7 +32,7 @@ pub(crate) struct RampTable {
     /// Each value is the one before times this, above 1; default 1.5.
     #[schemars(with = "Option<f64>", extend("exclusiveMinimum" = 1))]
     factor: Option<Spanned<f64>>,
-    /// The values one after the other, in the place of `from`, `to` and `factor`.
+    /// The values one after the other, instead of `from`, `to` and `factor`.
     #[schemars(with = "Option<Vec<serde_json::Value>>", length(min = 1))]
     values: Option<Spanned<Vec<toml::Value>>>,
 }
@@ -64,10 +63,10 @@ impl RampTable {
             }
             (None, Some(from), Some(to)) => {
                 let factor = self.factor.as_ref().map_or(1.5, |factor| *factor.get_ref());
-                if let Some(place) =
+                if let Some(wrong) =
                     self.factor.as_ref().filter(|_| factor.is_nan() || factor <= 1.0)
                 {
-                    return Err(report.at(place, "expected a factor above 1"));
+                    return Err(report.at(wrong, "expected a factor above 1"));
                 }
                 let first = *from.get_ref();
                 if !(first > 0.0 && first <= to && to.is_finite()) {

@@ -11,8 +11,7 @@ use skipbeat_server::{
 };
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::Reporter;
+use crate::error::{Reporter, ScenarioError};
 use crate::plan::{ServerPlan, ServerRuntime, Target};
 use crate::preset::Defaults;
 

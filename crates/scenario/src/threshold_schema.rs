@@ -99,9 +99,9 @@ fn defined(generator: &mut SchemaGenerator, statistics: &[&str]) -> String {
     let named = statistics.iter().map(|s| if s.is_empty() { "figure" } else { s });
     let set: Vec<_> = ["Condition"].into_iter().chain(named).collect();
     let set = set.join("_");
-    let place = format!("#/$defs/{set}");
+    let pointer = format!("#/$defs/{set}");
     generator.definitions_mut().entry(set).or_insert_with(|| conditions(statistics));
-    place
+    pointer
 }
 
 /// What the name of a metric is without its end.

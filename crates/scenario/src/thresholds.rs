@@ -8,8 +8,7 @@ use skipbeat_core::Span;
 use skipbeat_measure::Threshold;
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::Reporter;
+use crate::error::{Reporter, ScenarioError};
 use crate::plan::Group;
 
 /// Every other key is the name of a metric, so this is no struct with fields.

@@ -59,7 +59,7 @@ pub(crate) enum Bearer {
 /// A session that has just begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Begun {
-    /// Whether it is in the place of another one: the client has started again.
+    /// Whether it replaces another session: the client has started again.
     pub(crate) anew: bool,
     /// Whether numbered texts are wanted.
     pub(crate) reliable: bool,

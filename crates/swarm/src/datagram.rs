@@ -47,7 +47,7 @@ pub enum Act {
     },
     /// The same as a numbered text that wants an ack.
     Message {
-        /// What stands in the text; its place in the sequence is its number.
+        /// The tag in the text; the number of the text is `tag.message.seq`.
         tag: Tag,
         /// Bytes of the text, without the number before it.
         size: usize,
@@ -56,14 +56,14 @@ pub enum Act {
     },
     /// A sample of `size` bytes with a tag.
     Put {
-        /// What stands in it; its place in the sequence is its number.
+        /// The tag in the data; the number is `tag.message.seq`.
         tag: Tag,
         /// Bytes of it, without the number before it.
         size: usize,
     },
     /// A query whose key has `size` bytes with a tag.
     Get {
-        /// What stands in it; its place in the sequence is its number.
+        /// The tag in the data; the number is `tag.message.seq`.
         tag: Tag,
         /// Bytes of the key, without the number before it.
         size: usize,

@@ -17,9 +17,9 @@ use crate::{
 
 /// Where the effects of the swarm go.
 pub trait SwarmEffects {
-    /// A client sends; `planned` is when it was to send, and `up` who is up at that time and to be a
-    /// member.
-    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet);
+    /// A client sends. `planned` is when it had to, and `audience` are the clients that should get
+    /// what is said to everybody at that time: those that are up and meant to be members.
+    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, audience: &ClientSet);
     /// A client does not wait any more for the ack of a text or the answer to a query.
     fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: AckEnd);
     /// A client concludes that the server is gone, or hears from it again.
@@ -30,9 +30,9 @@ pub trait SwarmEffects {
     fn life(&mut self, at: Time, client: ClientId, life: Life);
     /// Clients send a [`Datagram::BARE_BEAT`] each, at times that may be out of order, but for those
     /// of one client.
-    fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
+    fn beat(&mut self, beats: &[(Time, ClientId)], audience: &ClientSet) {
         for (planned, client) in beats {
-            self.send(*planned, *client, Datagram::BARE_BEAT, up);
+            self.send(*planned, *client, Datagram::BARE_BEAT, audience);
         }
     }
 }
@@ -185,8 +185,8 @@ pub struct Swarm {
     rebinds: BTreeMap<ClientId, u32>,
     attackers: Attackers,
     up: ClientSet,
-    /// Those of them who are to be members, and should get what is said to everybody.
-    room: ClientSet,
+    /// The clients that are up and meant to be members: they should get what is said to everybody.
+    audience: ClientSet,
     /// Heartbeats: by far the most of all that is due. An entry of an earlier life is known by its
     /// time.
     beats: Calendar<ClientId>,
@@ -231,7 +231,7 @@ impl Swarm {
             clients: vec![unborn; clients as usize],
             pasts: vec![past; clients as usize],
             up: ClientSet::with_room(clients),
-            room: ClientSet::with_room(clients),
+            audience: ClientSet::with_room(clients),
             beats: Calendar::reaching(longest),
             batch: Vec::new(),
             bare: Vec::new(),
@@ -285,7 +285,7 @@ impl Swarm {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
             if let Some((at, id)) = self.beats.pop_until(timer.min(now)) {
                 if let Some(datagram) = self.beat(at, id) {
-                    out.send(at, id, datagram, &self.room);
+                    out.send(at, id, datagram, &self.audience);
                 }
             } else if let Some((at, timer)) = self.timers.pop_until(now) {
                 if timer.kind == Kind::Event {
@@ -318,14 +318,14 @@ impl Swarm {
                 match self.beat(*at, *id) {
                     Some(datagram) if datagram.is_bare_beat() => bare.push((*at, *id)),
                     Some(datagram) => {
-                        out.beat(&bare, &self.room);
+                        out.beat(&bare, &self.audience);
                         bare.clear();
-                        out.send(*at, *id, datagram, &self.room);
+                        out.send(*at, *id, datagram, &self.audience);
                     }
                     None => {}
                 }
             }
-            out.beat(&bare, &self.room);
+            out.beat(&bare, &self.audience);
             bare.clear();
             batch.clear();
         }
@@ -443,7 +443,7 @@ impl Swarm {
     #[inline(never)]
     fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl SwarmEffects) {
         let session = self.tokens.get(&id).copied();
-        out.send(at, id, Datagram { source: SourceAddress::Own, session, act }, &self.room);
+        out.send(at, id, Datagram { source: SourceAddress::Own, session, act }, &self.audience);
     }
 
     /// The explicit join of a client, with all that it wants and knows.
@@ -470,7 +470,7 @@ impl Swarm {
         if hostile.until.is_some_and(|until| at >= Time::ZERO + until) {
             return;
         }
-        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.room);
+        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.audience);
         self.next_attack(at, id);
     }
 
@@ -667,7 +667,7 @@ impl Swarm {
         let state = *client;
         self.up.insert(id);
         if group.member {
-            self.room.insert(id);
+            self.audience.insert(id);
         }
         if let Some(hearing) = self.hearing.get_mut(id as usize) {
             *hearing = Hearing { last: at, connected: false };
@@ -699,7 +699,7 @@ impl Swarm {
         client.next_beat = Time::NEVER;
         let epoch = client.epoch;
         self.up.remove(id);
-        self.room.remove(id);
+        self.audience.remove(id);
         for (tag, _) in self.texts.remove(&id).iter_mut().flat_map(Outbox::abandon) {
             out.settled(at, id, tag.message, AckEnd::GivenUp);
         }

@@ -334,19 +334,19 @@ impl Stretch {
         }
         self.judge(frame.saturating_sub(REACH - 1), datagrams, tally);
         self.seen = self.seen.max(frame + 1);
-        let place = frame % REACH;
-        self.arrived[place as usize] = self.arrived[place as usize].saturating_add(1);
-        self.late |= u64::from(late) << place;
+        let slot = frame % REACH;
+        self.arrived[slot as usize] = self.arrived[slot as usize].saturating_add(1);
+        self.late |= u64::from(late) << slot;
     }
 
     /// Judges all frames below this one.
     fn judge(&mut self, until: u32, datagrams: u32, tally: &mut Tally) {
         while let Some(frame) = self.next.filter(|next| *next < until) {
-            let place = frame % REACH;
-            let arrived = std::mem::take(&mut self.arrived[place as usize]);
+            let slot = frame % REACH;
+            let arrived = std::mem::take(&mut self.arrived[slot as usize]);
             let whole = u32::from(arrived) == datagrams;
-            let late = self.late >> place & 1 == 1;
-            self.late &= !(1 << place);
+            let late = self.late >> slot & 1 == 1;
+            self.late &= !(1 << slot);
             self.next = Some(frame + 1);
             match (whole, late) {
                 (true, false) => {
@@ -373,7 +373,7 @@ impl Stretch {
 }
 
 impl Room {
-    /// The frame of a datagram, and the place of its talker.
+    /// The index of the talker of a datagram, and the frame that it belongs to.
     fn frame(&self, message: MessageId) -> (usize, u32) {
         ((message.sender - self.first) as usize, message.seq / self.media.datagrams)
     }

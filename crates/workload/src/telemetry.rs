@@ -216,16 +216,16 @@ impl Books for Sensors {
             return;
         }
         sensor.lost += 1;
-        let place = message.seq.wrapping_sub(sensor.origin.unwrap_or(message.seq)) as usize;
-        if place / 64 >= sensor.losses.len() {
-            sensor.losses.resize(place / 64 + 1, 0);
+        let sample = message.seq.wrapping_sub(sensor.origin.unwrap_or(message.seq)) as usize;
+        if sample / 64 >= sensor.losses.len() {
+            sensor.losses.resize(sample / 64 + 1, 0);
         }
-        sensor.losses[place / 64] |= 1 << (place % 64);
+        sensor.losses[sample / 64] |= 1 << (sample % 64);
     }
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
-        let place = client.checked_sub(self.first).map(|place| place as usize);
-        let Some(sensor) = place.and_then(|place| self.sensors.get_mut(place)) else { return };
+        let index = client.checked_sub(self.first).map(|index| index as usize);
+        let Some(sensor) = index.and_then(|index| self.sensors.get_mut(index)) else { return };
         if life != Life::Up {
             sensor.grow(at, &self.window, &mut self.ages);
             sensor.freshest = None;

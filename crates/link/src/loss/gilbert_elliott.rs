@@ -32,7 +32,7 @@ struct Keys {
     p: Option<Probability>,
     /// P(bad → good) with each datagram. It goes with `p`.
     r: Option<Probability>,
-    /// The mean loss that is observed. It goes with `burst`, in the place of `p` and `r`.
+    /// The mean loss that is observed. It goes with `burst`, instead of `p` and `r`.
     loss: Option<Probability>,
     /// The mean number of datagrams in the bad state, from 1. It goes with `loss`.
     #[schemars(range(min = 1))]

@@ -147,7 +147,7 @@ pub fn quantile(tail: Tail, threshold: f64) -> f64 {
         Tail::Normal => |z| 0.5 * libm::erfc(z / std::f64::consts::SQRT_2),
         Tail::Logistic => |z| 1.0 / (1.0 + libm::exp(z * (1.5976 + 0.070566 * z * z))),
     };
-    // The tail falls, so the place is found by halves; a hundred of them exhaust an f64.
+    // The tail falls, so bisection finds z; a hundred steps exhaust an f64.
     let (mut low, mut high) = (-40.0, 40.0);
     for _ in 0..100 {
         let middle = (low + high) / 2.0;
