@@ -14,6 +14,7 @@
 mod acks;
 mod admission;
 mod detector;
+mod effects;
 mod options;
 mod server;
 mod session;
@@ -23,8 +24,9 @@ pub use skipbeat_protocol::AckEnd;
 
 pub use admission::{Admission, Limits, RateLimit};
 pub use detector::{Bertier, Chen, DetectorOptions, Missed, Phi, Tail, quantile};
+pub use effects::{Note, RefusalCause, Sending, ServerEffects};
 pub use options::{EvictionTiming, Mechanism, Options, Rejoin};
-pub use server::{Note, RefusalCause, Sending, Server, ServerEffects};
+pub use server::Server;
 
 /// A peer of the server: the dense id that the driver gave to its address.
 pub type PeerId = u32;

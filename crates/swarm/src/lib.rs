@@ -5,6 +5,7 @@
 
 mod datagram;
 mod dialect;
+mod effects;
 mod heartbeat;
 mod hostile;
 mod options;
@@ -14,7 +15,10 @@ pub use skipbeat_protocol::AckEnd;
 
 pub use datagram::{Act, Datagram, SourceAddress};
 pub use dialect::{Audience, Dialect, Template};
+pub use effects::{Heard, Opinion, SwarmEffects};
 pub use heartbeat::{Heartbeat, Jitter, Width};
 pub use hostile::{Attack, Hostile};
-pub use options::{Acks, Amount, Churn, ClientEvent, GroupOptions, TimedEvent, Transport};
-pub use swarm::{Heard, Opinion, Swarm, SwarmEffects, SwarmOptions};
+pub use options::{
+    Acks, Amount, Churn, ClientEvent, GroupOptions, SwarmOptions, TimedEvent, Transport,
+};
+pub use swarm::Swarm;

@@ -5,10 +5,44 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use skipbeat_core::{Probability, Span};
+use skipbeat_core::{Probability, Span, Time};
 use skipbeat_workload::{Word, Workload};
 
 use crate::{Attack, Heartbeat, Hostile};
+
+/// A swarm as the plan asks for it.
+#[derive(Clone, Debug)]
+pub struct SwarmOptions {
+    /// The groups in order.
+    pub groups: Vec<GroupOptions>,
+    /// What happens when.
+    pub events: Vec<TimedEvent>,
+    /// The number in every tag.
+    pub run: u16,
+    /// Whether clients that start again join explicitly (the server's rejoin is sticky).
+    pub join_explicitly: bool,
+    /// Whether the server demands proof of the address: heartbeats are then joins with a cookie.
+    pub prove_address: bool,
+    /// Whether heartbeats are numbered.
+    pub numbered: bool,
+    /// Whether clients beat all the time, or only while they do not hear from the server.
+    pub clients_beat: bool,
+    /// Where the server beats: how long a client hears nothing until it takes the server for gone.
+    pub server_timeout: Option<Span>,
+    /// When the run ends: nothing is planned for then or later.
+    pub end: Time,
+}
+
+impl SwarmOptions {
+    /// Whether what clients send may depend on what they hear.
+    pub fn heeds(&self) -> bool {
+        let heeds = |group: &GroupOptions| {
+            let stream = group.transport == Transport::Tcp;
+            stream || group.session || group.acks != Acks::None || group.asks()
+        };
+        self.server_timeout.is_some() || self.prove_address || self.groups.iter().any(heeds)
+    }
+}
 
 /// The behaviour of a group of clients.
 #[derive(Clone, PartialEq, Debug, Serialize)]

@@ -1,103 +1,21 @@
 //! The machine: all clients of all groups, their timers, their lives. It keeps the contract of a
 //! machine that the server core states.
 
+mod hearing;
+mod lives;
+mod work;
+
 use std::collections::BTreeMap;
 
 use skipbeat_core::{
-    Calendar, ClientId, ClientSet, Family, Life, MessageId, PREFETCH, Roster, Seed, Span, Time,
-    prefetch,
+    Calendar, ClientId, ClientSet, Family, Life, PREFETCH, Roster, Seed, Time, prefetch,
 };
-use skipbeat_protocol::{AckEnd, Join, Outbox, Overdue, RetryPolicy, Tag};
-use skipbeat_workload::{Retry, Word};
+use skipbeat_protocol::{Join, Outbox};
+use skipbeat_workload::Retry;
 
+use self::work::Sent;
 use crate::hostile::Attackers;
-use crate::{
-    Acks, Act, Churn, ClientEvent, Datagram, GroupOptions, SourceAddress, TimedEvent, Transport,
-};
-
-/// Where the effects of the swarm go.
-pub trait SwarmEffects {
-    /// A client sends. `planned` is when it had to, and `audience` are the clients that should get
-    /// what is said to everybody at that time: those that are up and meant to be members.
-    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, audience: &ClientSet);
-    /// A client does not wait any more for the ack of a text or the answer to a query.
-    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: AckEnd);
-    /// A client concludes that the server is gone, or hears from it again.
-    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
-    /// The address of a client changes.
-    fn rebind(&mut self, at: Time, client: ClientId);
-    /// A client starts, crashes or leaves.
-    fn life(&mut self, at: Time, client: ClientId, life: Life);
-    /// Clients send a [`Datagram::BARE_BEAT`] each, at times that may be out of order, but for those
-    /// of one client.
-    fn beat(&mut self, beats: &[(Time, ClientId)], audience: &ClientSet) {
-        for (planned, client) in beats {
-            self.send(*planned, *client, Datagram::BARE_BEAT, audience);
-        }
-    }
-}
-
-/// What a client hears that it has to heed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Heard {
-    /// The server's heartbeat of this number.
-    Heartbeat(u32),
-    /// A text of this number, which wants an ack.
-    Message(u32),
-    /// The ack of the client's text of this number.
-    Ack(u32),
-    /// The answer to the client's query of this number.
-    Value(u32),
-    /// What the client has to say to prove its address.
-    Cookie(u64),
-    /// The token of its session.
-    Welcome(u64),
-    /// The session of this token is over.
-    Expired(u64),
-}
-
-/// What a client thinks of the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Opinion {
-    /// It has been silent for too long.
-    Gone,
-    /// It is there after all.
-    Back,
-}
-
-/// A swarm as the plan asks for it.
-#[derive(Clone, Debug)]
-pub struct SwarmOptions {
-    /// The groups in order.
-    pub groups: Vec<GroupOptions>,
-    /// What happens when.
-    pub events: Vec<TimedEvent>,
-    /// The number in every tag.
-    pub run: u16,
-    /// Whether clients that start again join explicitly (the server's rejoin is sticky).
-    pub join_explicitly: bool,
-    /// Whether the server demands proof of the address: heartbeats are then joins with a cookie.
-    pub prove_address: bool,
-    /// Whether heartbeats are numbered.
-    pub numbered: bool,
-    /// Whether clients beat all the time, or only while they do not hear from the server.
-    pub clients_beat: bool,
-    /// Where the server beats: how long a client hears nothing until it takes the server for gone.
-    pub server_timeout: Option<Span>,
-    /// When the run ends: nothing is planned for then or later.
-    pub end: Time,
-}
-
-impl SwarmOptions {
-    /// Whether what clients send may depend on what they hear.
-    pub fn heeds(&self) -> bool {
-        let heeds = |group: &GroupOptions| {
-            let stream = group.transport == Transport::Tcp;
-            stream || group.session || group.acks != Acks::None || group.asks()
-        };
-        self.server_timeout.is_some() || self.prove_address || self.groups.iter().any(heeds)
-    }
-}
+use crate::{Act, Datagram, SourceAddress, SwarmEffects, SwarmOptions};
 
 /// A timer of anything but a heartbeat: the order of the fields is the order in which simultaneous
 /// timers fire.
@@ -160,9 +78,6 @@ struct Hearing {
     /// Whether it has heard in this life and not given the server up since.
     connected: bool,
 }
-
-/// A text or a query, as far as it takes to send it again: its tag, and its size in bytes.
-type Sent = (Tag, usize);
 
 /// All virtual clients.
 #[derive(Debug)]
@@ -383,6 +298,13 @@ impl Swarm {
         }
     }
 
+    /// The explicit join of a client, with all that it wants and knows.
+    fn join(&self, id: ClientId) -> Act {
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let (reliable, session) = (group.acks.down(), group.session);
+        Act::Join(Join { reliable, session, cookie: self.cookies.get(&id).copied() })
+    }
+
     fn fire(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let id = timer.who;
         let group = &self.options.groups[self.roster.group_of(id)];
@@ -408,334 +330,4 @@ impl Swarm {
             Kind::Attack => self.attack(at, id, out),
         }
     }
-
-    /// A client does its work, and sets the time of its next.
-    fn work(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let (id, epoch) = (timer.who, timer.epoch);
-        let group = &self.options.groups[self.roster.group_of(id)];
-        let (Some(work), reliable) = (group.workload, group.acks.up()) else { return };
-        let stream = group.transport == Transport::Tcp;
-        let saying = work.saying();
-        let first = self.pasts[id as usize].messages;
-        let messages = first.wrapping_add(work.at_once());
-        self.pasts[id as usize].messages = messages;
-        let gap = work.gap(self.work.stream(id.into()), work_draw(epoch, messages));
-        self.set(at + gap, Kind::Work, id, epoch);
-        for seq in 0..work.at_once() {
-            let message = MessageId { sender: id, seq: first.wrapping_add(seq) };
-            let tag = Tag { run: self.options.run, message, planned: at };
-            let size = saying.size;
-            match saying.word {
-                Word::Text if reliable => self.send_text(at, timer, (tag, size), out),
-                Word::Text => self.say(at, id, Act::Chat { tag, size }, out),
-                Word::Put => self.say(at, id, Act::Put { tag, size }, out),
-                // A stream asks again by itself.
-                Word::Get(retry) => {
-                    // A stream repeats by itself what is lost.
-                    let retry = if stream { retry.once() } else { retry };
-                    self.send_query(at, timer, (tag, size), retry, out);
-                }
-            }
-        }
-    }
-
-    /// Sends something in a client's own name, with the token of its session.
-    #[inline(never)]
-    fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl SwarmEffects) {
-        let session = self.tokens.get(&id).copied();
-        out.send(at, id, Datagram { source: SourceAddress::Own, session, act }, &self.audience);
-    }
-
-    /// The explicit join of a client, with all that it wants and knows.
-    fn join(&self, id: ClientId) -> Act {
-        let group = &self.options.groups[self.roster.group_of(id)];
-        let (reliable, session) = (group.acks.down(), group.session);
-        Act::Join(Join { reliable, session, cookie: self.cookies.get(&id).copied() })
-    }
-
-    /// Sets the time at which the address of a client changes next.
-    fn set_rebind(&mut self, at: Time, id: ClientId, epoch: u16, rate: f64) {
-        let draws = self.rebinds.entry(id).or_default();
-        let wait = self.rebind.stream(id.into()).exponential((*draws).into()) / rate;
-        *draws = draws.wrapping_add(1);
-        self.set(at + Span::from_seconds(wait), Kind::Rebind, id, epoch);
-    }
-
-    /// A hostile client sends something, and sets the time of its next datagram.
-    fn attack(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
-        let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
-        let past = &mut self.pasts[id as usize];
-        let number = u64::from(past.messages);
-        past.messages = past.messages.wrapping_add(1);
-        if hostile.until.is_some_and(|until| at >= Time::ZERO + until) {
-            return;
-        }
-        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.audience);
-        self.next_attack(at, id);
-    }
-
-    fn next_attack(&mut self, after: Time, id: ClientId) {
-        let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
-        let (epoch, messages) = (self.clients[id as usize].epoch, self.pasts[id as usize].messages);
-        let gap = self.attackers.gap(&hostile, id, messages.into());
-        self.set(after + gap, Kind::Attack, id, epoch);
-    }
-
-    /// Something that a client has to heed reached it; it does so if it lives.
-    pub fn hear(&mut self, now: Time, id: ClientId, heard: Heard, out: &mut impl SwarmEffects) {
-        if !self.up.contains(id) {
-            return;
-        }
-        match heard {
-            Heard::Heartbeat(number) => self.hear_heartbeat(now, id, number, out),
-            Heard::Cookie(cookie) => {
-                self.cookies.insert(id, cookie);
-                self.say(now, id, self.join(id), out);
-            }
-            Heard::Welcome(token) => {
-                // A token that is used at once can't be anybody else's chance.
-                if self.tokens.insert(id, token) != Some(token) {
-                    self.say(now, id, Act::Heartbeat(None), out);
-                }
-            }
-            // It may be of an earlier session, or forged.
-            Heard::Expired(token) if self.tokens.get(&id) != Some(&token) => {}
-            Heard::Expired(_) => {
-                self.tokens.remove(&id);
-                self.say(now, id, self.join(id), out);
-            }
-            Heard::Message(number) => self.say(now, id, Act::Ack(number), out),
-            Heard::Ack(number) => {
-                let text = self.texts.get_mut(&id).and_then(|texts| texts.ack(now, number));
-                if let Some((tag, _)) = text {
-                    out.settled(now, id, tag.message, AckEnd::Acked);
-                }
-            }
-            Heard::Value(number) => {
-                let query = self.queries.get_mut(&id).and_then(|queries| queries.ack(now, number));
-                if let Some((tag, _)) = query {
-                    out.settled(now, id, tag.message, AckEnd::Acked);
-                }
-            }
-        }
-    }
-
-    /// Sends a numbered text, which will be sent again until it is acked.
-    fn send_text(&mut self, at: Time, timer: Timer, text: Sent, out: &mut impl SwarmEffects) {
-        let (tag, size) = text;
-        let lost = self.texts.entry(timer.who).or_default().send(at, tag.message.seq, text);
-        self.say(at, timer.who, Act::Message { tag, size, again: false }, out);
-        for (tag, _) in lost {
-            out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
-        }
-        self.set_resend(timer);
-    }
-
-    /// Sends a query, which will be sent again until it is answered.
-    fn send_query(
-        &mut self,
-        at: Time,
-        timer: Timer,
-        query: Sent,
-        retry: Retry,
-        out: &mut impl SwarmEffects,
-    ) {
-        let (tag, size) = query;
-        let queries = self.queries.entry(timer.who).or_insert_with(|| Outbox::new(retry));
-        // A policy without a window never gives anything up to make room.
-        queries.send(at, tag.message.seq, query);
-        self.say(at, timer.who, Act::Get { tag, size, again: false }, out);
-        self.set_ask_again(timer);
-    }
-
-    /// Sends again the texts that were not acked in time, or gives them up.
-    fn resend_texts(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let overdue = take_overdue(self.texts.get_mut(&timer.who), at);
-        let again = |(tag, size)| Act::Message { tag, size, again: true };
-        self.send_again(at, timer.who, overdue, again, out);
-        self.set_resend(timer);
-    }
-
-    /// Asks again the queries that were not answered in time, or gives them up.
-    fn ask_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let overdue = take_overdue(self.queries.get_mut(&timer.who), at);
-        let again = |(tag, size)| Act::Get { tag, size, again: true };
-        self.send_again(at, timer.who, overdue, again, out);
-        self.set_ask_again(timer);
-    }
-
-    fn send_again(
-        &self,
-        at: Time,
-        id: ClientId,
-        overdue: Vec<Overdue<Sent>>,
-        again: impl Fn(Sent) -> Act,
-        out: &mut impl SwarmEffects,
-    ) {
-        for overdue in overdue {
-            match overdue {
-                Overdue::Again(_, sent) => self.say(at, id, again(sent), out),
-                Overdue::GivenUp((tag, _)) => out.settled(at, id, tag.message, AckEnd::GivenUp),
-            }
-        }
-    }
-
-    /// Sets the timer for the next ack that may be overdue, where it is not set.
-    fn set_resend(&mut self, Timer { who, epoch, .. }: Timer) {
-        if let Some(due) = self.texts.get_mut(&who).and_then(Outbox::set_timer) {
-            self.set(due, Kind::Resend, who, epoch);
-        }
-    }
-
-    /// Sets the timer for the next answer that may be overdue, where it is not set.
-    fn set_ask_again(&mut self, Timer { who, epoch, .. }: Timer) {
-        if let Some(due) = self.queries.get_mut(&who).and_then(Outbox::set_timer) {
-            self.set(due, Kind::AskAgain, who, epoch);
-        }
-    }
-
-    /// The server's heartbeat reached a client.
-    fn hear_heartbeat(
-        &mut self,
-        now: Time,
-        id: ClientId,
-        number: u32,
-        out: &mut impl SwarmEffects,
-    ) {
-        let Some(timeout) = self.options.server_timeout else { return };
-        let epoch = self.clients[id as usize].epoch;
-        let hearing = &mut self.hearing[id as usize];
-        hearing.last = now;
-        if !std::mem::replace(&mut hearing.connected, true) {
-            self.set(first_moment_too_late(now, timeout), Kind::Silence, id, epoch);
-            out.server(now, id, Opinion::Back);
-        }
-        self.say(now, id, Act::Ack(number), out);
-    }
-
-    /// A client that is connected looks how long it has not heard from the server.
-    fn doubt_the_server(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let Some(timeout) = self.options.server_timeout else { return };
-        let hearing = &mut self.hearing[timer.who as usize];
-        let due = first_moment_too_late(hearing.last, timeout);
-        if at < due {
-            self.set(due, Kind::Silence, timer.who, timer.epoch);
-        } else {
-            hearing.connected = false;
-            out.server(at, timer.who, Opinion::Gone);
-        }
-    }
-
-    /// A timed event of the scenario.
-    fn happen(&mut self, at: Time, number: u32, out: &mut impl SwarmEffects) {
-        let event = self.options.events[number as usize];
-        let wanted = event.happening != ClientEvent::Join;
-        let candidates: Vec<ClientId> = (self.roster.range(event.group))
-            .filter(|client| self.up.contains(*client) == wanted)
-            .collect();
-        let amount = event.amount.of(candidates.len() as u32) as usize;
-        let mut draws = self.victims.stream(number.into()).draws();
-        let mut chosen = rand::seq::index::sample(&mut draws, candidates.len(), amount).into_vec();
-        chosen.sort_unstable();
-        for client in chosen.into_iter().map(|index| candidates[index]) {
-            match event.happening {
-                ClientEvent::Crash => self.end_life(at, client, Life::Crashed, out),
-                ClientEvent::Leave => self.end_life(at, client, Life::Left, out),
-                ClientEvent::Join => self.start_again(at, client, out),
-                ClientEvent::Rebind => out.rebind(at, client),
-            }
-        }
-    }
-
-    fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
-        self.begin_life(at, id, out);
-        // A member that comes back says so at once; the period counts from there.
-        if self.options.groups[self.roster.group_of(id)].member {
-            self.set_beat(at, id);
-        }
-    }
-
-    /// What every start has in common: work and churn are set, the beat is the caller's.
-    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
-        let group = &self.options.groups[self.roster.group_of(id)];
-        let client = &mut self.clients[id as usize];
-        client.epoch = client.epoch.wrapping_add(1);
-        client.fresh = true;
-        let past = &mut self.pasts[id as usize];
-        past.anchor = at;
-        past.beats = client.beats;
-        let state = *client;
-        self.up.insert(id);
-        if group.member {
-            self.audience.insert(id);
-        }
-        if let Some(hearing) = self.hearing.get_mut(id as usize) {
-            *hearing = Hearing { last: at, connected: false };
-        }
-        let messages = self.pasts[id as usize].messages;
-        let rank = id - self.roster.range(self.roster.group_of(id)).start;
-        let first = group.workload.filter(|work| rank < work.talkers()).map(|work| {
-            work.first_gap(self.work.stream(id.into()), work_draw(state.epoch, messages))
-        });
-        let Churn { crash, leave, rebind, .. } = group.churn;
-        if let Some(gap) = first {
-            self.set(at + gap, Kind::Work, id, state.epoch);
-        }
-        if crash + leave > 0.0 {
-            let draw = self.churn.stream(id.into()).exponential(2 * u64::from(state.epoch));
-            let end = at + Span::from_seconds(draw / (crash + leave));
-            self.set(end, Kind::Churn, id, state.epoch);
-        }
-        if rebind > 0.0 {
-            self.set_rebind(at, id, state.epoch, rebind);
-        }
-        out.life(at, id, Life::Up);
-    }
-
-    fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl SwarmEffects) {
-        let GroupOptions { churn, member, .. } = self.options.groups[self.roster.group_of(id)];
-        let client = &mut self.clients[id as usize];
-        client.epoch = client.epoch.wrapping_add(1);
-        client.next_beat = Time::NEVER;
-        let epoch = client.epoch;
-        self.up.remove(id);
-        self.audience.remove(id);
-        for (tag, _) in self.texts.remove(&id).iter_mut().flat_map(Outbox::abandon) {
-            out.settled(at, id, tag.message, AckEnd::GivenUp);
-        }
-        for (tag, _) in self.queries.remove(&id).iter_mut().flat_map(Outbox::abandon) {
-            out.settled(at, id, tag.message, AckEnd::GivenUp);
-        }
-        if let Some(after) = churn.rejoin_after {
-            self.set(at + after, Kind::Start, id, epoch);
-        }
-        if life == Life::Left && member {
-            self.say(at, id, Act::Quit, out);
-            self.attackers.overhear_quit(id, self.tokens.get(&id).copied());
-        }
-        self.tokens.remove(&id);
-        out.life(at, id, life);
-    }
-}
-
-/// Silence is too long when it is strictly greater than the timeout.
-fn first_moment_too_late(last: Time, timeout: Span) -> Time {
-    last + timeout + Span::from_nanos(1)
-}
-
-/// The gaps of work are drawn by life and message, so that a new life has fresh ones.
-fn work_draw(epoch: u16, messages: u32) -> u64 {
-    u64::from(epoch) << 32 | u64::from(messages)
-}
-
-/// What is overdue in an outbox whose timer fired at `at`; nothing if that timer does not count.
-fn take_overdue<P: RetryPolicy>(
-    outbox: Option<&mut Outbox<Sent, P>>,
-    at: Time,
-) -> Vec<Overdue<Sent>> {
-    let Some(outbox) = outbox else { return Vec::new() };
-    if !outbox.timer_fired(at) {
-        return Vec::new();
-    }
-    std::iter::from_fn(|| outbox.overdue(at)).collect()
 }
