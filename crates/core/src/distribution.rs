@@ -1,15 +1,26 @@
-//! A distribution of spans: percentiles from an HDR histogram, the moments exactly.
+//! A distribution of spans: percentiles from an HDR histogram, exact moments.
 
 use crate::Span;
 use hdrhistogram::Histogram;
 
-/// Spans as they were measured. Percentiles are within 0.1 % (three significant digits, in
-/// microseconds); mean, deviation and extremes are exact.
+/// A distribution of measured spans. Percentiles are accurate to 0.1 % (three significant digits, in
+/// microseconds); mean, standard deviation, minimum and maximum are exact.
+///
+/// ```
+/// use skipbeat_core::{Distribution, Span};
+///
+/// let mut latency = Distribution::default();
+/// for millis in 1..=100 {
+///     latency.record(Span::from_millis(millis));
+/// }
+/// assert_eq!(latency.mean(), Some(0.0505));
+/// assert!((latency.quantile(0.99).unwrap() - 0.099).abs() < 0.0001);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Distribution {
     histogram: Histogram<u64>,
     sum_ns: u128,
-    /// In square nanoseconds; a whole number, so that it does not depend on the order.
+    /// In square nanoseconds. It is an integer, so that it does not depend on the order of addition.
     sum_of_squares: u128,
     min: Span,
     max: Span,
@@ -31,7 +42,7 @@ impl Distribution {
     /// Adds one span.
     #[inline]
     pub fn record(&mut self, span: Span) {
-        // An automatically resizing histogram takes every value.
+        // A histogram that resizes itself accepts every value.
         self.histogram += span.nanos() / 1_000;
         self.sum_ns += u128::from(span.nanos());
         self.sum_of_squares += span.squared();
@@ -39,7 +50,7 @@ impl Distribution {
         self.max = self.max.max(span);
     }
 
-    /// Adds all of another distribution.
+    /// Adds all spans of another distribution.
     pub fn add(&mut self, other: &Distribution) {
         self.histogram += &other.histogram;
         self.sum_ns += other.sum_ns;
@@ -48,12 +59,12 @@ impl Distribution {
         self.max = self.max.max(other.max);
     }
 
-    /// How many spans there are.
+    /// The number of spans.
     pub fn len(&self) -> u64 {
         self.histogram.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no spans.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -62,24 +73,24 @@ impl Distribution {
         (!self.is_empty()).then(value)
     }
 
-    /// The mean in seconds.
+    /// The mean in seconds; `None` if there are no spans.
     pub fn mean(&self) -> Option<f64> {
         self.unless_empty(|| self.sum_ns as f64 / self.len() as f64 / 1e9)
     }
 
-    /// The standard deviation in seconds.
+    /// The standard deviation in seconds; `None` if there are no spans.
     pub fn deviation(&self) -> Option<f64> {
         let mean = self.mean()?;
         let variance = self.sum_of_squares as f64 / 1e18 / self.len() as f64 - mean * mean;
         Some(variance.max(0.0).sqrt())
     }
 
-    /// The shortest, in seconds.
+    /// The shortest span, in seconds.
     pub fn min(&self) -> Option<f64> {
         self.unless_empty(|| self.min.seconds())
     }
 
-    /// The longest, in seconds.
+    /// The longest span, in seconds.
     pub fn max(&self) -> Option<f64> {
         self.unless_empty(|| self.max.seconds())
     }
@@ -91,7 +102,7 @@ impl Distribution {
         self.unless_empty(|| (self.histogram.value_at_quantile(q) as f64 / 1e6).clamp(min, max))
     }
 
-    /// The histogram behind it, in microseconds.
+    /// The histogram, in microseconds.
     pub fn histogram(&self) -> &Histogram<u64> {
         &self.histogram
     }

@@ -1,27 +1,27 @@
-//! What a figure counts in, and which way it should go.
+//! The unit of a figure, and whether more of it is better.
 
-/// What a figure counts in.
+/// The unit of a figure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unit {
-    /// Whole things; it only grows while a run goes on.
+    /// A number of things. It never falls during a run.
     Count,
-    /// A share of a whole, or a ratio of two counts.
+    /// A share of a whole, or the ratio of two counts.
     Ratio,
-    /// Seconds.
+    /// A time, in seconds.
     Seconds,
-    /// Things per second.
+    /// A rate, in things per second.
     PerSecond,
-    /// A number of another kind, like a mean of counts.
+    /// Any other number, such as a mean of counts.
     Number,
 }
 
-/// Which way a figure should go, all else being the same.
+/// Which values of a figure are better, other things being equal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Better {
-    /// The more, the better.
+    /// Higher values are better.
     Higher,
-    /// The less, the better.
+    /// Lower values are better.
     Lower,
-    /// It says what was asked, or what is good for one and bad for another.
+    /// The figure describes the run, or is good for one purpose and bad for another.
     Neither,
 }

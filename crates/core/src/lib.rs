@@ -1,5 +1,6 @@
-//! What every part of skipbeat shares: [`Time`] and [`Span`], identities, named random streams,
-//! the calendar queue, client sets and distributions of spans. Nothing here reads a clock or opens a socket.
+//! What all parts of skipbeat share: [`Time`] and [`Span`], identities, named random streams, the
+//! calendar queue, client sets, distributions of spans, and how values of a scenario are read.
+//! Nothing here reads a clock or opens a socket.
 #![forbid(unsafe_code)]
 
 mod address;

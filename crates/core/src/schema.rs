@@ -1,4 +1,4 @@
-//! What JSON schemas of scenario values have in common beyond what their types say.
+//! Helpers for the JSON schemas of scenario values: rules that types alone do not express.
 
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
@@ -172,30 +172,30 @@ fn merged(key: &str, kinds: &[KindKeys<'_>]) -> Value {
     values
 }
 
-/// Says that exactly one of some keys is there.
+/// Requires exactly one of some keys.
 pub fn exactly_one(schema: &mut Schema, keys: &[&str]) {
     let one = keys.iter().map(|key| json!({ "required": [key] }));
     also(schema, [json!({ "oneOf": one.collect::<Vec<_>>() })]);
 }
 
-/// Says that a key can't be left out, where its type would allow it.
+/// Requires a key whose type would allow to leave it out.
 pub fn require(schema: &mut Schema, key: &str) {
     let all = schema.ensure_object().entry("required").or_insert_with(|| json!([]));
     all.as_array_mut().expect("`required` is a list").push(json!(key));
 }
 
-/// Adds to what a value has to be.
+/// Adds rules that a value has to satisfy.
 pub fn also(schema: &mut Schema, rules: impl IntoIterator<Item = Value>) {
     let all = schema.ensure_object().entry("allOf").or_insert_with(|| json!([]));
     all.as_array_mut().expect("`allOf` is a list").extend(rules);
 }
 
-/// Says that a span of time is not zero.
+/// Requires a span of time above zero.
 pub fn above_zero(schema: &mut Schema) {
     schema.insert("not".to_owned(), json!({ "pattern": r"^\s*0+(\.0*)?\s*[a-zµ]" }));
 }
 
-/// Says that a rate is above zero and up to a million per second.
+/// Requires a rate above zero and up to a million per second.
 pub fn rate(schema: &mut Schema) {
     schema.insert("exclusiveMinimum".to_owned(), json!(0));
     schema.insert("maximum".to_owned(), json!(1_000_000));

@@ -1,4 +1,4 @@
-//! Corruption: errors in the payload that passed the checksum.
+//! Corruption: errors in the payload that the checksum did not find.
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct Corrupt {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damage {
-    /// This many bits flip, at different places.
+    /// This many bits flip, at different positions.
     Bits(u32),
     /// One byte becomes another.
     Byte,
@@ -28,11 +28,11 @@ pub enum Damage {
     Truncate,
     /// Two bytes change places.
     Swap,
-    /// 1 to this many random bytes are added.
+    /// Random bytes are added, at most this many.
     Garbage(u32),
 }
 
-/// A change that a link makes to one datagram: the same for the same bytes, everywhere.
+/// A change of the bytes of one datagram. The same bytes are changed in the same way everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Change {
     how: Damage,
@@ -111,7 +111,7 @@ impl TryFrom<ScalarOrTable<Probability, TaggedTable<Kind, Keys>>> for Corrupt {
 }
 
 impl Corrupt {
-    /// What happens to the datagram at `index`, or to its copy.
+    /// The change of the datagram at `index`, or of its copy, if any.
     #[inline]
     pub(crate) fn change(&self, stream: Stream, index: u64, copy: bool) -> Option<Change> {
         let counter = 4 * index + 2 * u64::from(copy);
@@ -121,7 +121,7 @@ impl Corrupt {
 }
 
 impl Change {
-    /// Changes the bytes. What has no bytes stays as it is, but for what is added.
+    /// Changes the bytes. An empty datagram can only get longer.
     pub fn apply(self, bytes: &mut Vec<u8>) {
         let draw = |n: u64| mix(self.draw.wrapping_add(n));
         let below = |n: u64, limit: usize| (draw(n) % limit as u64) as usize;

@@ -1,14 +1,14 @@
-//! Reordering on purpose, beside what a varying delay does by itself.
+//! Deliberate reordering, in addition to that by a varying delay.
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{Probability, Span, Stream, TaggedTable, common_keys, schema, tagged};
 
-/// Which datagrams are put out of order, and how.
+/// Which datagrams are reordered, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "TaggedTable<Kind, Keys>")]
 pub struct Reorder {
-    /// Which.
+    /// Which datagrams are chosen.
     pub chosen: Chosen,
     /// What happens to them.
     pub how: How,
@@ -18,9 +18,9 @@ pub struct Reorder {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chosen {
-    /// Each by itself with this probability.
+    /// Each with this probability, independently of the others.
     Probability(Probability),
-    /// Every n-th of a link: netem's `gap`.
+    /// Every n-th datagram of a link, as with netem's `gap`.
     Every(u32),
 }
 
@@ -28,11 +28,11 @@ pub enum Chosen {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// It waits this much longer, so that those behind it overtake: at a spacing `T` and a
-    /// probability `q` the RFC 4737 reordered ratio is `q(1-q^m)`, `m = ⌊extra/T⌋` (one less where
-    /// `T` divides `extra`: who arrives at the same moment does not overtake).
+    /// It waits this much longer, so that later datagrams overtake it. At a spacing `T` and a
+    /// probability `q` the reordered ratio of RFC 4737 is `q(1-q^m)`, `m = ⌊extra/T⌋` (one less if
+    /// `T` divides `extra`, since a datagram that arrives at the same time does not overtake).
     Hold(Span),
-    /// It skips the delay, and overtakes those before it, as netem's `reorder` does: the ratio is
+    /// It skips the delay, and overtakes earlier datagrams, as with netem's `reorder`. The ratio is
     /// `(1-q)(1-(1-q)^m)`, `m = ⌊delay/T⌋`.
     Early,
 }
@@ -88,7 +88,7 @@ impl TryFrom<TaggedTable<Kind, Keys>> for Reorder {
 }
 
 impl Reorder {
-    /// What happens to the datagram at `index`, where it is chosen.
+    /// What happens to the datagram at `index`, if it is chosen.
     #[inline]
     pub(crate) fn choose(&self, stream: Stream, index: u64) -> Option<How> {
         let chosen = match self.chosen {

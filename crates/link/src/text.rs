@@ -1,5 +1,5 @@
-//! Links in one line, for the command line: `loss=5%,delay=exp(min=10ms,mean=30ms)`, `@wifi`,
-//! `@lte,loss=ge(p=.01,r=.1)`. It is the scenario's TOML with fewer quotes.
+//! Compact notation of links, for the command line: `loss=5%,delay=exp(min=10ms,mean=30ms)`, `@wifi`,
+//! `@lte,loss=ge(p=.01,r=.1)`. It is the TOML of a scenario with fewer quotes.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ const SHORT: [(&str, &str); 4] = [
     ("list", "list"),
 ];
 
-/// Reads a link of a direction in compact notation, on top of `base`.
+/// Reads a link in compact notation, on top of `base`. Presets may differ by direction.
 ///
 /// # Errors
 /// What is wrong and what was expected.
@@ -93,7 +93,7 @@ fn to_toml(value: &str) -> Result<String, String> {
     })
 }
 
-/// The parts between commas that stand in no brackets.
+/// The parts between commas outside of brackets.
 fn split(text: &str) -> Result<Vec<&str>, String> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0i32, 0);
     for (at, c) in text.char_indices() {
@@ -117,7 +117,7 @@ fn split(text: &str) -> Result<Vec<&str>, String> {
     Ok(parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect())
 }
 
-/// A TOML value as short as it can be read: `{ kind = "phi", pause = "3s" }` is `phi(pause=3s)`.
+/// A TOML value in compact notation: `{ kind = "phi", pause = "3s" }` is `phi(pause=3s)`.
 pub fn compact(value: &str) -> String {
     let plain = |value: &str| {
         value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value).to_owned()

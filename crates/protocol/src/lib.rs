@@ -1,8 +1,8 @@
 //! The datagram grammar: what the bytes mean and how they are written, and what acks need on both
 //! sides.
 //!
-//! Reading has two steps: a check of the bytes, then a value that can only be valid. Writing is
-//! total: every value has its bytes. Text is bytes; what is not UTF-8 is passed on untouched.
+//! Reading checks the bytes and gives a value that is always valid; every value can be written. Text is
+//! bytes: what is not UTF-8 is passed on as it is.
 #![forbid(unsafe_code)]
 
 mod ack;

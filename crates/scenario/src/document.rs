@@ -1,5 +1,5 @@
-//! The shape of the file, as serde reads it. What depends on more than one key is checked when
-//! the document becomes a plan.
+//! The tables of a scenario file as serde reads them, and how a document becomes a plan. Rules between
+//! several keys are checked here.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ use crate::server::{BufferSize, ServerTable, server};
 use crate::sweep::SweepTable;
 use crate::thresholds::ThresholdTable;
 
-/// A run of a server under heartbeats, links and churn, and what its figures have to be.
+/// A test of a server under heartbeats, impaired links and churn, with the results it has to reach.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = whole)]
@@ -32,59 +32,59 @@ pub(crate) struct Document {
     /// Letters, digits, '-' and '_'. The results go to `results/NAME`.
     #[schemars(with = "String", regex(pattern = NAME))]
     name: Spanned<String>,
-    /// What the scenario shows: a line in the summary. Default: empty.
+    /// What the scenario shows; it is a line in the summary. Default: empty.
     #[serde(default)]
     description: String,
-    /// In which world it runs; default `"sim"`. With `server.target` it is `"net"`.
+    /// Virtual time or real sockets; default `"sim"`. A `server.target` needs `"net"`.
     #[serde(default)]
     mode: Mode,
-    /// Every random number follows from it; a whole number from 0, default 1.
+    /// The seed of all random numbers: a whole number from 0, default 1.
     #[serde(default)]
     seed: Option<u64>,
-    /// A real system whose heartbeat, timeout and detector are the defaults; default `"tutorial"`.
+    /// A real system, whose heartbeat, timeout and detector become the defaults; default `"tutorial"`.
     #[serde(default)]
     preset: Preset,
-    /// What is planned in this time at the beginning is not measured; default `"0s"`. Give it one
-    /// heartbeat period, the jitter and the delay at least.
+    /// Time at the beginning that is not measured; default `"0s"`. Give it at least one heartbeat
+    /// period, with the jitter and the delay.
     #[serde(default)]
     warmup: Span,
-    /// What is planned in this time is measured; above zero.
+    /// The measured time, above zero. What is due in it counts.
     #[schemars(with = "Span", transform = schema::above_zero)]
     duration: Spanned<Span>,
-    /// The run goes on for so long after the measured time; default `"2s"`. Longer than `timeout`
-    /// and the period of `eviction`, it loses no crash.
+    /// How long the run continues after the measured time; default `"2s"`. All crashes are detected
+    /// if it is longer than `timeout` and the period of `eviction`.
     drain: Option<Span>,
     /// The server under test: the built-in one, or another at `target`.
     #[serde(default)]
     server: ServerTable,
-    /// The swarm as a program. It has no effect in `sim`.
+    /// How the swarm uses sockets. It has no effect in `sim`.
     #[serde(default)]
     swarm: SwarmTable,
     /// Groups of clients, at least one.
     #[serde(default)]
     #[schemars(with = "Vec<GroupTable>", length(min = 1))]
     group: Vec<Spanned<GroupTable>>,
-    /// What happens to groups and their links, once each.
+    /// What happens to groups and their links at stated times.
     #[serde(default)]
     #[schemars(with = "Vec<EventTable>")]
     event: Vec<Spanned<EventTable>>,
-    /// It makes many runs of the scenario: one for each combination of values, and replications.
+    /// Runs the scenario for each combination of values, with replications.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read here so that its mistakes are found with the others")]
     sweep: Option<SweepTable>,
-    /// One key rises step by step until a threshold is not met. It needs `[thresholds]`.
+    /// Raises one key step by step until a threshold is not met. It needs `[thresholds]`.
     #[serde(default)]
     #[expect(dead_code, reason = "as above")]
     ramp: Option<RampTable>,
-    /// What the figures have to be: metrics and their conditions.
+    /// The results that the run has to reach: metrics and their conditions.
     #[serde(default)]
     thresholds: ThresholdTable,
-    /// How clients talk to a server that is no chat of our kind. It needs `server.target`.
+    /// How clients talk to a server with another protocol. It needs `server.target`.
     #[schemars(with = "Option<Dialect>")]
     dialect: Option<Spanned<Dialect>>,
 }
 
-/// The swarm as a program.
+/// How the swarm uses sockets.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SwarmTable {
@@ -100,20 +100,20 @@ struct SwarmTable {
     /// of them must be local.
     #[schemars(extend("pattern" = IP))]
     addresses: Option<IpAddr>,
-    /// Threads that read and send, 1 to 64; default 1. It pays on more than two cores.
+    /// Threads that read and send, 1 to 64; default 1. More are of use on more than two cores.
     #[schemars(with = "Option<u32>", range(min = 1, max = 64))]
     threads: Option<Spanned<u32>>,
-    /// Whether datagrams that came as one message are read as one (UDP_GRO); default `false`.
+    /// Whether datagrams that were sent as one message are read as one (UDP_GRO); default `false`.
     gro: bool,
     /// A run is inconclusive when the 99th percentile of the lateness is above this; default
     /// `"100ms"`.
     lateness_limit: Option<Span>,
 }
 
-/// An address of either family; the numbers in it are not looked at.
+/// An IPv4 or IPv6 address; the range of its numbers is not checked.
 const IP: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)$";
 
-/// What [`resolve`] asks of the whole document.
+/// The rules of [`resolve`] for the whole document.
 fn whole(schema: &mut Schema) {
     schema::require(schema, "group");
     let rules = [
@@ -127,14 +127,36 @@ fn whole(schema: &mut Schema) {
 }
 
 impl Plan {
-    /// Reads a scenario from a text; `name` stands for the file in messages.
+    /// Reads a scenario from a text, with settings applied. `name` is the file, for messages.
+    ///
+    /// ```
+    /// use skipbeat_scenario::Plan;
+    ///
+    /// let text = r#"
+    ///     name = "example"
+    ///     duration = "10s"
+    ///
+    ///     [[group]]
+    ///     name = "phones"
+    ///     clients = 100
+    /// "#;
+    /// let plan = Plan::parse("example.toml", text, &["group.phones.up.loss=5%".parse()?]).unwrap();
+    /// assert_eq!(plan.groups[0].up.options.loss.model.mean(), Some(0.05));
+    ///
+    /// let mistake = Plan::parse("example.toml", &text.replace("10s", "10"), &[]).unwrap_err();
+    /// assert!(mistake.to_string().starts_with("example.toml:3:"), "{mistake}");
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the scenario, and where.
     pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
         if settings.is_empty() {
             return read(name, text);
         }
         let changed = Setting::apply_all(settings, name, text)?;
         read(name, &changed).map_err(|error| {
-            // A mistake that the file alone has is shown in the file; any other came with --set.
+            // A mistake that the file has without --set is shown in the file.
             match read(name, text) {
                 Err(in_file) if in_file.message == error.message => in_file,
                 _ => error.of_settings(&Setting::list(settings)),
@@ -143,7 +165,7 @@ impl Plan {
     }
 }
 
-/// Reads a document and makes it a plan; `name` is the file's, for messages.
+/// Reads a document and makes it a plan.
 fn read(name: &str, text: &str) -> Result<Plan, ScenarioError> {
     let document: Document = toml::from_str(text)
         .map_err(|e| ScenarioError::at(name, text, e.span(), e.message().replace('\n', ", ")))?;
@@ -238,5 +260,5 @@ fn check_dialect(
     Err(report.at(dialect, message))
 }
 
-/// A run has a row in memory for each of its seconds.
+/// The longest run. A run keeps a row in memory for each of its seconds.
 const LONGEST_RUN: Span = Span::from_secs(5_000_000);

@@ -19,31 +19,31 @@ use crate::plan::Group;
 #[serde(deny_unknown_fields)]
 #[schemars(transform = one_event)]
 pub(crate) struct EventTable {
-    /// When, from the beginning of the run, warm-up included; before its end.
+    /// When it happens, from the beginning of the run with its warm-up; before the end of the run.
     #[schemars(with = "Span")]
     at: Spanned<Span>,
     /// The name of a group.
     #[schemars(with = "String")]
     group: Spanned<String>,
-    /// So many of those that are up crash: they are drawn at random.
+    /// How many of the clients that are up crash. They are drawn at random.
     crash: Option<Amount>,
-    /// So many of those that are up leave.
+    /// How many of the clients that are up leave.
     leave: Option<Amount>,
-    /// So many of those that are not up start, and beat at once.
+    /// How many of the clients that are not up start. They send a heartbeat at once.
     join: Option<Amount>,
-    /// So many of those that are up change their address.
+    /// How many of the clients that are up change their address.
     rebind: Option<Amount>,
-    /// These links lose everything, until `heal` or the end of the run.
+    /// Links that lose everything, until `heal` or the end of the run.
     partition: Option<LinkDirection>,
-    /// The `partition` of these links is over.
+    /// Links whose `partition` ends.
     heal: Option<LinkDirection>,
-    /// These links keep everything, until `release` or the end of the run.
+    /// Links that keep everything back, until `release` or the end of the run.
     clog: Option<LinkDirection>,
-    /// The `clog` of these links is over.
+    /// Links whose `clog` ends.
     release: Option<LinkDirection>,
-    /// These keys of the links from the clients change.
+    /// New values for keys of the links from the clients.
     up: Option<LinkTable>,
-    /// These keys of the links to the clients change.
+    /// New values for keys of the links to the clients.
     down: Option<LinkTable>,
 }
 
@@ -55,11 +55,11 @@ enum LinkDirection {
     Up,
     /// Those from the server to the clients.
     Down,
-    /// All of them.
+    /// Both.
     Both,
 }
 
-/// What [`EventTable::what`] finds; `up` and `down` together are one thing.
+/// The rule of [`EventTable::what`]; `up` and `down` together count as one thing.
 fn one_event(schema: &mut Schema) {
     let single = ["crash", "leave", "join", "rebind", "partition", "heal", "clog", "release"];
     let single = single.map(|key| json!({ "required": [key] }));
@@ -147,7 +147,7 @@ impl EventTable {
     }
 }
 
-/// An event of the links of a group; they come in order of time.
+/// Adds an event to the links of a group. Events have to come in order of time.
 fn link_event(
     event: EventTable,
     at: Span,
@@ -167,7 +167,7 @@ fn link_event(
             [(partition, heal, OutageKind::Partition), (clog, release, OutageKind::Clog)]
         {
             if here(begins) {
-                // It lasts to the end of the run where nothing ends it.
+                // Without an end it lasts to the end of the run.
                 schedule.outages.push(Outage { kind, from: at, to: run });
             }
             if here(ends) {

@@ -1,5 +1,4 @@
-//! A `[[group]]` of the file, and what its clients do by it. What depends on more than one key is
-//! checked here.
+//! `[[group]]`: a group of clients, and what they do. Rules between several keys are checked here.
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
@@ -21,41 +20,40 @@ use crate::preset::Defaults;
 #[serde(deny_unknown_fields)]
 #[schemars(transform = hostile_alone)]
 pub(crate) struct GroupTable {
-    /// Letters, digits, '-' and '_', no two alike: for `--set`, events and results.
+    /// Its name for `--set`, events and results: letters, digits, '-' and '_'. Names differ.
     #[schemars(with = "String", regex(pattern = NAME))]
     name: Spanned<String>,
-    /// How many clients, from 0.
+    /// The number of clients, from 0.
     #[schemars(range(max = Plan::MOST_CLIENTS))]
     clients: u32,
-    /// Whether they are members, which beat and get what is said to everybody; default `true`. Sensors
-    /// and those who only ask need not be.
+    /// Whether they are members, which send heartbeats and get the texts to all; default `true`.
+    /// Clients that only send samples or queries need not be members.
     #[schemars(with = "Option<bool>")]
     member: Option<Spanned<bool>>,
-    /// When they beat; by the preset where not given.
+    /// When they send heartbeats; by the preset where not given.
     heartbeat: Option<Heartbeat>,
-    /// What they say, as a short form of `workload.chat`; nothing where neither is given.
+    /// The texts that they send, as a short form of `workload.chat`; none where neither is given.
     chat: Option<Chat>,
-    /// What they do besides staying alive: a name, or a table of the name with its keys.
+    /// What they do besides staying alive: a name, or a table with a name and its keys.
     #[schemars(with = "Option<ScalarOrTable<Name, Workload>>")]
     workload: Option<Spanned<ScalarOrTable<Name, Workload>>>,
-    /// How what they say gets to the server and back; default `"udp"`. `"tcp"` is for chat and
-    /// queries.
+    /// How their messages are carried; default `"udp"`. `"tcp"` is for chat and queries.
     #[schemars(with = "Option<TransportChoice>")]
     transport: Option<Spanned<TransportChoice>>,
-    /// How they come and go by themselves; they don't where not given.
+    /// How they come and go by themselves; they do not where not given.
     #[serde(default)]
     churn: Churn,
-    /// Which texts are acked, and sent again until they are; default `"none"`.
+    /// Which texts are acked, and repeated until they are; default `"none"`.
     #[serde(default)]
     acks: Acks,
-    /// Whether they ask for a session, so that their membership outlives a change of address;
+    /// Whether they ask for a session, which keeps their membership through changes of address;
     /// default `false`.
     #[serde(default)]
     session: bool,
     /// These clients attack, and do nothing else.
     #[schemars(with = "Option<Hostile>")]
     hostile: Option<Spanned<Hostile>>,
-    /// A kind of network that both directions begin as; `up` and `down` change it key by key.
+    /// A kind of network, whose options `up` and `down` can change key by key.
     link: Option<LinkPreset>,
     /// The links from these clients to the server.
     #[serde(default)]
@@ -65,15 +63,15 @@ pub(crate) struct GroupTable {
     down: LinkTable,
 }
 
-/// How what clients say gets to the server and back: a transport, and what mends it.
+/// How messages are carried: a transport, and whether losses are repaired.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum TransportChoice {
-    /// Each thing in a datagram of its own.
+    /// Each message in a datagram of its own.
     Udp,
-    /// The same with `acks = "both"`: datagrams that are acked, and sent again until they are.
+    /// The same with `acks = "both"`: datagrams are acked, and repeated until they are.
     UdpAcks,
-    /// All of it in a stream, one connection for each client.
+    /// All messages in a stream, with one connection for each client.
     Tcp,
 }
 
@@ -200,7 +198,7 @@ fn check_hostile(
     Ok(())
 }
 
-/// Whoever is no member can say nothing that makes a member of it.
+/// A client that is not meant to be a member sends nothing that would make it one.
 fn check_stranger(
     table: &GroupTable,
     group: &GroupOptions,
@@ -217,7 +215,7 @@ fn check_stranger(
     Ok(())
 }
 
-/// A stream is for what there is in both forms, and has no use for what mends datagrams.
+/// A stream is for workloads that exist with both transports, and needs no repair of losses.
 fn check_stream(
     group: &GroupOptions,
     transport: &Spanned<TransportChoice>,
@@ -234,7 +232,7 @@ fn check_stream(
     Err(report.at(transport, message))
 }
 
-/// What clients do. `chat` beside `workload` gives the keys of a chat that is only named there.
+/// The workload of a group. A `chat` beside `workload = "chat"` gives its keys.
 fn workload(
     chat: Option<Chat>,
     workload: Option<&Spanned<ScalarOrTable<Name, Workload>>>,

@@ -13,45 +13,45 @@ use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent, Transport}
 
 use crate::error::ScenarioError;
 
-/// A run that can be done: the resolved scenario.
+/// A run, ready to be carried out: the resolved scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// Names the folder of the results.
+    /// The name, also of the folder of the results.
     pub name: String,
     /// What the scenario shows.
     pub description: String,
-    /// In which world it runs.
+    /// Virtual time or real sockets.
     pub mode: Mode,
-    /// Every random number follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// What is planned in this time at the beginning is not measured.
+    /// Time at the beginning that is not measured.
     pub warmup: Span,
-    /// What is planned in this time is measured.
+    /// The measured time. What is due in it counts.
     pub duration: Span,
-    /// What is planned in this time at the end is not measured; it lets datagrams and evictions
-    /// of the measured time come to their end.
+    /// Time at the end that is not measured, in which datagrams and evictions of the measured time
+    /// can finish.
     pub drain: Span,
     /// The server.
     pub server: ServerPlan,
-    /// The swarm as a program.
+    /// How the swarm uses sockets.
     pub swarm: SwarmPlan,
     /// The groups of clients.
     pub groups: Vec<Group>,
-    /// What happens when.
+    /// The timed events of clients.
     pub events: Vec<TimedEvent>,
-    /// How clients talk to a server that is not a chat of our kind.
+    /// How clients talk to a server with another protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Dialect>,
-    /// What the figures have to be.
+    /// The conditions that metrics have to meet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
-    /// Whether a threshold that is not met ends the run, and how much of the window has to be over
+    /// If a threshold that is not met ends the run: how much of the measured time has to be over
     /// before it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub abort: Option<Span>,
 }
 
-/// In which world a scenario runs.
+/// Whether a scenario runs in virtual time or on real sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -77,8 +77,8 @@ impl Mode {
 pub struct ServerPlan {
     /// Which server.
     pub target: Target,
-    /// How it treats its members. Of a foreign server they say what to expect: when its evictions
-    /// are over, whether it evicts lazily, whether its clients beat.
+    /// How it treats its members. For a foreign server these options say what to expect: how long
+    /// evictions take, whether it evicts lazily, which side sends heartbeats.
     pub options: Options,
     /// Bytes of its socket's receive buffer; the largest possible where not given.
     pub receive_buffer: Option<usize>,
@@ -86,7 +86,7 @@ pub struct ServerPlan {
     pub send_buffer: Option<usize>,
     /// How the built-in server sends on real sockets.
     pub runtime: ServerRuntime,
-    /// When the built-in server falls silent for good, as if its machine had died.
+    /// When the built-in server falls silent for the rest of the run, as in a crash.
     pub crash_at: Option<Span>,
 }
 
@@ -99,8 +99,8 @@ pub struct ServerRuntime {
     /// Datagrams to one member that are handed to the kernel as one message at most, 1 to 64, where
     /// kernel and network have segmentation offload (UDP_SEGMENT). One switches it off.
     pub coalesce: u32,
-    /// Datagrams that may wait for a full send buffer. What is more is not sent, and counted, so that
-    /// a server that says too much still hears its members.
+    /// Datagrams that may wait for a full send buffer. Further ones are counted and not sent, so that
+    /// an overloaded server still hears its members.
     pub send_queue: u64,
 }
 
@@ -110,16 +110,16 @@ impl Default for ServerRuntime {
     }
 }
 
-/// Which server is tested.
+/// Which server is under test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Target {
-    /// The one in this program.
+    /// The built-in one.
     BuiltIn {
         /// Where it listens; port 0 leaves the choice to the system.
         listen: SocketAddr,
     },
-    /// One that runs already.
+    /// One that is already running.
     Address {
         /// Where it listens.
         address: SocketAddr,
@@ -133,7 +133,7 @@ pub enum Target {
     },
 }
 
-/// The swarm as a program on a real machine.
+/// How the swarm uses real sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SwarmPlan {
     /// How clients get their addresses.
@@ -145,8 +145,8 @@ pub struct SwarmPlan {
     /// The address of the first client on shared sockets; the others follow. All of them must be
     /// local, as all of 127/8 is.
     pub addresses: Option<IpAddr>,
-    /// Threads that read and send, each with a socket for its range of clients; with one the thread
-    /// that plays the clients does it.
+    /// Threads that read and send, each with a socket for its range of clients. With one, the thread
+    /// that plays the clients does both.
     pub threads: u32,
     /// Whether datagrams that the server sent as one message are read as one (UDP_GRO).
     pub gro: bool,
@@ -180,12 +180,12 @@ pub struct Group {
 }
 
 impl Plan {
-    /// What figures of the whole run and of its groups say of the thresholds.
+    /// Judges the figures of the whole run and of its groups by the thresholds.
     pub fn judge(&self, whole: &Figures, groups: &[Figures]) -> Vec<Judged> {
         self.thresholds.iter().map(|threshold| threshold.judge(whole, groups)).collect()
     }
 
-    /// How many clients a run can have.
+    /// The most clients of a run.
     pub const MOST_CLIENTS: u32 = AddressPlan::CAPACITY;
 
     /// Which clients belong to which group.
@@ -193,10 +193,10 @@ impl Plan {
         Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
     }
 
-    /// Whether the plan can run in its mode; `name` stands for the file in messages.
+    /// Checks that the plan can run in its mode. `name` is the file, for messages.
     ///
     /// # Errors
-    /// A server that is not ours can't be simulated, and the kernel's TCP not be impaired.
+    /// If a foreign server is to be simulated, or the TCP of the kernel to be impaired.
     pub fn check_mode(&self, name: &str) -> Result<(), ScenarioError> {
         if self.mode == Mode::Sim && !matches!(self.server.target, Target::BuiltIn { .. }) {
             let message = "a target runs in `net` only: the simulator has the built-in server";
@@ -238,17 +238,17 @@ impl Plan {
         (mix(self.seed) >> 48) as u16
     }
 
-    /// The seed of all streams.
+    /// The seed of all random streams.
     pub fn seed(&self) -> Seed {
         Seed(self.seed)
     }
 
-    /// The beginning of what is measured.
+    /// The beginning of the measured time.
     pub fn measured_from(&self) -> Time {
         Time::ZERO + self.warmup
     }
 
-    /// The end of what is measured.
+    /// The end of the measured time.
     pub fn measured_to(&self) -> Time {
         self.measured_from() + self.duration
     }
@@ -258,9 +258,9 @@ impl Plan {
         self.measured_to() + self.drain
     }
 
-    /// The longest that the eviction of a crashed client is expected to take: the timeout, a
-    /// period of looks, and the slowest last heartbeat. Lazy eviction has no bound; it counts as the
-    /// timeout alone, and its detection times are those seen before the end.
+    /// The longest time that the eviction of a crashed client is expected to take: the longest silence,
+    /// the period of looks, and the slowest last heartbeat. Lazy eviction has no bound: only the
+    /// longest silence counts, and detection times are those seen before the end.
     pub fn detection_horizon(&self) -> Span {
         let look = match self.server.options.eviction {
             EvictionTiming::Every(period) => period,
@@ -270,7 +270,7 @@ impl Plan {
         self.server.options.longest_silence() + look + slowest.unwrap_or_default()
     }
 
-    /// What the swarm has to know.
+    /// The options of the swarm.
     pub fn swarm_options(&self) -> SwarmOptions {
         SwarmOptions {
             groups: self.groups.iter().map(|group| group.behaviour.clone()).collect(),

@@ -1,4 +1,4 @@
-//! `--set key.path=value`: one key of the scenario changed from outside.
+//! `--set key.path=value`: changes one key of a scenario.
 
 use std::str::FromStr;
 
@@ -6,8 +6,8 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use crate::ScenarioError;
 
-/// One change: `group.phones.up.loss=0.1`. Groups go by name, events by number from 0. The value
-/// is TOML; what is not, is text.
+/// A change of one key: `group.phones.up.loss=0.1`. Groups are found by name, events by number from 0.
+/// The value is TOML, or else a text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Setting {
@@ -50,12 +50,12 @@ impl std::fmt::Display for Setting {
 }
 
 impl Setting {
-    /// The change of a key to a value, which is TOML.
+    /// Sets a key to a value, which is TOML.
     pub(crate) fn new(key: &str, value: &str) -> Self {
         Setting { path: key.split('.').map(str::to_owned).collect(), value: value.to_owned() }
     }
 
-    /// All of them in one line, for messages.
+    /// Several settings in one line, for messages.
     pub(crate) fn list(settings: &[Setting]) -> String {
         settings.iter().map(Setting::to_string).collect::<Vec<_>>().join(" --set ")
     }
@@ -115,7 +115,7 @@ impl Setting {
                         "expected [[{key}]] tables in the scenario to set a key of"
                     ));
                 }
-                // `loss = 0.05` under a path that goes on becomes a table.
+                // A scalar such as `loss = 0.05` on the way to a key becomes a table.
                 if !item.is_table_like() {
                     *item = toml_edit::table();
                 }
@@ -130,7 +130,7 @@ impl Setting {
     }
 }
 
-/// Reads one value as a scenario would, for options of the command line: TOML, or text.
+/// Reads a value as in a scenario, for options of the command line: TOML, or else a text.
 ///
 /// # Errors
 /// What is wrong with it and what was expected.

@@ -1,5 +1,5 @@
-//! A study: one scenario, run once, or once for each combination of values that its `[sweep]` names
-//! and each replication of it.
+//! A study: a scenario that is run once, or once for each combination of the values in its `[sweep]`
+//! and each replication.
 
 use std::path::Path;
 
@@ -12,32 +12,54 @@ use crate::{Plan, ScenarioError, Setting};
 /// The most runs of one study.
 const MOST_RUNS: usize = 1_000_000;
 
-/// Every run of a scenario.
+/// All runs of a scenario.
+///
+/// ```
+/// use skipbeat_scenario::{Changes, Study};
+///
+/// let text = r#"
+///     name = "example"
+///     duration = "10s"
+///
+///     [[group]]
+///     name = "phones"
+///     clients = 100
+///
+///     [sweep]
+///     replications = 3
+///
+///     [sweep.over]
+///     "server.timeout" = ["10s", "20s"]
+/// "#;
+/// let study = Study::parse("example.toml", text, &Changes::default()).unwrap();
+/// assert_eq!((study.runs.len(), study.runs[5].point, study.runs[5].replication), (6, 1, 2));
+/// assert_eq!(study.runs[5].plan.server.options.timeout.seconds(), 20.0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Study {
-    /// The scenario as it is outside the sweep.
+    /// The scenario without its sweep.
     pub base: Plan,
     /// The keys that are swept, in the order of the scenario.
     pub keys: Vec<String>,
     /// The runs, by point and then by replication.
     pub runs: Vec<Run>,
-    /// Whether there is more to it than one run of the scenario.
+    /// Whether it is more than one run of the scenario.
     pub is_sweep: bool,
-    /// Where the last key is that of a ramp: its number of steps. What it rises to beyond the first
-    /// step that does not hold is not run.
+    /// The number of steps, if the last key is that of a ramp. Steps after the first one that fails
+    /// are not run.
     pub ramp: Option<u32>,
-    /// What it was read from.
+    /// The source that it was read from.
     pub source: StudySource,
 }
 
-/// What a study is read from: the same source gives the same study.
+/// The source of a study. The same source gives the same study.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StudySource {
-    /// The file's name; files that the scenario names are beside it.
+    /// The name of the file. Files that the scenario names are in the same folder.
     pub name: String,
-    /// The scenario.
+    /// The text of the scenario.
     pub text: String,
-    /// What the command line changed.
+    /// The changes by the command line.
     pub changes: Changes,
 }
 
@@ -50,20 +72,20 @@ pub struct Run {
     pub replication: u32,
     /// The values of the swept keys, as TOML.
     pub values: Vec<String>,
-    /// What is run.
+    /// The plan of the run.
     pub plan: Plan,
 }
 
-/// What the command line changes of a scenario.
+/// The changes of a scenario by the command line.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Changes {
-    /// Keys and their values.
+    /// The settings (`--set`).
     pub settings: Vec<Setting>,
-    /// The world.
+    /// The mode, if it is changed.
     pub mode: Option<crate::Mode>,
-    /// The seed of the first replication.
+    /// The seed of the first replication, if it is changed.
     pub seed: Option<u64>,
-    /// How many replications.
+    /// The number of replications, if it is changed.
     pub replications: Option<u32>,
 }
 
@@ -77,19 +99,19 @@ impl Study {
         let text = std::fs::read_to_string(path)
             .map_err(|e| ScenarioError::whole(&name, format!("can't read the scenario: {e}")))?;
         let mut study = Study::parse(&name, &text, changes)?;
-        // Whoever reads it again may be in another folder.
+        // It may be read again from another folder.
         if let Ok(absolute) = std::path::absolute(path) {
             study.source.name = absolute.display().to_string();
         }
         Ok(study)
     }
 
-    /// Which ramp a run is a step of, where there are any.
+    /// The index of the ramp that a run is a step of.
     pub fn ramp_of(&self, run: &Run) -> u32 {
         run.point / self.ramp.unwrap_or(1)
     }
 
-    /// Reads a scenario from a text; `name` stands for the file in messages.
+    /// Reads a scenario from a text. `name` is the file, for messages.
     ///
     /// # Errors
     /// As [`Study::load`].
@@ -149,8 +171,8 @@ impl Study {
     }
 }
 
-/// The seed of a replication: the scenario's own for the first, so that it repeats the single run,
-/// and 32 bits drawn from that for the others, the same at every point.
+/// The seed of a replication. The first has that of the scenario, so that it repeats the single run.
+/// The others have 32 bits drawn from it, the same at every point.
 fn replication_seed(seed: u64, replication: u32) -> u64 {
     match replication {
         0 => seed,

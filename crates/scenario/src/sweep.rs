@@ -13,19 +13,20 @@ use crate::ramp::RampTable;
 /// The `[sweep]` table.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table with `replications` and `over`")]
-#[schemars(description = "Runs the scenario for each combination of values, as often as wanted.")]
+#[schemars(description = "Runs the scenario for each combination of values, with replications.")]
 pub(crate) struct SweepTable {
-    /// Runs of each point with seeds of their own, from 1; default 1.
+    /// How often each point is run, each time with another seed; from 1, default 1.
     #[schemars(with = "Option<u32>", range(min = 1))]
     replications: Option<Spanned<u32>>,
     /// Keys as for `--set`, in quotes, and the list of their values: `"server.timeout" = ["10s"]`.
-    /// Keys with `&` between them have the same value. Every combination is a point; the last key changes fastest.
+    /// Keys with `&` between them have the same value. Every combination is a point; the last key
+    /// changes fastest.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>", transform = swept)]
     over: toml::map::Map<String, toml::Value>,
 }
 
-/// Which keys can't be swept, and that each has values: see [`Sweep::read_table`].
+/// The rules of [`Sweep::read_table`]: keys that can't be swept, and that each has values.
 fn swept(schema: &mut Schema) {
     schema.insert("propertyNames".to_owned(), json!({ "not": { "pattern": NOT_SWEPT } }));
     if let Some(values) = schema.pointer_mut("/additionalProperties") {
@@ -33,7 +34,7 @@ fn swept(schema: &mut Schema) {
     }
 }
 
-/// A point has the name, the world and the seeds of its sweep.
+/// All points of a sweep have the same name, mode and seeds.
 const NOT_SWEPT: &str = r"^(name|mode|seed|sweep(\..*)?)$";
 
 /// What is swept.
@@ -83,7 +84,7 @@ impl Sweep {
             return Err(report.at(none, "expected at least one replication"));
         }
         self.replications = replications.as_ref().map(|n| *n.get_ref());
-        // The order of keys is the file's: this reader of TOML keeps it.
+        // This reader keeps the order of keys in the file.
         let document = toml_edit::Document::parse(text).expect("it was just read");
         let in_order = document["sweep"].get("over").and_then(toml_edit::Item::as_table_like);
         for (key, item) in in_order.into_iter().flat_map(toml_edit::TableLike::iter) {
@@ -104,7 +105,7 @@ impl Sweep {
                 };
                 return wrong(format!("expected a list of values for {key:?}{hint}"));
             };
-            // A text in whatever quotes reads alike.
+            // Texts are written in the same way, whatever their quotes in the file.
             let one_line = |value: &toml_edit::Value| match value.as_str() {
                 Some(text) => format!("{text:?}"),
                 None => value.to_string().trim().to_owned(),

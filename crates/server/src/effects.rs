@@ -1,88 +1,88 @@
-//! What the server does to the world outside, and what it reports of its peers.
+//! What the server core asks of its driver, and what it reports about its peers.
 
 use skipbeat_core::{ClientSet, Span};
 use skipbeat_protocol::AckEnd;
 
 use crate::PeerId;
 
-/// Where the effects of the server go.
+/// Receives the effects of the server core. A driver implements it.
 pub trait ServerEffects {
-    /// One datagram to one peer.
+    /// Sends one datagram to one peer.
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending);
-    /// A text goes to all of `members`: here to those of `to`, in one datagram each; the others get
-    /// it numbered, each by a `send` of its own.
+    /// Sends a text to all peers in `to`, in one datagram each. `members` are all that get the text:
+    /// those that are not in `to` get it with a number, by a `send` each.
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet);
-    /// A numbered text is not waited for any more.
+    /// The server stops waiting for the ack of a text.
     fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd);
-    /// A member shows its token from the address of `elsewhere`: the two peers change addresses,
-    /// and the member is at the new one from now on.
+    /// Exchanges the addresses of two peers: a member has shown its token from the address of
+    /// `elsewhere`, which is its address from now on.
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId);
-    /// Something happened to a peer.
+    /// Reports what happened to a peer.
     fn note(&mut self, peer: PeerId, note: Note);
 }
 
-/// Whether something is sent once, or until it is acked.
+/// Whether a datagram is sent once, or until it is acked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sending {
-    /// Once.
+    /// It is sent once.
     Once,
-    /// The first time; it is sent again until it is settled.
+    /// It is sent for the first time, and will be sent again until it is settled.
     First,
-    /// Again.
+    /// It is sent again.
     Again,
 }
 
 /// What happened to a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Note {
-    /// It is a member now.
+    /// It became a member.
     Joined,
-    /// It said `quit` and is no member any more.
+    /// It said `quit`, and is no longer a member.
     Quit,
-    /// It was silent for too long and is no member any more.
+    /// It was silent for too long, and is no longer a member.
     Evicted {
         /// How long it was silent.
         silence: Span,
     },
-    /// It is at another address now, and still a member.
+    /// It has another address now, and is still a member.
     Moved,
-    /// A numbered text of it came again; it was acked again and went to nobody.
+    /// A numbered text arrived again. It was acked again, and not sent to the members.
     Repeated,
-    /// A sample of it was taken.
+    /// The server took a sample from it.
     Taken,
-    /// A query of it is answered.
+    /// The server answers a query from it.
     Served,
-    /// A datagram of it had no effect.
+    /// A datagram from it was refused.
     Refused(RefusalCause),
 }
 
-/// Why a datagram had no effect.
+/// Why a datagram was refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum RefusalCause {
-    /// It is longer than the server takes.
+    /// It is longer than the server accepts.
     TooLong,
-    /// `quit` from someone who is no member.
+    /// `quit` from a peer that is not a member.
     QuitOfStranger,
     /// Its sender was evicted and must join explicitly.
     Evicted,
-    /// `^ack N^` from someone who is no member.
+    /// `^ack N^` from a peer that is not a member.
     AckOfStranger,
-    /// It has not proved its address. Where it asked to join, it was told its cookie.
+    /// Its sender has not proved its address. If it asked to join, it was sent its cookie.
     NoProof,
     /// Its sender has a session and did not show its token.
     NoToken,
-    /// Its token belongs to no session (any more); its sender was told.
+    /// Its token belongs to no session. Its sender was told.
     Expired,
-    /// There are as many members as there may be.
+    /// There are as many members as the limit allows.
     Full,
-    /// Its sender says more than it may.
+    /// Its sender exceeds its limit.
     TooFast,
-    /// All together say more than they may.
+    /// All members together exceed their limit.
     Overload,
 }
 
 impl RefusalCause {
-    /// The name in `run.json`, the log and the metrics.
+    /// Its name in `run.json`, in the log and in the metrics.
     pub const fn name(self) -> &'static str {
         match self {
             RefusalCause::TooLong => "too-long",

@@ -1,4 +1,4 @@
-//! The machine: members, the datagrams they send, the broadcast they get.
+//! The server core: members, their datagrams, their timers.
 
 mod membership;
 mod texts;
@@ -15,8 +15,36 @@ use crate::session::Sessions;
 use crate::timers::{Due, Timers};
 use crate::{Mechanism, Note, Options, PeerId, RefusalCause, Sending, ServerEffects};
 
-/// The server core. State lives in arrays by peer: last sign of life, a bit for membership, a bit
-/// for banishment, the detector's state, and a calendar entry where deadlines are exact.
+/// The server core. Its state is kept in arrays by peer: the last sign of life, a bit for membership,
+/// a bit for banishment, the state of the detector, and a timer if deadlines are exact.
+///
+/// ```
+/// use skipbeat_core::{ClientSet, Span, Time};
+/// use skipbeat_server::{AckEnd, Note, Options, PeerId, Sending, Server, ServerEffects};
+///
+/// /// Prints what happens to peers; a driver would send datagrams too.
+/// #[derive(Default)]
+/// struct Log(Vec<(PeerId, Note)>);
+///
+/// impl ServerEffects for Log {
+///     fn send(&mut self, _: PeerId, _: &[u8], _: Sending) {}
+///     fn broadcast(&mut self, _: &[u8], _: &ClientSet, _: &ClientSet) {}
+///     fn settled(&mut self, _: PeerId, _: &[u8], _: AckEnd) {}
+///     fn exchange(&mut self, _: PeerId, _: PeerId) {}
+///     fn note(&mut self, peer: PeerId, note: Note) {
+///         self.0.push((peer, note));
+///     }
+/// }
+///
+/// let mut server = Server::new(Options::default(), skipbeat_core::Seed(1));
+/// let mut log = Log::default();
+/// let address = "127.0.0.1:4000".parse().unwrap();
+/// server.handle_datagram(Time::ZERO, 0, address, b"^hb^", &mut log);
+/// // Peer 0 stays silent for longer than the timeout of 10 s.
+/// server.advance(Time::ZERO + Span::from_secs(11), &mut log);
+/// let silence = Span::from_secs(11);
+/// assert_eq!(log.0, [(0, Note::Joined), (0, Note::Evicted { silence })]);
+/// ```
 #[derive(Debug)]
 pub struct Server {
     options: Options,
@@ -24,19 +52,19 @@ pub struct Server {
     /// Evicted peers that must join explicitly (sticky rejoin only).
     banished: ClientSet,
     last_seen: Vec<Time>,
-    /// The number of the next datagram to each peer that wants an ack.
+    /// The number of the next datagram to each peer that has to be acked.
     numbers: Vec<u32>,
-    /// The highest of all of them: a new member begins there, so that an address that was forgotten
+    /// The highest of those numbers. A new member begins there, so that an address that was forgotten
     /// and comes back gets numbers that it has not seen.
     highest_number: u32,
     detector: Box<dyn Detector>,
-    /// Whether the deadline of a member never comes earlier than it was.
+    /// Whether a sign of life never moves a deadline to an earlier time.
     only_defers: bool,
     timers: Timers,
     acks: Acks,
     sessions: Sessions,
     cookies: Cookies,
-    /// The peer whose proof is being looked at.
+    /// The peer that is being admitted, since its proof was accepted.
     admitted: Option<PeerId>,
     meter: Meter,
     text: Vec<u8>,
@@ -45,8 +73,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without members. The seed draws the phases of the periodic look and of heartbeats and is the
-    /// secret of the cookies and of the sessions' tokens.
+    /// A server without members. The phases of the periodic look and of heartbeats are drawn from the
+    /// seed. It is also the secret of cookies and of the tokens of sessions.
     pub fn new(options: Options, seed: Seed) -> Self {
         let detector = build(options.detector, options.timeout);
         Server {
@@ -70,7 +98,7 @@ impl Server {
         }
     }
 
-    /// Who is a member.
+    /// The members.
     pub fn members(&self) -> &ClientSet {
         &self.members
     }
@@ -80,13 +108,13 @@ impl Server {
         self.members.contains(peer).then(|| self.last_seen[peer as usize])
     }
 
-    /// Whether anything is kept of a peer. A driver may give the id of any other to another address,
-    /// if it says so with [`Server::forget`].
+    /// Whether the server keeps state for a peer. If it does not, the driver may give the id of the
+    /// peer to another address, after a call of [`Server::forget`].
     pub fn keeps(&self, peer: PeerId) -> bool {
         self.members.contains(peer) || self.banished.contains(peer)
     }
 
-    /// The id of a peer that is no member will be that of another address.
+    /// The id of a peer will be given to another address. The peer must not be a member.
     pub fn forget(&mut self, peer: PeerId) {
         debug_assert!(!self.members.contains(peer), "a member is not forgotten");
         self.banished.remove(peer);
@@ -94,13 +122,13 @@ impl Server {
         self.meter.forget(peer);
     }
 
-    /// The last moment at which a member is not suspected.
+    /// The last moment at which a member is not yet suspected.
     pub fn deadline(&self, peer: PeerId) -> Option<Time> {
         let last_seen = self.last_seen(peer)?;
         Some(self.detector.deadline(peer, last_seen))
     }
 
-    /// Takes a datagram as it came from the socket.
+    /// Handles a datagram as it came from the socket; otherwise as [`Server::handle`].
     pub fn handle_datagram(
         &mut self,
         now: Time,
@@ -115,7 +143,8 @@ impl Server {
         }
     }
 
-    /// Takes what `peer` says; `from` is its address, which is printed behind its texts.
+    /// Handles a datagram of `peer`. `from` is the address of the peer, which is printed after its
+    /// texts.
     pub fn handle(
         &mut self,
         now: Time,
@@ -129,11 +158,11 @@ impl Server {
             Up::Heartbeat(number) => {
                 self.refresh(now, peer, Sign::Mechanism(number), out);
             }
-            // An ack shows life, but does not join: it may answer a heartbeat of a membership
-            // that is over.
+            // An ack is a sign of life, but does not join: it may answer a heartbeat of an earlier
+            // membership.
             Up::Ack(number) if self.members.contains(peer) => {
                 let text = self.acks.ack(now, peer, number);
-                // Where only the server beats, the answers are the heartbeats.
+                // If only the server sends heartbeats, the acks count as those of the member.
                 let beat = self.options.heartbeat == Mechanism::Server && text.is_none();
                 if let Some(text) = text {
                     out.settled(peer, &text, AckEnd::Acked);
@@ -143,7 +172,7 @@ impl Server {
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
             Up::Join(join) => {
-                // Whoever shows a token has no need of another.
+                // A client that shows a token needs no other one.
                 let session = join.session && packet.session.is_none();
                 self.join(now, peer, from, Join { session, ..join }, out);
             }
@@ -158,7 +187,7 @@ impl Server {
                 }
             }
             Up::Message { number, text } => {
-                // What is too much is not acked: it may come again when there is room.
+                // A text above the limit is not acked, so that it is sent again later.
                 if !self.refresh(now, peer, Sign::Other, out) || !self.allows_text(now, peer, out) {
                     return;
                 }
@@ -185,14 +214,14 @@ impl Server {
         }
     }
 
-    /// When [`Server::advance`] has something to do. It may turn out to be nothing.
+    /// When to call [`Server::advance`] next. There may be nothing to do then.
     #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
     }
 
-    /// Deals with the deadlines until `until` ahead of time, as far as it is known already that the
-    /// member lives beyond. Nobody has to call it; who has many members saves an exact look at each.
+    /// Handles the deadlines until `until` ahead of time, for the members that are already known to
+    /// live longer. The call is optional: with many members it saves an exact look at each.
     pub fn look_ahead(&mut self, until: Time) {
         let mut entries = std::mem::take(&mut self.entries);
         self.timers.take_deadlines(until, &mut entries);
@@ -208,7 +237,7 @@ impl Server {
         self.entries = entries;
     }
 
-    /// This peer is about to be heard of: what is kept of it is fetched early.
+    /// Prefetches the state of a peer that is about to be heard of.
     #[inline]
     pub fn expect(&self, soon: PeerId) {
         prefetch(&self.last_seen, soon);
@@ -218,7 +247,7 @@ impl Server {
         }
     }
 
-    /// Does what is due at `now` or before.
+    /// Handles all timers that are due at `now` or before.
     pub fn advance(&mut self, now: Time, out: &mut impl ServerEffects) {
         if self.timers.look(now) {
             self.evict_silent(now, out);

@@ -130,14 +130,14 @@ impl TryFrom<TaggedTable<AttackKeys, HostileKeys>> for Hostile {
     }
 }
 
-/// What all hostile clients share.
+/// The state that all hostile clients share.
 #[derive(Debug)]
 pub(crate) struct Attackers {
-    /// The honest clients, whose quits can be replayed.
+    /// The honest clients, whose `quit` can be replayed.
     honest: Vec<Range<ClientId>>,
     /// The last `quit` of each honest client: the token in it.
     quits: BTreeMap<ClientId, Option<u64>>,
-    /// Whether anybody listens for quits.
+    /// Whether any group replays.
     listening: bool,
     gap: Family,
     choice: Family,
@@ -163,7 +163,7 @@ impl Attackers {
         }
     }
 
-    /// The wait before datagram `number` of a client: exponential.
+    /// The wait before datagram `number` of a client, which is exponential.
     pub(crate) fn gap(&self, hostile: &Hostile, client: ClientId, number: u64) -> Span {
         Span::from_seconds(self.gap.stream(client.into()).exponential(number) / hostile.rate)
     }

@@ -1,4 +1,4 @@
-//! What the clients of a group do.
+//! The options of a swarm: its groups, what their clients do, and timed events.
 
 use std::borrow::Cow;
 
@@ -10,31 +10,31 @@ use skipbeat_workload::{Word, Workload};
 
 use crate::{Attack, Heartbeat, Hostile};
 
-/// A swarm as the plan asks for it.
+/// The options of a swarm.
 #[derive(Clone, Debug)]
 pub struct SwarmOptions {
-    /// The groups in order.
+    /// The groups, in the order of the scenario.
     pub groups: Vec<GroupOptions>,
-    /// What happens when.
+    /// The timed events.
     pub events: Vec<TimedEvent>,
-    /// The number in every tag.
+    /// The number of the run, which is in every tag.
     pub run: u16,
-    /// Whether clients that start again join explicitly (the server's rejoin is sticky).
+    /// Whether clients that start again join explicitly, since the rejoin of the server is sticky.
     pub join_explicitly: bool,
-    /// Whether the server demands proof of the address: heartbeats are then joins with a cookie.
+    /// Whether the server demands proof of addresses: heartbeats are then joins with a cookie.
     pub prove_address: bool,
     /// Whether heartbeats are numbered.
     pub numbered: bool,
-    /// Whether clients beat all the time, or only while they do not hear from the server.
+    /// Whether clients always send heartbeats, or only while they do not hear from the server.
     pub clients_beat: bool,
-    /// Where the server beats: how long a client hears nothing until it takes the server for gone.
+    /// If the server sends heartbeats: the silence after which a client takes the server for gone.
     pub server_timeout: Option<Span>,
-    /// When the run ends: nothing is planned for then or later.
+    /// The end of the run. Nothing is planned for that time or later.
     pub end: Time,
 }
 
 impl SwarmOptions {
-    /// Whether what clients send may depend on what they hear.
+    /// Whether what clients send may depend on what they hear ([`Heard`](crate::Heard)).
     pub fn heeds(&self) -> bool {
         let heeds = |group: &GroupOptions| {
             let stream = group.transport == Transport::Tcp;
@@ -44,36 +44,36 @@ impl SwarmOptions {
     }
 }
 
-/// The behaviour of a group of clients.
+/// What the clients of a group do.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct GroupOptions {
-    /// How many clients.
+    /// The number of clients.
     pub clients: u32,
-    /// Whether they are to be members: whoever is not does not beat.
+    /// Whether they are meant to be members. Others send no heartbeats.
     pub member: bool,
-    /// When they beat.
+    /// When they send heartbeats.
     pub heartbeat: Heartbeat,
-    /// What they do besides staying alive, if anything.
+    /// Their work besides staying alive, if any.
     pub workload: Option<Workload>,
     /// How they come and go.
     pub churn: Churn,
-    /// How what they say gets to the server and back.
+    /// How their messages are carried.
     pub transport: Transport,
-    /// Which texts want acks.
+    /// Which texts are acked.
     pub acks: Acks,
     /// Whether they ask for a session, so that their membership outlives a change of address.
     pub session: bool,
-    /// What they do if they are no honest clients: nothing of the above, but this.
+    /// The attack of hostile clients. They do nothing else.
     pub hostile: Option<Hostile>,
 }
 
 impl GroupOptions {
-    /// Whether they ask the server, and wait for answers.
+    /// Whether they send queries, and wait for the answers.
     pub fn asks(&self) -> bool {
         self.workload.is_some_and(|work| matches!(work.saying().word, Word::Get(_)))
     }
 
-    /// How many addresses the group forges beside those of its clients.
+    /// How many addresses the group forges, in addition to those of its clients.
     pub fn forged_addresses(&self) -> u32 {
         match self.hostile {
             Some(Hostile { kind: Attack::Spoof, addresses, .. }) if self.clients > 0 => addresses,
@@ -82,63 +82,63 @@ impl GroupOptions {
     }
 }
 
-/// How what is said gets to the server and back.
+/// How messages are carried between client and server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
-    /// Each thing in a datagram of its own.
+    /// Each message in a datagram of its own.
     #[default]
     Udp,
-    /// All of it in a stream, one connection for each client: nothing is lost, and all comes in order.
+    /// All messages in a stream, with one connection for each client: in order and without loss.
     Tcp,
 }
 
-/// Which texts want acks. They arrive in spite of loss, at the price of datagrams and time.
+/// Which texts are acked. Acked texts arrive in spite of loss, at the cost of datagrams and time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Acks {
-    /// None: sent once.
+    /// None. Each is sent once.
     #[default]
     None,
-    /// What the clients say.
+    /// Those from the clients.
     Up,
-    /// What they hear: their heartbeats ask for it with `^join reliable^`.
+    /// Those to the clients, whose heartbeats ask for that with `^join reliable^`.
     Down,
     /// Both.
     Both,
 }
 
 impl Acks {
-    /// Whether what clients say wants acks.
+    /// Whether texts from clients are acked.
     pub fn up(self) -> bool {
         matches!(self, Acks::Up | Acks::Both)
     }
 
-    /// Whether what clients hear wants acks.
+    /// Whether texts to clients are acked.
     pub fn down(self) -> bool {
         matches!(self, Acks::Down | Acks::Both)
     }
 }
 
-/// How clients come and go by themselves.
+/// How clients come and go by themselves, at random times (Poisson).
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ChurnTable")]
 pub struct Churn {
-    /// Crashes per second and client. A crashed client goes silent but still listens.
+    /// Crashes per second and client. A crashed client falls silent, but still listens.
     pub crash: f64,
     /// Leaves per second and client. A client that leaves says `quit`.
     pub leave: f64,
     /// How long after a crash or leave a client starts again; without it, never.
     pub rejoin_after: Option<Span>,
-    /// Changes of address per second and client, as a NAT makes them that has forgotten the client:
-    /// what is sent to the old address from then on reaches nobody.
+    /// Changes of address per second and client, as when a NAT forgets the client. Datagrams to the
+    /// old address reach no client.
     pub rebind: f64,
 }
 
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table `{ crash, leave, rebind, … }`")]
 struct ChurnTable {
-    /// Crashes per second and client, 0 to 10⁶; default 0. A crashed client goes silent but still
+    /// Crashes per second and client, 0 to 10⁶; default 0. A crashed client falls silent, but still
     /// listens.
     #[schemars(range(min = 0, max = 1_000_000))]
     crash: f64,
@@ -147,8 +147,8 @@ struct ChurnTable {
     leave: f64,
     /// How long after a crash or leave a client starts again; without it, never.
     rejoin_after: Option<Span>,
-    /// Changes of address per second and client, 0 to 10⁶; default 0: what a NAT does that has
-    /// forgotten the client.
+    /// Changes of address per second and client, 0 to 10⁶; default 0: as when a NAT forgets the
+    /// client.
     #[schemars(range(min = 0, max = 1_000_000))]
     rebind: f64,
 }
@@ -171,13 +171,13 @@ impl TryFrom<ChurnTable> for Churn {
 /// Something that happens to part of a group at a stated time.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct TimedEvent {
-    /// When.
+    /// When it happens, from the beginning of the run.
     pub at: Span,
     /// The index of the group.
     pub group: usize,
-    /// What.
+    /// What happens.
     pub happening: ClientEvent,
-    /// To how many of those to whom it can happen.
+    /// To how many clients, of those to which it can happen.
     pub amount: Amount,
 }
 
@@ -185,13 +185,13 @@ pub struct TimedEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientEvent {
-    /// They crash: to those that are up.
+    /// Clients that are up crash.
     Crash,
-    /// They leave: to those that are up.
+    /// Clients that are up leave.
     Leave,
-    /// They start again: to those that are not up.
+    /// Clients that are not up start again.
     Join,
-    /// Their address changes: to those that are up.
+    /// Clients that are up change their address.
     Rebind,
 }
 
@@ -199,14 +199,14 @@ pub enum ClientEvent {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Amount {
-    /// This share, rounded to whole clients.
+    /// A share, rounded to whole clients.
     Share(Probability),
-    /// This many, or all where there are fewer.
+    /// A number of clients, or all if there are fewer.
     Count(u32),
 }
 
 impl Amount {
-    /// How many of `of` clients.
+    /// How many that is of `of` clients.
     pub fn of(self, of: u32) -> u32 {
         match self {
             Amount::Share(share) => (share.get() * f64::from(of)).round() as u32,

@@ -1,5 +1,5 @@
-//! The machine: all clients of all groups, their timers, their lives. It keeps the contract of a
-//! machine that the server core states.
+//! The swarm: all clients of all groups, with their timers and lives. It keeps the contract of a
+//! machine, which the server core states.
 
 mod hearing;
 mod lives;
@@ -17,14 +17,13 @@ use self::work::Sent;
 use crate::hostile::Attackers;
 use crate::{Act, Datagram, SourceAddress, SwarmEffects, SwarmOptions};
 
-/// A timer of anything but a heartbeat: the order of the fields is the order in which simultaneous
-/// timers fire.
+/// A timer of anything but a heartbeat. Timers of the same time fire in the order of these fields.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Timer {
     kind: Kind,
     /// A client, or the number of an event.
     who: u32,
-    /// The client's epoch when the timer was set: timers of an earlier life are ignored.
+    /// The epoch of the client when the timer was set. Timers of an earlier life are ignored.
     epoch: u16,
 }
 
@@ -46,20 +45,20 @@ enum Kind {
     Attack,
 }
 
-/// What every beat of a client needs: sixteen bytes, of which four clients fill a cache line.
+/// What every heartbeat of a client needs: sixteen bytes, so that a cache line has four clients.
 #[derive(Clone, Copy, Debug)]
 struct Client {
-    /// When the next beat is due; `NEVER` in whoever is not up.
+    /// When the next beat is due; `NEVER` if the client is not up.
     next_beat: Time,
-    /// Beats so far, in all lives; counts the draws of the jitter.
+    /// Beats so far, in all lives. It counts the draws of the jitter.
     beats: u32,
-    /// Lives and deaths so far.
+    /// Starts and ends of lives so far.
     epoch: u16,
-    /// Whether it has not beaten in this life.
+    /// Whether this life has had no beat yet.
     fresh: bool,
 }
 
-/// What is needed of a client now and then.
+/// The state of a client that is needed less often.
 #[derive(Clone, Copy, Debug)]
 struct Past {
     /// The origin of the heartbeat grid of this life.
@@ -73,39 +72,91 @@ struct Past {
 /// What a client knows of a server that beats.
 #[derive(Clone, Copy, Debug)]
 struct Hearing {
-    /// When it last heard from the server in this life; its start where it has not.
+    /// When it last heard from the server in this life; at first the start of the life.
     last: Time,
-    /// Whether it has heard in this life and not given the server up since.
+    /// Whether it has heard from the server in this life, and not given it up since.
     connected: bool,
 }
 
 /// All virtual clients.
+///
+/// ```
+/// use skipbeat_core::{ClientId, ClientSet, Life, MessageId, Seed, Span, Time};
+/// use skipbeat_swarm::{
+///     AckEnd, Acks, Churn, Datagram, GroupOptions, Heartbeat, Opinion, Swarm, SwarmEffects,
+///     SwarmOptions, Transport,
+/// };
+///
+/// /// Counts datagrams; a driver would send them.
+/// #[derive(Default)]
+/// struct Count(u32);
+///
+/// impl SwarmEffects for Count {
+///     fn send(&mut self, _: Time, _: ClientId, _: Datagram, _: &ClientSet) {
+///         self.0 += 1;
+///     }
+///     fn settled(&mut self, _: Time, _: ClientId, _: MessageId, _: AckEnd) {}
+///     fn server(&mut self, _: Time, _: ClientId, _: Opinion) {}
+///     fn rebind(&mut self, _: Time, _: ClientId) {}
+///     fn life(&mut self, _: Time, _: ClientId, _: Life) {}
+/// }
+///
+/// let group = GroupOptions {
+///     clients: 10,
+///     member: true,
+///     heartbeat: Heartbeat::default(),
+///     workload: None,
+///     churn: Churn::default(),
+///     transport: Transport::Udp,
+///     acks: Acks::None,
+///     session: false,
+///     hostile: None,
+/// };
+/// let end = Time::ZERO + Span::from_secs(50);
+/// let options = SwarmOptions {
+///     groups: vec![group],
+///     events: Vec::new(),
+///     run: 1,
+///     join_explicitly: false,
+///     prove_address: false,
+///     numbered: false,
+///     clients_beat: true,
+///     server_timeout: None,
+///     end,
+/// };
+/// let (mut swarm, mut sent) = (Swarm::new(options, Seed(1)), Count::default());
+/// swarm.start(&mut sent);
+/// while let Some(due) = swarm.next_deadline() {
+///     swarm.advance(due, &mut sent);
+/// }
+/// assert_eq!(sent.0, 100, "ten clients beat every 5 s for 50 s");
+/// ```
 #[derive(Debug)]
 pub struct Swarm {
     options: SwarmOptions,
     roster: Roster,
     clients: Vec<Client>,
     pasts: Vec<Past>,
-    /// By client, where the server beats.
+    /// By client; empty if the server sends no heartbeats.
     hearing: Vec<Hearing>,
     /// The texts that wait for their acks.
     texts: BTreeMap<ClientId, Outbox<Sent>>,
     /// The queries that wait for their answers.
     queries: BTreeMap<ClientId, Outbox<Sent, Retry>>,
-    /// The last cookie of each client, where the server demands one.
+    /// The last cookie that each client got.
     cookies: BTreeMap<ClientId, u64>,
     /// The token of each client that has a session.
     tokens: BTreeMap<ClientId, u64>,
-    /// Draws of the times of rebinding so far, of those clients that do.
+    /// The number of draws for the times of rebinding, by client.
     rebinds: BTreeMap<ClientId, u32>,
     attackers: Attackers,
     up: ClientSet,
     /// The clients that are up and meant to be members: they should get what is said to everybody.
     audience: ClientSet,
-    /// Heartbeats: by far the most of all that is due. An entry of an earlier life is known by its
+    /// Heartbeats, by far the most frequent timers. Those of an earlier life are recognised by their
     /// time.
     beats: Calendar<ClientId>,
-    /// Scratch space: beats that are due, and those of them that are bare.
+    /// Scratch space: the beats that are due, and the bare ones of them.
     batch: Vec<(Time, ClientId)>,
     bare: Vec<(Time, ClientId)>,
     timers: Calendar<Timer>,
@@ -160,7 +211,7 @@ impl Swarm {
         }
     }
 
-    /// Starts every client at time zero, each with a random phase of its heartbeat.
+    /// Starts all clients at time zero, each with a random phase of its heartbeat.
     pub fn start(&mut self, out: &mut impl SwarmEffects) {
         for client in 0..self.roster.clients() {
             let group = &self.options.groups[self.roster.group_of(client)];
@@ -181,20 +232,20 @@ impl Swarm {
         }
     }
 
-    /// When [`Swarm::advance`] has something to do. It may turn out to be nothing.
+    /// When to call [`Swarm::advance`] next. There may be nothing to do then.
     #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
         let next = self.beats.front().min(self.timers.front());
         (next != Time::NEVER).then_some(next)
     }
 
-    /// When something else than a heartbeat is due.
+    /// When the next timer is due that is not a heartbeat.
     pub fn next_but_beats(&self) -> Option<Time> {
         self.timers.next_at()
     }
 
-    /// Does what is due at `now` or before, each thing at its planned time; heartbeats before what
-    /// is due at the same moment.
+    /// Handles all timers that are due at `now` or before, each at its planned time. At the same time,
+    /// heartbeats come first.
     pub fn advance(&mut self, now: Time, out: &mut impl SwarmEffects) {
         loop {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
@@ -214,9 +265,9 @@ impl Swarm {
         }
     }
 
-    /// Does the heartbeats that are due at `until` or before, in whatever order is quick, but those
-    /// of one client in order of time. Nothing else may be due before `until`, and no client may
-    /// hear anything that it heeds ([`SwarmOptions::heeds`]).
+    /// Handles the heartbeats that are due at `until` or before, in any order, but those of one client
+    /// in order of time. Nothing else may be due before `until`, and no client may react to what it
+    /// hears until then ([`SwarmOptions::heeds`]).
     pub fn advance_beats(&mut self, until: Time, out: &mut impl SwarmEffects) {
         debug_assert!(self.timers.next_at().is_none_or(|at| at >= until));
         let mut batch = std::mem::take(&mut self.batch);
@@ -247,7 +298,8 @@ impl Swarm {
         (self.batch, self.bare) = (batch, bare);
     }
 
-    /// What a client says that beats; nothing if it is not the one any more that was to.
+    /// The heartbeat of a client, and the time of its next; `None` if the timer is out of date, or the
+    /// client need not beat.
     #[inline]
     fn beat(&mut self, at: Time, id: ClientId) -> Option<Datagram> {
         let client = &mut self.clients[id as usize];
@@ -268,21 +320,21 @@ impl Swarm {
         if !self.options.clients_beat && connected {
             return None;
         }
-        // Asking again and again needs no answer, and survives loss and eviction; sticky rejoin and
-        // numbered heartbeats allow it once a life.
+        // To ask with every heartbeat needs no answer, and survives loss and eviction. With sticky
+        // rejoin or numbered heartbeats only the first one of a life can ask.
         let group = &self.options.groups[self.roster.group_of(id)];
         let once = self.options.join_explicitly || self.options.numbered;
         let asks = group.acks.down() && (fresh || !once);
         let number = self.options.numbered.then_some(beats.wrapping_sub(1));
         let session = self.tokens.get(&id).copied();
-        // Whoever has a session is told when it is over.
+        // A client with a session need not join: it is told when the session ends.
         let joins =
             session.is_none() && (join || asks || self.options.prove_address || group.session);
         let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
         Some(Datagram { source: SourceAddress::Own, session, act })
     }
 
-    /// Plans the next beat of a client.
+    /// Sets the next beat of a client.
     #[inline]
     fn set_beat(&mut self, at: Time, id: ClientId) {
         self.clients[id as usize].next_beat = at;
@@ -291,14 +343,14 @@ impl Swarm {
         }
     }
 
-    /// Plans something else.
+    /// Sets another timer.
     fn set(&mut self, at: Time, kind: Kind, who: ClientId, epoch: u16) {
         if at < self.options.end {
             self.timers.push(at, Timer { kind, who, epoch });
         }
     }
 
-    /// The explicit join of a client, with all that it wants and knows.
+    /// The explicit join of a client.
     fn join(&self, id: ClientId) -> Act {
         let group = &self.options.groups[self.roster.group_of(id)];
         let (reliable, session) = (group.acks.down(), group.session);
@@ -316,7 +368,7 @@ impl Swarm {
             Kind::AskAgain => self.ask_again(at, timer, out),
             Kind::Resend => self.resend_texts(at, timer, out),
             Kind::Churn => {
-                // The crash's share of all ends: its rate over the sum of rates.
+                // The share of crashes is their rate over the sum of both rates.
                 let share = group.churn.crash / (group.churn.crash + group.churn.leave);
                 let draw = 2 * u64::from(client.epoch) + 1;
                 let crash = self.churn.stream(id.into()).unit(draw) < share;

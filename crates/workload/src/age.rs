@@ -2,24 +2,24 @@
 //! INFOCOM 2012): how old the freshest sample is that the receiver has. It grows with time, and
 //! falls to the delay of a fresher sample when that arrives: a sawtooth.
 //!
-//! Its mean and its percentiles are over time: each moment counts alike, not each sample.
+//! Its mean and its percentiles are taken over time: every moment has the same weight.
 
 use skipbeat_core::{Distribution, Span};
 
-/// The age over time, as the stretches in which it only grows.
+/// The age over time, as stretches in which it only grows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ages {
-    /// The ages with which stretches begin, and with which they end.
+    /// The ages at which stretches begin, and at which they end.
     starts: Distribution,
     ends: Distribution,
-    /// The area below the sawtooth, twice, in square nanoseconds, and the time, in nanoseconds:
-    /// whole numbers, so that they do not depend on the order.
+    /// Twice the area below the sawtooth in square nanoseconds, and the time in nanoseconds. They are
+    /// integers, so that they do not depend on the order of addition.
     twice_area: u128,
     time: u128,
 }
 
 impl Ages {
-    /// The age grew from one to another.
+    /// Adds a stretch in which the age grew.
     pub(crate) fn grew(&mut self, from: Span, to: Span) {
         if to <= from {
             return;
@@ -30,7 +30,7 @@ impl Ages {
         self.time += u128::from(to.saturating_sub(from).nanos());
     }
 
-    /// Adds others.
+    /// Adds all stretches of another age.
     pub(crate) fn add(&mut self, other: &Ages) {
         self.starts.add(&other.starts);
         self.ends.add(&other.ends);
@@ -45,9 +45,8 @@ impl Ages {
 
     /// The age in seconds that is not exceeded for a share `q` in `[0, 1]` of the time.
     ///
-    /// A stretch from `a` to `b` is below `x` for `max(0, x - a) - max(0, x - b)`: between two of all
-    /// those ages the time below `x` grows in a straight line, with a slope of as many stretches as
-    /// have begun and not ended.
+    /// A stretch from `a` to `b` is below `x` for `max(0, x - a) - max(0, x - b)`. So the time below
+    /// `x` is piecewise linear; its slope is the number of stretches that have begun and not ended.
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
         let corners = |of: &Distribution, sign: i64| -> Vec<(u64, i64)> {
             let recorded = of.histogram().iter_recorded();
@@ -59,7 +58,7 @@ impl Ages {
         let mut all = corners(&self.starts, 1);
         all.extend(corners(&self.ends, -1));
         all.sort_unstable();
-        // Percentiles are of the ages as the histograms have them, so the time is too.
+        // The histograms round the ages, so the time is computed from the same rounded ages.
         let total: f64 = -all.iter().map(|(age, sign)| *age as f64 * *sign as f64).sum::<f64>();
         let wanted = q * total;
         let (mut below, mut slope, mut last) = (0.0, 0, 0);
@@ -72,7 +71,7 @@ impl Ages {
             slope += sign;
             last = age;
         }
-        // Ages below a microsecond are all the same to the histograms.
+        // The histograms do not resolve ages below a microsecond.
         self.ends.max()
     }
 }

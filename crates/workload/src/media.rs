@@ -1,6 +1,6 @@
-//! Media: frames at a constant rate from talkers to everybody. A receiver plays each frame at its
-//! time; what comes later is of no use. What counts is how much is concealed, and what people think
-//! of it.
+//! Media: frames at a constant rate from talkers to all members. A receiver plays each frame at its
+//! time, and has no use for what arrives later. The metrics say how much has to be concealed, and
+//! what people think of the result.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,21 +14,21 @@ use crate::emodel::{self, Equipment};
 use crate::kind::{measures, ratio};
 use crate::{Arrivals, Books, Measure, Reached, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// What talkers send, and how it is played.
+/// What talkers send, and when receivers play it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "MediaTable")]
 pub struct Media {
-    /// How many clients of the group talk; all of them listen, and so do those of other groups.
+    /// How many clients of the group talk. All clients listen, those of other groups too.
     pub talkers: u32,
     /// Frames per second of each talker, above zero.
     pub rate: f64,
-    /// Datagrams of a frame, 1 to 255. A frame is of use when it has all of them.
+    /// Datagrams of a frame, 1 to 255. A frame needs all of them.
     pub datagrams: u32,
-    /// Bytes of a datagram, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a datagram in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
     /// When a receiver plays a frame.
     pub playout: Playout,
-    /// Whose speech it is; its quality is estimated.
+    /// The codec of the speech, whose quality is estimated.
     pub codec: Codec,
 }
 
@@ -50,17 +50,17 @@ impl Default for Media {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Span, AdaptiveTable>", rename_all = "kebab-case")]
 pub enum Playout {
-    /// After this time.
+    /// After a fixed time.
     Fixed(Span),
-    /// After the mean transit and so many times the jitter (RFC 3550, 6.4.1), as they were estimated
-    /// a second ago: as the receivers of Ramjee et al. (INFOCOM 1994) between two spurts of talk.
+    /// After the mean transit time and this many times the jitter (RFC 3550, 6.4.1), both as estimated
+    /// a second ago. Ramjee et al. (INFOCOM 1994) adapt in this way between two talkspurts.
     Adaptive(f64),
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a time, or `{ adaptive = 4 }`")]
 struct AdaptiveTable {
-    /// So many times the jitter beyond the mean transit, 0 to 100.
+    /// How many times the jitter to wait beyond the mean transit time, 0 to 100.
     #[schemars(range(min = 0, max = 100))]
     adaptive: f64,
 }
@@ -83,11 +83,11 @@ impl TryFrom<ScalarOrTable<Span, AdaptiveTable>> for Playout {
     }
 }
 
-/// Codecs of speech, by the values of ITU-T G.113, appendix I.
+/// Speech codecs, with the values of ITU-T G.113, appendix I.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Codec {
-    /// No speech: nothing is estimated.
+    /// No speech: no quality is estimated.
     None,
     /// G.711 without concealment of lost packets.
     G711,
@@ -100,7 +100,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// What it does to speech, and its look-ahead in milliseconds.
+    /// Its effect on speech, and its look-ahead in milliseconds.
     fn equipment(self) -> Option<(Equipment, f64)> {
         let of = |impairment, robustness| Equipment { impairment, robustness };
         match self {
@@ -203,7 +203,7 @@ impl WorkloadModel for Media {
     }
 }
 
-/// What receivers play of the talkers of a group.
+/// The books: what receivers play from the talkers of a group.
 #[derive(Clone, Debug)]
 pub struct Room {
     media: Media,
@@ -219,7 +219,7 @@ pub struct Room {
     tally: Tally,
 }
 
-/// The frames of a talker.
+/// The frames of a talker, as receivers expect them.
 #[derive(Clone, Copy, Debug)]
 struct Frames {
     first: u32,

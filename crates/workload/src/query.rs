@@ -1,5 +1,5 @@
-//! Queries: a client asks the server something and asks again until it is answered or has asked
-//! often enough, as a resolver does (RFC 1035, 4.2.1) or CoAP (RFC 7252, 4.2).
+//! Queries: a client asks the server, and repeats the query until it is answered or has had all its
+//! tries, as DNS resolvers (RFC 1035, 4.2.1) and CoAP (RFC 7252, 4.2) do.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::arrivals::{checked_rate, checked_size};
 use crate::kind::{measures, ratio};
 use crate::{Arrivals, Books, Measure, Retry, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// What a client asks, and how often.
+/// The queries of a client.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "QueryTable")]
 pub struct Query {
@@ -18,15 +18,15 @@ pub struct Query {
     pub rate: f64,
     /// How they are spread over time.
     pub arrivals: Arrivals,
-    /// Bytes of a key, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a key in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
-    /// How long a client waits for the answer to its first try.
+    /// The wait for the answer to the first try.
     pub timeout: Span,
-    /// By how much it waits longer with each try, from 1.
+    /// The factor by which each wait is longer than the one before, from 1.
     pub backoff: f64,
-    /// How long it waits at the most.
+    /// The longest wait.
     pub longest: Span,
-    /// How often it asks in all.
+    /// The number of tries.
     pub tries: u32,
 }
 
@@ -61,13 +61,14 @@ struct QueryTable {
     /// How long a client waits for an answer before it asks again, above zero; default `"1s"`.
     #[schemars(transform = schema::above_zero)]
     timeout: Option<Span>,
-    /// By how much it waits longer with each try, 1 to 10; default 2. 1 is a fixed timer.
+    /// The factor by which each wait is longer than the one before, 1 to 10; default 2. 1 is a fixed
+    /// timer.
     #[schemars(range(min = 1, max = 10))]
     backoff: Option<f64>,
-    /// How long it waits for one try at the most, from `timeout`; default `"60s"`.
+    /// The longest wait for one try, at least `timeout`; default `"60s"`.
     #[schemars(transform = schema::above_zero)]
     longest: Option<Span>,
-    /// How often it asks in all, 1 to 100; default 4.
+    /// The number of tries, 1 to 100; default 4.
     #[schemars(range(min = 1, max = 100))]
     tries: Option<u32>,
 }
@@ -127,11 +128,11 @@ impl WorkloadModel for Query {
     }
 }
 
-/// What became of the queries of one or several groups.
+/// The outcome of the queries of one or several groups.
 #[derive(Clone, Debug, Default)]
 pub struct Queries {
     asked: u64,
-    /// Datagrams that asked.
+    /// Datagrams with queries, repetitions included.
     tries: u64,
     answered: u64,
     given_up: u64,

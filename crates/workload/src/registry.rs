@@ -38,43 +38,43 @@ macro_rules! workloads {
                 match self { $(Workload::$name(_) => stringify!($name),)* }
             }
 
-            /// See [`Kind::first_gap`].
+            /// See [`WorkloadModel::first_gap`].
             pub fn first_gap(&self, stream: Stream, draw: u64) -> Span {
                 match self { $(Workload::$name(kind) => kind.first_gap(stream, draw),)* }
             }
 
-            /// See [`Kind::gap`].
+            /// See [`WorkloadModel::gap`].
             pub fn gap(&self, stream: Stream, draw: u64) -> Span {
                 match self { $(Workload::$name(kind) => kind.gap(stream, draw),)* }
             }
 
-            /// See [`Kind::saying`].
+            /// See [`WorkloadModel::saying`].
             pub fn saying(&self) -> Saying {
                 match self { $(Workload::$name(kind) => kind.saying(),)* }
             }
 
-            /// See [`Kind::at_once`].
+            /// See [`WorkloadModel::at_once`].
             pub fn at_once(&self) -> u32 {
                 match self { $(Workload::$name(kind) => kind.at_once(),)* }
             }
 
-            /// See [`Kind::talkers`].
+            /// See [`WorkloadModel::talkers`].
             pub fn talkers(&self) -> u32 {
                 match self { $(Workload::$name(kind) => kind.talkers(),)* }
             }
 
-            /// See [`Kind::needs_order`].
+            /// See [`WorkloadModel::needs_order`].
             pub fn needs_order(&self) -> bool {
                 match self { $(Workload::$name(kind) => kind.needs_order(),)* }
             }
 
-            /// See [`Kind::books`].
+            /// See [`WorkloadModel::books`].
             pub fn books(&self, setting: WorkloadContext) -> GroupBooks {
                 match self { $(Workload::$name(kind) => GroupBooks::$name(kind.books(setting)),)* }
             }
         }
 
-        /// What is counted of a group, by its workload.
+        /// What is counted for a group, by its workload.
         #[derive(Clone, Debug)]
         #[expect(non_camel_case_types, reason = "the names of a scenario")]
         pub enum GroupBooks {
@@ -115,8 +115,8 @@ macro_rules! workloads {
             }
         }
 
-        /// The figures of these groups together at `now`, in the order of [`WORKLOAD_METRICS`]; what
-        /// is of a workload that none of them has is undefined.
+        /// The metrics of these groups together at `now`, in the order of [`WORKLOAD_METRICS`]. Those
+        /// of a workload that no group has are undefined.
         pub fn figures<'a>(
             groups: impl Iterator<Item = &'a GroupBooks> + Clone,
             now: Time,
@@ -141,15 +141,15 @@ macro_rules! workloads {
         /// A metric of a workload, without its formula.
         #[derive(Clone, Copy, Debug)]
         pub struct WorkloadMetric {
-            /// Its name, the column.
+            /// Its name, which is that of its column.
             pub name: &'static str,
-            /// Its name in words, where it is one of those that a reader looks for first.
+            /// Its name in words, if it is a headline.
             pub label: Option<&'static str>,
-            /// What it is.
+            /// What it means.
             pub meaning: &'static str,
-            /// What its figure counts in.
+            /// Its unit.
             pub unit: Unit,
-            /// Which way it should go, if either.
+            /// Which values are better.
             pub better: Better,
         }
 

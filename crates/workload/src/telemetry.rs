@@ -1,5 +1,5 @@
-//! Telemetry: sensors send samples to the server, which takes them and says nothing. What counts is
-//! how many it gets, and how old what it knows is.
+//! Telemetry: sensors send samples to the server, which does not answer. The metrics say how many
+//! samples it gets, and how old its knowledge is.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::arrivals::checked_size;
 use crate::kind::{measures, ratio};
 use crate::{Books, Measure, Reached, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// When a sensor sends samples.
+/// The samples of a sensor.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "TelemetryTable")]
 pub struct Telemetry {
@@ -21,9 +21,9 @@ pub struct Telemetry {
     pub every: Span,
     /// Each gap is `U(h - jitter, h + jitter)`.
     pub jitter: Span,
-    /// Samples that are sent one right after the other each time.
+    /// How many samples are sent in a row each time.
     pub burst: u32,
-    /// Bytes of a sample, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a sample in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
 }
 
@@ -44,7 +44,7 @@ struct TelemetryTable {
     /// The largest deviation of a gap from the period, at most the period; default `"0s"`.
     #[serde(default)]
     jitter: Span,
-    /// Samples that are sent one right after the other each time, 1 to 1000; default 1.
+    /// How many samples are sent in a row each time, 1 to 1000; default 1.
     #[schemars(range(min = 1, max = 1000))]
     burst: Option<u32>,
     /// Bytes of a sample, 47 to 65,000; default 64. It begins with a tag of 47 bytes.
@@ -110,7 +110,7 @@ impl WorkloadModel for Telemetry {
     }
 }
 
-/// What is known of the sensors of a group.
+/// The books: what the server knows of the sensors of a group.
 #[derive(Clone, Debug)]
 pub struct Sensors {
     first: ClientId,
@@ -122,23 +122,23 @@ pub struct Sensors {
     ages: Ages,
 }
 
-/// What is known of a sensor.
+/// What the server knows of a sensor.
 #[derive(Clone, Debug, Default)]
 struct Sensor {
-    /// Of the freshest sample that the server has of this life: when it was due.
+    /// When the freshest sample was due that the server has from this life.
     freshest: Option<Time>,
-    /// Up to when the age is in the books.
+    /// The time up to which the age has been counted.
     until: Time,
-    /// Samples of which nothing is under way any more, and how many of them the server never had.
+    /// Samples of which no copy is under way any more, and how many of them are lost.
     over: u32,
     lost: u32,
-    /// Which those are, a bit each, counted from the first sample of the measured time.
+    /// The lost ones, a bit each, counted from the first sample of the measured time.
     origin: Option<u32>,
     losses: Vec<u64>,
 }
 
 impl Sensor {
-    /// The age grows until `at`, as far as that lies in the window.
+    /// Counts the age until `at`, as far as it is in the window.
     fn grow(&self, at: Time, window: &Range<Time>, ages: &mut Ages) {
         let Some(freshest) = self.freshest else { return };
         let (from, to) =
@@ -252,10 +252,10 @@ impl Books for Sensors {
     }
 }
 
-/// What sensors of one or several groups came to.
+/// The outcome of the sensors of one or several groups.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Whether the server tells what it takes.
+    /// Whether the server reports what it receives.
     told: bool,
     window_s: f64,
     samples: u64,
@@ -269,7 +269,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// What is known only where the server tells.
+    /// A value that is only known if the server reports what it receives.
     fn told(&self, figure: f64) -> Option<f64> {
         self.told.then_some(figure)
     }

@@ -1,6 +1,6 @@
 //! φ-accrual (Hayashibara, Défago, Yared, Katayama: *The φ Accrual Failure Detector*, SRDS 2004):
 //! `φ(t) = -log10(P(a heartbeat comes later than t))`, with the distribution of the last gaps
-//! between heartbeats. A threshold on φ is a moment in time: `mean + pause + z·deviation`.
+//! between heartbeats. φ reaches a threshold at `mean + pause + z·deviation` after the last heartbeat.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ impl TryFrom<Keys> for Phi {
 #[derive(Debug)]
 pub(super) struct PhiAccrual {
     options: Phi,
-    /// Deviations (means, for an exponential tail) above the mean at the threshold.
+    /// How many standard deviations (means, for an exponential tail) above the mean the threshold is.
     z: f64,
     gaps: SamplesByPeer,
     last_beat: Vec<Time>,
@@ -117,7 +117,7 @@ impl PhiAccrual {
 impl Detector for PhiAccrual {
     fn join(&mut self, now: Time, peer: PeerId, _: Sign) {
         *grow(&mut self.last_beat, peer, Time::ZERO) = now;
-        // As Akka does: two first gaps around the expected one, a quarter of it off.
+        // As in Akka: the history begins with two gaps, a quarter below and above the expected one.
         let gaps = self.gaps.of(peer);
         *gaps = Default::default();
         let expected = self.options.every.nanos() as i64;

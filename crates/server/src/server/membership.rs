@@ -14,8 +14,9 @@ use crate::session::{Bearer, Begun};
 use crate::{Admission, Note, Options, PeerId, RefusalCause, Rejoin, Sending, ServerEffects};
 
 impl Server {
-    /// Who speaks: the peer itself, or by its token the member, which may have moved. Nobody where
-    /// a token is missing, or good for nothing, or the new address is not proved.
+    /// Finds the sender of a datagram: the peer itself, or the member that its token belongs to, which
+    /// may have moved. `None` if the datagram is refused: its token is missing or unknown, or the new
+    /// address is not proved.
     pub(super) fn identify(
         &mut self,
         now: Time,
@@ -28,7 +29,7 @@ impl Server {
             if !self.sessions.binds(peer) {
                 return Some(peer);
             }
-            // Whoever is at the member's address now may begin a session of its own.
+            // Another client may have the address of the member now, and begin its own session.
             if let Up::Join(Join { session: true, reliable, .. }) = packet.up {
                 self.welcome(peer, reliable, out);
             } else {
@@ -45,8 +46,8 @@ impl Server {
             }
             Bearer::Member(member) => member,
             Bearer::Elsewhere(member) => {
-                // Whatever the admission: else a member could have its texts sent to whom it likes,
-                // and put out whoever is there (RFC 9000, 8.2 and 9.3).
+                // A proof is needed with every admission. Otherwise a member could have texts sent to
+                // any address, and displace the member there (RFC 9000, 8.2 and 9.3).
                 let cookie = if let Up::Join(join) = packet.up { join.cookie } else { None };
                 if !cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie)) {
                     self.demand_proof(now, peer, from, out);
@@ -69,7 +70,7 @@ impl Server {
         Some(member)
     }
 
-    /// An explicit join, with whatever proof is demanded.
+    /// Handles an explicit join.
     pub(super) fn join(
         &mut self,
         now: Time,
@@ -88,7 +89,7 @@ impl Server {
         if !was_member {
             self.acks.forget_sequence(peer);
         }
-        // A member says it again and again: these are its heartbeats.
+        // Members may repeat their join: these are their heartbeats.
         if self.refresh(now, peer, Sign::Mechanism(None), out) {
             if reliable {
                 self.acks.want(peer);
@@ -102,13 +103,13 @@ impl Server {
         self.admitted = None;
     }
 
-    /// Whether an address is proved, as far as that is demanded.
+    /// Whether an address is proved, or needs no proof.
     pub(super) fn proves(&self, now: Time, from: SocketAddr, cookie: Option<u64>) -> bool {
         self.options.admission == Admission::Open
             || cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie))
     }
 
-    /// Tells an address its cookie.
+    /// Sends its cookie to an address, and refuses the datagram.
     pub(super) fn demand_proof(
         &mut self,
         now: Time,
@@ -127,9 +128,9 @@ impl Server {
         out.send(peer, &self.text, Sending::Once);
     }
 
-    /// Whether a sample or query is heard. Whoever sends one need not be a member, and becomes none
-    /// by it; of a member it is a sign of life. Where addresses have to be proved a stranger's is
-    /// refused: an answer may be longer than the question.
+    /// Whether to accept a sample or a query. Its sender need not be a member, and does not become one;
+    /// for a member it is a sign of life. If addresses have to be proved, only members are served,
+    /// since an answer may be longer than the question.
     pub(super) fn serves(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) -> bool {
         if self.members.contains(peer) {
             self.refresh(now, peer, Sign::Other, out);
@@ -140,7 +141,7 @@ impl Server {
         self.allows_text(now, peer, out)
     }
 
-    /// Whether a text of a member is within the limits.
+    /// Whether a text is within the limits; otherwise it is refused.
     pub(super) fn allows_text(
         &mut self,
         now: Time,
@@ -156,7 +157,7 @@ impl Server {
         false
     }
 
-    /// Why a stranger may not become a member now, if so.
+    /// Why a peer may not become a member now, if it may not.
     pub(super) fn barred(&self, peer: PeerId) -> Option<RefusalCause> {
         let Options { rejoin, admission, limits, .. } = &self.options;
         if *admission == Admission::Cookie && self.admitted != Some(peer) {
@@ -169,7 +170,7 @@ impl Server {
         full.then_some(RefusalCause::Full)
     }
 
-    /// A sign of life: joins or refreshes. Says whether `peer` is a member now.
+    /// Handles a sign of life: the peer joins or stays a member. Returns whether it is a member now.
     pub(super) fn refresh(
         &mut self,
         now: Time,
@@ -197,14 +198,14 @@ impl Server {
             out.note(peer, Note::Joined);
         }
         self.last_seen[index] = now;
-        // A member has an entry; one that only comes too early finds out by itself.
+        // A member has a timer already. If that fires too early, it is set again then.
         if !(member && self.only_defers) {
             self.timers.arm(peer, self.detector.deadline(peer, now));
         }
         true
     }
 
-    /// After a membership: its session ends, and nothing of it is waited for any more.
+    /// Ends the session of a former member, and gives up the texts to it.
     pub(super) fn forget_membership(&mut self, peer: PeerId, out: &mut impl ServerEffects) {
         self.sessions.end(peer);
         for text in self.acks.leave(peer) {
@@ -212,7 +213,7 @@ impl Server {
         }
     }
 
-    /// Looks at all members.
+    /// Evicts all members that are past their deadline.
     pub(super) fn evict_silent(&mut self, now: Time, out: &mut impl ServerEffects) {
         let too_late = |peer: &PeerId| {
             let deadline = self.detector.deadline(*peer, self.last_seen[*peer as usize]);

@@ -1,5 +1,5 @@
-//! What the server sends to its members: texts, until they are acked where a member asks for it, and
-//! heartbeats.
+//! What the server sends to its members: heartbeats, and texts, which are repeated until they are acked
+//! if a member asks for that.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use super::Server;
 use crate::{EvictionTiming, PeerId, Sending, ServerEffects};
 
 impl Server {
-    /// Says something to all members itself; `from` is its own address.
+    /// Sends a text of the server itself to all members. `from` is its own address.
     pub fn say(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl ServerEffects) {
         self.tell_all(now, text, from, out);
     }
 
-    /// Sends a text to all members, numbered to those that asked for it.
+    /// Sends a text to all members, with a number to those that asked for it.
     pub(super) fn tell_all(
         &mut self,
         now: Time,
@@ -53,7 +53,7 @@ impl Server {
         }
     }
 
-    /// Sends again what a member has not acked in time, or gives it up.
+    /// Sends the texts again that a member has not acked in time, or gives them up.
     pub(super) fn send_again(
         &mut self,
         at: Time,
@@ -76,13 +76,13 @@ impl Server {
         }
     }
 
-    /// Says `bye` to all members and forgets them.
+    /// Sends `bye` to all members and forgets them.
     pub fn stop(&mut self, out: &mut impl ServerEffects) {
         out.broadcast(BYE, &self.members, &self.members);
         self.members = ClientSet::new();
     }
 
-    /// The number of the next datagram to a peer that wants an ack.
+    /// The number of the next datagram to a peer that has to be acked.
     pub(super) fn next_number(&mut self, peer: PeerId) -> u32 {
         let number = self.numbers[peer as usize];
         let next = number.wrapping_add(1);
@@ -91,7 +91,7 @@ impl Server {
         number
     }
 
-    /// Beats to a member.
+    /// Sends a heartbeat to a member.
     pub(super) fn beat(&mut self, peer: PeerId, out: &mut impl ServerEffects) {
         let number = self.next_number(peer);
         write_heartbeat(number, &mut self.text);

@@ -7,7 +7,7 @@ use super::{Kind, Swarm, Timer};
 use crate::{Act, Heard, Opinion, SwarmEffects};
 
 impl Swarm {
-    /// Something that a client has to heed reached it; it does so if it lives.
+    /// Something reached a client that it reacts to, if it is up.
     pub fn hear(&mut self, now: Time, id: ClientId, heard: Heard, out: &mut impl SwarmEffects) {
         if !self.up.contains(id) {
             return;
@@ -19,12 +19,12 @@ impl Swarm {
                 self.say(now, id, self.join(id), out);
             }
             Heard::Welcome(token) => {
-                // A token that is used at once can't be anybody else's chance.
+                // The token is used at once, so that it is valid from now on.
                 if self.tokens.insert(id, token) != Some(token) {
                     self.say(now, id, Act::Heartbeat(None), out);
                 }
             }
-            // It may be of an earlier session, or forged.
+            // It belongs to an earlier session, or is forged.
             Heard::Expired(token) if self.tokens.get(&id) != Some(&token) => {}
             Heard::Expired(_) => {
                 self.tokens.remove(&id);
@@ -46,7 +46,7 @@ impl Swarm {
         }
     }
 
-    /// The server's heartbeat reached a client.
+    /// A heartbeat of the server reached a client.
     fn hear_heartbeat(
         &mut self,
         now: Time,
@@ -65,7 +65,7 @@ impl Swarm {
         self.say(now, id, Act::Ack(number), out);
     }
 
-    /// A client that is connected looks how long it has not heard from the server.
+    /// Checks how long a client has not heard from the server.
     pub(super) fn doubt_the_server(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
         let Some(timeout) = self.options.server_timeout else { return };
         let hearing = &mut self.hearing[timer.who as usize];
@@ -79,7 +79,7 @@ impl Swarm {
     }
 }
 
-/// Silence is too long when it is strictly greater than the timeout.
+/// A silence is too long when it is strictly longer than the timeout.
 fn first_moment_too_late(last: Time, timeout: Span) -> Time {
     last + timeout + Span::from_nanos(1)
 }

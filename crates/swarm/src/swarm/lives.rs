@@ -8,7 +8,7 @@ use super::{Hearing, Kind, Swarm};
 use crate::{Act, Churn, ClientEvent, GroupOptions, SwarmEffects};
 
 impl Swarm {
-    /// A timed event of the scenario.
+    /// Carries out a timed event of the scenario.
     pub(super) fn happen(&mut self, at: Time, number: u32, out: &mut impl SwarmEffects) {
         let event = self.options.events[number as usize];
         let wanted = event.happening != ClientEvent::Join;
@@ -31,13 +31,13 @@ impl Swarm {
 
     pub(super) fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
         self.begin_life(at, id, out);
-        // A member that comes back says so at once; the period counts from there.
+        // A member that comes back sends a heartbeat at once. The period counts from there.
         if self.options.groups[self.roster.group_of(id)].member {
             self.set_beat(at, id);
         }
     }
 
-    /// What every start has in common: work and churn are set, the beat is the caller's.
+    /// Begins a life: sets the timers of work and churn. The caller sets the first heartbeat.
     pub(super) fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
         let group = &self.options.groups[self.roster.group_of(id)];
         let client = &mut self.clients[id as usize];

@@ -8,7 +8,7 @@ use skipbeat_workload::{Retry, Word};
 use super::{Kind, Swarm, Timer};
 use crate::{Act, Datagram, SourceAddress, SwarmEffects, Transport};
 
-/// A text or a query, as far as it takes to send it again: its tag, and its size in bytes.
+/// What is needed to send a text or a query again: its tag, and its size in bytes.
 pub(super) type Sent = (Tag, usize);
 
 impl Swarm {
@@ -33,7 +33,7 @@ impl Swarm {
                 Word::Text => self.say(at, id, Act::Chat { tag, size }, out),
                 Word::Put => self.say(at, id, Act::Put { tag, size }, out),
                 Word::Get(retry) => {
-                    // A stream repeats by itself what is lost.
+                    // A stream repairs losses by itself.
                     let retry = if stream { retry.once() } else { retry };
                     self.send_query(at, timer, (tag, size), retry, out);
                 }
@@ -41,7 +41,7 @@ impl Swarm {
         }
     }
 
-    /// Sends something in a client's own name, with the token of its session.
+    /// Sends from the client's own address, with the token of its session.
     #[inline(never)]
     pub(super) fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl SwarmEffects) {
         let session = self.tokens.get(&id).copied();
@@ -70,7 +70,7 @@ impl Swarm {
     ) {
         let (tag, size) = query;
         let queries = self.queries.entry(timer.who).or_insert_with(|| Outbox::new(retry));
-        // A policy without a window never gives anything up to make room.
+        // It returns nothing: a retry policy without a window gives up no queries to make room.
         queries.send(at, tag.message.seq, query);
         self.say(at, timer.who, Act::Get { tag, size, again: false }, out);
         self.set_ask_again(timer);
@@ -122,7 +122,7 @@ impl Swarm {
         }
     }
 
-    /// A hostile client sends something, and sets the time of its next datagram.
+    /// A hostile client sends a datagram, and sets the time of its next.
     pub(super) fn attack(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
         let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
         let past = &mut self.pasts[id as usize];
@@ -143,7 +143,7 @@ impl Swarm {
     }
 }
 
-/// The gaps of work are drawn by life and message, so that a new life has fresh ones.
+/// The counter of a gap of work: by life and message, so that a new life has new gaps.
 pub(super) fn work_draw(epoch: u16, messages: u32) -> u64 {
     u64::from(epoch) << 32 | u64::from(messages)
 }
