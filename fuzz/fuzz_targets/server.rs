@@ -13,7 +13,8 @@ use libfuzzer_sys::fuzz_target;
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::Down;
 use skipbeat_server::{
-    Admission, ServerEffects, Mechanism, Note, Options, PeerId, Rejoin, Sending, Server, AckEnd, EvictionTiming,
+    AckEnd, Admission, EvictionTiming, Mechanism, Note, Options, PeerId, Rejoin, Sending, Server,
+    ServerEffects,
 };
 
 /// The enemy's addresses; the honest member's is behind them.
@@ -72,7 +73,7 @@ fn options(choice: u8) -> Options {
     let pick = |bit: u8| choice >> bit & 1 == 1;
     Options {
         heartbeat: if pick(0) { Mechanism::Both } else { Mechanism::Client },
-        sweep: if pick(1) { EvictionTiming::Lazy } else { EvictionTiming::Deadline },
+        eviction: if pick(1) { EvictionTiming::Lazy } else { EvictionTiming::Deadline },
         rejoin: if pick(2) { Rejoin::Sticky } else { Rejoin::Auto },
         admission: if pick(3) { Admission::Cookie } else { Admission::Open },
         ..Options::default()

@@ -1,8 +1,8 @@
 //! A calendar queue (Brown, CACM 31(10), 1988): items come out in order of (time, item), at a cost
 //! that does not grow with their number. Timers, deadlines and datagrams in flight all wait in one.
 //!
-//! Time is divided into buckets, of which a ring covers the near future. A bucket is sorted only when
-//! its time has come. A caller that does not need the order takes whole buckets out unsorted.
+//! Time is divided into buckets, of which a ring covers the near future. A bucket is sorted only
+//! when its time has come. A caller that does not need the order takes whole buckets out unsorted.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -119,8 +119,8 @@ impl<T: Copy + Ord> Calendar<T> {
         }
     }
 
-    /// An empty calendar for items that are due within `span` and are mostly taken out many at once:
-    /// it has few wide buckets, whose ends all stay in the cache.
+    /// An empty calendar for items that are due within `span` and are mostly taken out many at
+    /// once: it has few wide buckets, whose ends all stay in the cache.
     pub fn reaching(span: Span) -> Self {
         let bucket = (span.nanos() / (RING / 4)).max(1);
         Self::with_width((bucket.ilog2() + 1).clamp(10, 32))

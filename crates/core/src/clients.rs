@@ -93,8 +93,8 @@ impl ClientSet {
         Some((index + steps) as u32 * 64 + word.trailing_zeros())
     }
 
-    /// The bitmap: 64 clients a word, the lowest id in the lowest bit. Clients beyond its end are not
-    /// in the set.
+    /// The bitmap: 64 clients a word, the lowest id in the lowest bit. Clients beyond its end are
+    /// not in the set.
     pub fn words(&self) -> &[u64] {
         &self.words
     }

@@ -3,8 +3,8 @@
 use crate::Span;
 use hdrhistogram::Histogram;
 
-/// A distribution of measured spans. Percentiles are accurate to 0.1 % (three significant digits, in
-/// microseconds); mean, standard deviation, minimum and maximum are exact.
+/// A distribution of measured spans. Percentiles are accurate to 0.1 % (three significant digits,
+/// in microseconds); mean, standard deviation, minimum and maximum are exact.
 ///
 /// ```
 /// use skipbeat_core::{Distribution, Span};
@@ -20,7 +20,8 @@ use hdrhistogram::Histogram;
 pub struct Distribution {
     histogram: Histogram<u64>,
     sum_ns: u128,
-    /// In square nanoseconds. It is an integer, so that it does not depend on the order of addition.
+    /// In square nanoseconds. It is an integer, so that it does not depend on the order of
+    /// addition.
     sum_of_squares: u128,
     min: Span,
     max: Span,

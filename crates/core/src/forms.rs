@@ -1,6 +1,6 @@
 //! Scenario values with a short and a long form: `loss = 0.05` or `loss = { kind = …, … }`. The
-//! reader looks at the type of the value, so that a mistake is reported for the form that was meant,
-//! where it stands. serde's `untagged` would lose both.
+//! reader looks at the type of the value, so that a mistake is reported for the form that was
+//! meant, where it stands. serde's `untagged` would lose both.
 
 use std::borrow::Cow;
 use std::fmt;

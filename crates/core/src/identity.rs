@@ -3,8 +3,8 @@
 /// A client of the swarm. Clients are numbered from zero without gaps.
 pub type ClientId = u32;
 
-/// An address that the swarm uses: that of a client at the start (client `n` begins at endpoint `n`),
-/// one that a client moved to, or a forged one.
+/// An address that the swarm uses: that of a client at the start (client `n` begins at endpoint
+/// `n`), one that a client moved to, or a forged one.
 pub type EndpointId = u32;
 
 /// A message: who sent it, and which of the sender's messages it is.

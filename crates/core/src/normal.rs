@@ -12,8 +12,8 @@ pub fn normal_density(z: f64) -> f64 {
     libm::exp(-0.5 * z * z) / libm::sqrt(2.0 * PI)
 }
 
-/// Φ⁻¹(p): the `z` that a standard normal variable exceeds with probability `1 - p`, for `p` in (0, 1).
-/// Algorithm AS 241 (PPND16) of Wichura, Applied Statistics 37(3), 1988: exact to about 10⁻¹⁶.
+/// Φ⁻¹(p): the `z` that a standard normal variable exceeds with probability `1 - p`, for `p` in (0,
+/// 1). Algorithm AS 241 (PPND16) of Wichura, Applied Statistics 37(3), 1988: exact to about 10⁻¹⁶.
 pub fn normal_quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {

@@ -4,8 +4,8 @@
 /// How many items ahead to prefetch: about as many loads as memory serves at once.
 pub const PREFETCH: usize = 16;
 
-/// Prefetches an item of an array. It does nothing if there is no such item, or if the processor has
-/// no instruction for it.
+/// Prefetches an item of an array. It does nothing if there is no such item, or if the processor
+/// has no instruction for it.
 #[inline(always)]
 pub fn prefetch<T>(items: &[T], index: u32) {
     if let Some(item) = items.get(index as usize) {

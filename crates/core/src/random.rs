@@ -1,5 +1,5 @@
-//! Randomness by name and purpose. A draw is a pure function of (seed, purpose, entity, counter), so
-//! that adding a client, switching on a stage or drawing in another order changes no other draw.
+//! Randomness by name and purpose. A draw is a pure function of (seed, purpose, entity, counter),
+//! so that adding a client, switching on a stage or drawing in another order changes no other draw.
 //!
 //! The function is SplitMix64 (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number
 //! Generators*, OOPSLA 2014, with Stafford's mix 13) addressed by its counter. Its numbers are
@@ -21,8 +21,8 @@ pub const fn mix(mut z: u64) -> u64 {
 
 /// 64 random bits as a number in `[0, 1)`, a multiple of 2⁻⁵³.
 ///
-/// It equals `(bits >> 11) as f64 * 2⁻⁵³`. That conversion is one x86 instruction that depends on the
-/// old value of its target register, and so on the draw before; the sum of two halves does not.
+/// It equals `(bits >> 11) as f64 * 2⁻⁵³`. That conversion is one x86 instruction that depends on
+/// the old value of its target register, and so on the draw before; the sum of two halves does not.
 #[inline]
 pub fn unit(bits: u64) -> f64 {
     let (high, low) = (bits >> 43, bits >> 11 & 0xFFFF_FFFF);

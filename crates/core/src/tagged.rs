@@ -1,6 +1,6 @@
 //! Tables of a scenario whose key `kind` says which other keys they have: a model of loss, a
 //! detector, a kind of jitter. Each kind is a struct that `serde` and `schemars` read; the macro
-//! [`tagged!`](crate::tagged) puts them together, and [`TaggedTable`] reads them.
+//! [`tagged!`](crate::tagged!) puts them together, and [`TaggedTable`] reads them.
 //!
 //! A mistake is reported where it stands. So that this holds for the keys of a kind, `kind` should
 //! be the first of them: what stands before it is kept until the kind is known, and a mistake in it
@@ -21,7 +21,7 @@ pub use schemars::{JsonSchema, Schema, SchemaGenerator};
 #[doc(hidden)]
 pub use serde::{Deserialize, Deserializer, de::MapAccess};
 
-/// What a table can be, by its key `kind`. It is implemented by [`tagged!`](crate::tagged).
+/// What a table can be, by its key `kind`. It is implemented by [`tagged!`](crate::tagged!).
 pub trait Tagged: Sized {
     /// What the table is, with its article: `"a model of loss"`.
     const WHAT: &'static str;
@@ -41,7 +41,7 @@ pub trait Tagged: Sized {
 }
 
 /// Keys that a table has whatever its kind. It is implemented by
-/// [`common_keys!`](crate::common_keys).
+/// [`common_keys!`](crate::common_keys!).
 pub trait CommonKeys: Default {
     /// Their names.
     const KEYS: &'static [&'static str];

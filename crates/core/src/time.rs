@@ -1,5 +1,5 @@
-//! Time as an integer: nanoseconds since the run began. Machines get it as a parameter and never read
-//! a clock, so that the simulator and real sockets can drive the same code.
+//! Time as an integer: nanoseconds since the run began. Machines get it as a parameter and never
+//! read a clock, so that the simulator and real sockets can drive the same code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -68,8 +68,8 @@ impl Span {
         Span(seconds * 1_000_000_000)
     }
 
-    /// A span of `seconds`, rounded to the nanosecond. Negative values become zero, values above 292
-    /// years become 292 years.
+    /// A span of `seconds`, rounded to the nanosecond. Negative values become zero, values above
+    /// 292 years become 292 years.
     #[inline]
     pub fn from_seconds(seconds: f64) -> Self {
         Span::rounded(seconds * 1e9)
@@ -246,7 +246,8 @@ impl FromStr for Span {
 }
 
 impl Span {
-    /// What [`Span::from_str`] accepts, as a regular expression. It does not limit how long a span is.
+    /// What [`Span::from_str`] accepts, as a regular expression. It does not limit how long a span
+    /// is.
     pub fn pattern() -> String {
         format!("^{}$", Span::unanchored_pattern())
     }

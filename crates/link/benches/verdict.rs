@@ -1,5 +1,5 @@
-//! What one verdict costs: on a link that does nothing, with loss and delay, with all stages, and with
-//! each stage by itself.
+//! What one verdict costs: on a link that does nothing, with loss and delay, with all stages, and
+//! with each stage by itself.
 
 use std::hint::black_box;
 

@@ -2,10 +2,10 @@
 //! datagram at a time, and gives a [`Verdict`]: when the datagram arrives, what is changed in it,
 //! whether a copy follows, or why it is lost.
 //!
-//! The stages have a fixed order: outage (partition, clog), loss, MTU, rate and queue, delay, reorder,
-//! duplicate, corrupt. Each has its own random stream, keyed by (seed, stage, link, index of the
-//! datagram on the link). So switching one stage on changes no draw of another, and the same datagrams
-//! in the same order get the same verdicts in the simulator, on sockets and in the proxy.
+//! The stages have a fixed order: outage (partition, clog), loss, MTU, rate and queue, delay,
+//! reorder, duplicate, corrupt. Each has its own random stream, keyed by (seed, stage, link, index
+//! of the datagram on the link). So switching one stage on changes no draw of another, and the same
+//! datagrams in the same order get the same verdicts in the simulator, on sockets and in the proxy.
 #![forbid(unsafe_code)]
 
 mod corrupt;
@@ -97,7 +97,8 @@ impl Transit {
 /// What happens to a datagram that arrives, apart from its delay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Besides {
-    /// How long a clog, the queue and its transmission at the rate of the link took, before the delay.
+    /// How long a clog, the queue and its transmission at the rate of the link took, before the
+    /// delay.
     pub waited: Span,
     /// Whether the reorder stage chose it.
     pub held: bool,

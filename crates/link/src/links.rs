@@ -83,8 +83,8 @@ pub struct Links {
     groups: Vec<Group>,
     /// How many datagrams each link has seen.
     seen: Vec<u32>,
-    /// The streams of loss and delay of each link, if there are so few links that a table of them is
-    /// faster than computing them.
+    /// The streams of loss and delay of each link, if there are so few links that a table of them
+    /// is faster than computing them.
     streams: Vec<[Stream; 2]>,
     /// The state of links for stages that need it; empty if none does.
     loss_states: Vec<LossState>,
@@ -107,8 +107,8 @@ struct Group {
     changes: std::vec::IntoIter<(Span, LinkOptions)>,
     next_change: Option<(Span, LinkOptions)>,
     outages: Vec<Outage>,
-    /// The loss, if the links only lose and delay datagrams independently, as most do. Then a verdict
-    /// takes two draws.
+    /// The loss, if the links only lose and delay datagrams independently, as most do. Then a
+    /// verdict takes two draws.
     plain: Option<Probability>,
     /// The clients of the group.
     clients: std::ops::Range<ClientId>,
@@ -211,8 +211,8 @@ impl Links {
         self.groups[group].look();
     }
 
-    /// Ends all outages. Datagrams that a clog has kept arrive when it was planned to end; new ones do
-    /// not queue behind them.
+    /// Ends all outages. Datagrams that a clog has kept arrive when it was planned to end; new ones
+    /// do not queue behind them.
     pub fn heal(&mut self) {
         for group in &mut self.groups {
             group.outages.clear();
@@ -221,9 +221,9 @@ impl Links {
         self.queues.clear();
     }
 
-    /// Judges the next datagram on the link of `client`, a client of `group`, that enters the link at
-    /// `now`. The result depends only on the seed, the link, the index of the datagram on it, and the
-    /// datagrams before.
+    /// Judges the next datagram on the link of `client`, a client of `group`, that enters the link
+    /// at `now`. The result depends only on the seed, the link, the index of the datagram on it,
+    /// and the datagrams before.
     #[inline(always)]
     pub fn judge(
         &mut self,
@@ -245,10 +245,10 @@ impl Links {
         }
     }
 
-    /// Judges many datagrams at once on links that are plain ([`LinkSchedule::is_plain`]): `sent` says
-    /// when each enters the link of which client. The results are those of [`Links::judge`].
-    /// `soon` are clients whose state is prefetched. Loss comes first and delay second, in two short
-    /// loops without unpredictable branches.
+    /// Judges many datagrams at once on links that are plain ([`LinkSchedule::is_plain`]): `sent`
+    /// says when each enters the link of which client. The results are those of [`Links::judge`].
+    /// `soon` are clients whose state is prefetched. Loss comes first and delay second, in two
+    /// short loops without unpredictable branches.
     pub fn fly(
         &mut self,
         sent: impl Iterator<Item = (Time, ClientId)>,

@@ -94,7 +94,8 @@ impl ModelFile<'_> {
     }
 }
 
-/// Writes a fingerprint in place of the contents of a file: the number of values, and a hash of them.
+/// Writes a fingerprint in place of the contents of a file: the number of values, and a hash of
+/// them.
 pub(crate) fn fingerprint<T: std::fmt::Debug, S: serde::Serializer>(
     contents: &std::sync::Arc<[T]>,
     serializer: S,

@@ -25,11 +25,11 @@ pub struct Rate {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Excess {
-    /// They wait in a queue of at most this many datagrams, with the one that is being sent. Datagrams
-    /// that find it full are dropped.
+    /// They wait in a queue of at most this many datagrams, with the one that is being sent.
+    /// Datagrams that find it full are dropped.
     QueuePackets(u32),
-    /// They wait in a queue of at most this many bytes, with those of the datagram that is being sent.
-    /// Datagrams that do not fit are dropped.
+    /// They wait in a queue of at most this many bytes, with those of the datagram that is being
+    /// sent. Datagrams that do not fit are dropped.
     QueueBytes(u64),
     /// They are dropped by a token bucket of this many bytes. Nothing waits.
     Police(u64),

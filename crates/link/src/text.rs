@@ -1,5 +1,5 @@
-//! Compact notation of links, for the command line: `loss=5%,delay=exp(min=10ms,mean=30ms)`, `@wifi`,
-//! `@lte,loss=ge(p=.01,r=.1)`. It is the TOML of a scenario with fewer quotes.
+//! Compact notation of links, for the command line: `loss=5%,delay=exp(min=10ms,mean=30ms)`,
+//! `@wifi`, `@lte,loss=ge(p=.01,r=.1)`. It is the TOML of a scenario with fewer quotes.
 
 use std::fmt::Write;
 

@@ -53,8 +53,8 @@ pub enum Down<'a> {
     },
     /// `^cookie HEX^`: the cookie with which a client proves its address.
     Cookie(u64),
-    /// `^welcome^`: the address is proved and the client is a member. `^welcome TOKEN^`: it is offered
-    /// a session with this token.
+    /// `^welcome^`: the address is proved and the client is a member. `^welcome TOKEN^`: it is
+    /// offered a session with this token.
     Welcome(Option<u64>),
     /// `^expired TOKEN^`: the server knows no session with this token.
     Expired(u64),
@@ -121,8 +121,8 @@ pub fn write_heartbeat(number: u32, out: &mut Vec<u8>) {
     write_numbered("hb", number, out);
 }
 
-/// Writes `^cookie HEX^` into `out`, which is emptied first. Only 36 bits of the cookie are used, so
-/// that the answer to a `^join^` of six bytes has at most eighteen.
+/// Writes `^cookie HEX^` into `out`, which is emptied first. Only 36 bits of the cookie are used,
+/// so that the answer to a `^join^` of six bytes has at most eighteen.
 pub fn write_cookie(cookie: u64, out: &mut Vec<u8>) {
     out.clear();
     write!(out, "^cookie {:09x}^", cookie & 0xf_ffff_ffff).expect("a Vec takes every write");

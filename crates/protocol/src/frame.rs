@@ -1,8 +1,8 @@
-//! Datagrams in a stream: each follows its length in two bytes, the higher one first, as DNS does over
-//! TCP (RFC 1035, 4.2.2).
+//! Datagrams in a stream: each follows its length in two bytes, the higher one first, as DNS does
+//! over TCP (RFC 1035, 4.2.2).
 
-/// Writes the frame of a datagram of up to 65,535 bytes into `out`, which is emptied first. A longer
-/// datagram is cut.
+/// Writes the frame of a datagram of up to 65,535 bytes into `out`, which is emptied first. A
+/// longer datagram is cut.
 pub fn write_frame(datagram: &[u8], out: &mut Vec<u8>) {
     let length = datagram.len().min(usize::from(u16::MAX));
     out.clear();

@@ -1,8 +1,8 @@
 //! The datagram grammar: what the bytes mean and how they are written, and what acks need on both
 //! sides.
 //!
-//! Reading checks the bytes and gives a value that is always valid; every value can be written. Text is
-//! bytes: what is not UTF-8 is passed on as it is.
+//! Reading checks the bytes and gives a value that is always valid; every value can be written.
+//! Text is bytes: what is not UTF-8 is passed on as it is.
 #![forbid(unsafe_code)]
 
 mod ack;

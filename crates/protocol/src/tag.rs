@@ -1,6 +1,6 @@
 //! The tag in a text of a swarm. It is plain text, so that any server that passes text on can be
-//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width. The first half of RUN is
-//! a checksum of the rest, so that a damaged tag is not taken for another one.
+//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width. The first half of RUN
+//! is a checksum of the rest, so that a damaged tag is not taken for another one.
 
 use std::io::Write;
 
@@ -35,8 +35,8 @@ impl Tag {
     /// The length of a tag in bytes. A text is at least as long.
     pub const LEN: usize = 47;
 
-    /// Writes a text of `size` bytes with this tag into `out`, which is emptied first. The text has at
-    /// least [`Tag::LEN`] bytes.
+    /// Writes a text of `size` bytes with this tag into `out`, which is emptied first. The text has
+    /// at least [`Tag::LEN`] bytes.
     pub fn write(&self, size: usize, out: &mut Vec<u8>) {
         out.clear();
         let Tag { run, message: MessageId { sender, seq }, planned } = self;

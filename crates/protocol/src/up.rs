@@ -12,8 +12,8 @@ pub const JOIN: &[u8] = b"^join^";
 /// A datagram of a client, without the token of its session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Up<'a> {
-    /// `^hb^`, or `^hb N^` if the server's detector needs numbers: the client joins or stays a member.
-    /// Surrounding white space does not matter.
+    /// `^hb^`, or `^hb N^` if the server's detector needs numbers: the client joins or stays a
+    /// member. Surrounding white space does not matter.
     Heartbeat(Option<u32>),
     /// `quit`: the client leaves. Surrounding white space does not matter.
     Quit,
@@ -126,7 +126,8 @@ impl<'a> Up<'a> {
     /// `^join^`.
     pub const JOIN: Up<'static> = Up::Join(Join { reliable: false, session: false, cookie: None });
 
-    /// What follows the token of a session, or stands alone. Every sequence of bytes means something.
+    /// What follows the token of a session, or stands alone. Every sequence of bytes means
+    /// something.
     fn read(datagram: &'a [u8]) -> Self {
         match datagram.trim_ascii() {
             HEARTBEAT => Up::Heartbeat(None),

@@ -1,5 +1,5 @@
-//! The tables of a scenario file as serde reads them, and how a document becomes a plan. Rules between
-//! several keys are checked here.
+//! The tables of a scenario file as serde reads them, and how a document becomes a plan. Rules
+//! between several keys are checked here.
 
 use std::net::IpAddr;
 
@@ -41,7 +41,8 @@ pub(crate) struct Document {
     /// The seed of all random numbers: a whole number from 0, default 1.
     #[serde(default)]
     seed: Option<u64>,
-    /// A real system, whose heartbeat, timeout and detector become the defaults; default `"tutorial"`.
+    /// A real system, whose heartbeat, timeout and detector become the defaults; default
+    /// `"tutorial"`.
     #[serde(default)]
     preset: Preset,
     /// Time at the beginning that is not measured; default `"0s"`. Give it at least one heartbeat

@@ -99,8 +99,8 @@ pub struct ServerRuntime {
     /// Datagrams to one member that are handed to the kernel as one message at most, 1 to 64, where
     /// kernel and network have segmentation offload (UDP_SEGMENT). One switches it off.
     pub coalesce: u32,
-    /// Datagrams that may wait for a full send buffer. Further ones are counted and not sent, so that
-    /// an overloaded server still hears its members.
+    /// Datagrams that may wait for a full send buffer. Further ones are counted and not sent, so
+    /// that an overloaded server still hears its members.
     pub send_queue: u64,
 }
 
@@ -145,8 +145,8 @@ pub struct SwarmPlan {
     /// The address of the first client on shared sockets; the others follow. All of them must be
     /// local, as all of 127/8 is.
     pub addresses: Option<IpAddr>,
-    /// Threads that read and send, each with a socket for its range of clients. With one, the thread
-    /// that plays the clients does both.
+    /// Threads that read and send, each with a socket for its range of clients. With one, the
+    /// thread that plays the clients does both.
     pub threads: u32,
     /// Whether datagrams that the server sent as one message are read as one (UDP_GRO).
     pub gro: bool,
@@ -258,9 +258,9 @@ impl Plan {
         self.measured_to() + self.drain
     }
 
-    /// The longest time that the eviction of a crashed client is expected to take: the longest silence,
-    /// the period of looks, and the slowest last heartbeat. Lazy eviction has no bound: only the
-    /// longest silence counts, and detection times are those seen before the end.
+    /// The longest time that the eviction of a crashed client is expected to take: the longest
+    /// silence, the period of looks, and the slowest last heartbeat. Lazy eviction has no bound:
+    /// only the longest silence counts, and detection times are those seen before the end.
     pub fn detection_horizon(&self) -> Span {
         let look = match self.server.options.eviction {
             EvictionTiming::Every(period) => period,

@@ -1,5 +1,5 @@
-//! Presets: the heartbeats and detectors of real systems as defaults, which a scenario can change key
-//! by key. Each is the documented default of a system in the terms of this program.
+//! Presets: the heartbeats and detectors of real systems as defaults, which a scenario can change
+//! key by key. Each is the documented default of a system in the terms of this program.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

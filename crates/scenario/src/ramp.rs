@@ -1,5 +1,5 @@
-//! The `[ramp]` table: a key that rises step by step until a threshold is not met. It is the last key
-//! of a sweep, whose remaining steps are then skipped.
+//! The `[ramp]` table: a key that rises step by step until a threshold is not met. It is the last
+//! key of a sweep, whose remaining steps are then skipped.
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;

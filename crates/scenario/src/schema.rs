@@ -63,8 +63,8 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// Removes defaults of tables, which follow from their keys, and of keys without a value, which are in
-/// their descriptions.
+/// Removes defaults of tables, which follow from their keys, and of keys without a value, which are
+/// in their descriptions.
 fn without_null_in_default(schema: &mut Schema) {
     if schema.get("default").is_some_and(|default| default.is_null() || default.is_object()) {
         schema.remove("default");

@@ -35,8 +35,8 @@ pub(crate) struct ServerTable {
     command: Option<Spanned<Vec<String>>>,
     /// Which side sends heartbeats; default `"client"`, or by the preset.
     heartbeat: Option<Mechanism>,
-    /// How often the server sends a heartbeat to each member, if it does; above zero, default `"5s"`
-    /// or by the preset.
+    /// How often the server sends a heartbeat to each member, if it does; above zero, default
+    /// `"5s"` or by the preset.
     #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     heartbeat_every: Option<Spanned<Span>>,
     /// How silence is judged; default `"timeout"`, or by the preset.
@@ -47,8 +47,8 @@ pub(crate) struct ServerTable {
     admission: Admission,
     /// How much clients may ask; no limits where not given.
     limits: Limits,
-    /// A member is evicted when it has been silent for longer; above zero, default `"10s"` or by the
-    /// preset. Twice the heartbeat period is a knife edge.
+    /// A member is evicted when it has been silent for longer; above zero, default `"10s"` or by
+    /// the preset. Twice the heartbeat period is a knife edge.
     #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     timeout: Option<Spanned<Span>>,
     /// When the server looks for silent members: `"deadline"` (default), `"lazy"` or a period.

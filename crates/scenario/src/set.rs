@@ -6,8 +6,8 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use crate::ScenarioError;
 
-/// A change of one key: `group.phones.up.loss=0.1`. Groups are found by name, events by number from 0.
-/// The value is TOML, or else a text.
+/// A change of one key: `group.phones.up.loss=0.1`. Groups are found by name, events by number from
+/// 0. The value is TOML, or else a text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Setting {

@@ -1,5 +1,5 @@
-//! A study: a scenario that is run once, or once for each combination of the values in its `[sweep]`
-//! and each replication.
+//! A study: a scenario that is run once, or once for each combination of the values in its
+//! `[sweep]` and each replication.
 
 use std::path::Path;
 
@@ -171,8 +171,8 @@ impl Study {
     }
 }
 
-/// The seed of a replication. The first has that of the scenario, so that it repeats the single run.
-/// The others have 32 bits drawn from it, the same at every point.
+/// The seed of a replication. The first has that of the scenario, so that it repeats the single
+/// run. The others have 32 bits drawn from it, the same at every point.
 fn replication_seed(seed: u64, replication: u32) -> u64 {
     match replication {
         0 => seed,

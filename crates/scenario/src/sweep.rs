@@ -116,8 +116,8 @@ impl Sweep {
         Ok(())
     }
 
-    /// Every combination of values, the last key changing fastest; where there are more than `most`,
-    /// one more than that.
+    /// Every combination of values, the last key changing fastest; where there are more than
+    /// `most`, one more than that.
     pub(crate) fn points(&self, most: usize) -> Vec<Vec<String>> {
         self.values.iter().fold(vec![Vec::new()], |points, values| {
             let extend = |point: &Vec<String>| {

@@ -1,8 +1,8 @@
 //! Admission: who may become a member, and how much each may ask of the server.
 //!
-//! An address is proved with a stateless cookie: a keyed hash of the address and a slot of time, like
-//! the SYN cookies of TCP and the Retry tokens of QUIC (RFC 9000, 8.1). Before the proof the server
-//! keeps no state and sends at most three times the bytes that it received.
+//! An address is proved with a stateless cookie: a keyed hash of the address and a slot of time,
+//! like the SYN cookies of TCP and the Retry tokens of QUIC (RFC 9000, 8.1). Before the proof the
+//! server keeps no state and sends at most three times the bytes that it received.
 
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;

@@ -9,8 +9,8 @@ use crate::PeerId;
 pub trait ServerEffects {
     /// Sends one datagram to one peer.
     fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending);
-    /// Sends a text to all peers in `to`, in one datagram each. `members` are all that get the text:
-    /// those that are not in `to` get it with a number, by a `send` each.
+    /// Sends a text to all peers in `to`, in one datagram each. `members` are all that get the
+    /// text: those that are not in `to` get it with a number, by a `send` each.
     fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet);
     /// The server stops waiting for the ack of a text.
     fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd);

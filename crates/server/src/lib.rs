@@ -5,10 +5,11 @@
 //! 1. Time is a parameter; a machine never reads a clock.
 //! 2. Input goes in with `handle(now, …, out)`. Effects come out through `out` at once, in order.
 //! 3. `next_deadline()` says when to call `advance` next. A late call gives the same result, later.
-//! 4. Peers are dense ids. The driver maps socket addresses to them; the core only prints addresses.
+//! 4. Peers are dense ids. The driver maps socket addresses to them; the core only prints
+//!    addresses.
 //! 5. The effect of a text is *one* broadcast, which the driver expands to the members.
-//! 6. Batches first: a driver hands over all datagrams that it has, in order of time, and then sends
-//!    all effects together.
+//! 6. Batches first: a driver hands over all datagrams that it has, in order of time, and then
+//!    sends all effects together.
 //! 7. Nothing is dropped in silence: every refusal is reported and counted.
 #![forbid(unsafe_code)]
 

@@ -16,8 +16,8 @@ pub struct Options {
     pub heartbeat_every: Span,
     /// How silence is judged.
     pub detector: DetectorOptions,
-    /// A member is evicted when it has been silent for *longer* than this. Twice the heartbeat period
-    /// is a knife edge: with any jitter, one lost heartbeat evicts every other time.
+    /// A member is evicted when it has been silent for *longer* than this. Twice the heartbeat
+    /// period is a knife edge: with any jitter, one lost heartbeat evicts every other time.
     pub timeout: Span,
     /// When the server looks for silent members.
     pub eviction: EvictionTiming,
@@ -89,8 +89,8 @@ impl Default for Options {
 pub enum Mechanism {
     /// The clients. The server does not answer.
     Client,
-    /// The server, which expects an `^ack N^` from each member. A client sends heartbeats only while
-    /// it has not heard from the server for longer than `timeout`.
+    /// The server, which expects an `^ack N^` from each member. A client sends heartbeats only
+    /// while it has not heard from the server for longer than `timeout`.
     Server,
     /// Both. Every sign of life counts.
     Both,
@@ -110,7 +110,8 @@ impl Mechanism {
 pub enum EvictionTiming {
     /// At the exact moment of each deadline.
     Deadline,
-    /// Only when it broadcasts a text, as the tutorial does. Without texts no member is ever evicted.
+    /// Only when it broadcasts a text, as the tutorial does. Without texts no member is ever
+    /// evicted.
     Lazy,
     /// Once in a period. The first look comes after a random part of the period: otherwise a period
     /// that divides that of the heartbeats would stay at one phase for the whole run.

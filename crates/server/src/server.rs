@@ -15,8 +15,8 @@ use crate::session::Sessions;
 use crate::timers::{Due, Timers};
 use crate::{Mechanism, Note, Options, PeerId, RefusalCause, Sending, ServerEffects};
 
-/// The server core. Its state is kept in arrays by peer: the last sign of life, a bit for membership,
-/// a bit for banishment, the state of the detector, and a timer if deadlines are exact.
+/// The server core. Its state is kept in arrays by peer: the last sign of life, a bit for
+/// membership, a bit for banishment, the state of the detector, and a timer if deadlines are exact.
 ///
 /// ```
 /// use skipbeat_core::{ClientSet, Span, Time};
@@ -54,8 +54,8 @@ pub struct Server {
     last_seen: Vec<Time>,
     /// The number of the next datagram to each peer that has to be acked.
     numbers: Vec<u32>,
-    /// The highest of those numbers. A new member begins there, so that an address that was forgotten
-    /// and comes back gets numbers that it has not seen.
+    /// The highest of those numbers. A new member begins there, so that an address that was
+    /// forgotten and comes back gets numbers that it has not seen.
     highest_number: u32,
     detector: Box<dyn Detector>,
     /// Whether a sign of life never moves a deadline to an earlier time.
@@ -73,8 +73,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without members. The phases of the periodic look and of heartbeats are drawn from the
-    /// seed. It is also the secret of cookies and of the tokens of sessions.
+    /// A server without members. The phases of the periodic look and of heartbeats are drawn from
+    /// the seed. It is also the secret of cookies and of the tokens of sessions.
     pub fn new(options: Options, seed: Seed) -> Self {
         let detector = build(options.detector, options.timeout);
         Server {

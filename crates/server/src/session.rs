@@ -1,6 +1,6 @@
-//! Sessions: a membership belongs to the client that knows a token, not to an address. A client whose
-//! address changes (its NAT forgot it, it is in another network) continues with its token, as QUIC
-//! does with connection IDs (RFC 9000, 9). No other client can say `quit` for it.
+//! Sessions: a membership belongs to the client that knows a token, not to an address. A client
+//! whose address changes (its NAT forgot it, it is in another network) continues with its token, as
+//! QUIC does with connection IDs (RFC 9000, 9). No other client can say `quit` for it.
 //!
 //! A token is offered with `^welcome TOKEN^` and is valid once it has been used, so that a forged
 //! join changes nothing. From then on the datagrams of the member have to carry it.
@@ -112,7 +112,8 @@ impl Sessions {
         }
     }
 
-    /// A member has used its token. Returns the session that began with that, if it is the first use.
+    /// A member has used its token. Returns the session that began with that, if it is the first
+    /// use.
     pub(crate) fn used(&mut self, member: PeerId, token: u64) -> Option<Begun> {
         let tokens = self.tokens.get_mut(&member).filter(|t| t.offered == Some(token))?;
         tokens.offered = None;

@@ -1,9 +1,9 @@
 //! The timers of the server: when it looks for silent members, when it sends heartbeats, when it
 //! sends texts again.
 //!
-//! A heartbeat of a member only moves its deadline. The timer stays, and is set again when it fires.
-//! Only a deadline that moves to an *earlier* time, as with adaptive detectors, needs a new timer; the
-//! timer that it replaces is recognised by its time and ignored.
+//! A heartbeat of a member only moves its deadline. The timer stays, and is set again when it
+//! fires. Only a deadline that moves to an *earlier* time, as with adaptive detectors, needs a new
+//! timer; the timer that it replaces is recognised by its time and ignored.
 
 use skipbeat_core::{Calendar, ClientSet, Family, Seed, Span, Time, prefetch};
 
@@ -108,8 +108,8 @@ impl Timers {
         }
     }
 
-    /// Begins to send heartbeats to a new member. The first comes after a random part of the period,
-    /// so that the heartbeats to members that joined together are spread.
+    /// Begins to send heartbeats to a new member. The first comes after a random part of the
+    /// period, so that the heartbeats to members that joined together are spread.
     pub(crate) fn begin_beating(&mut self, now: Time, peer: PeerId) {
         if let Some(every) = self.beat_every
             && self.beating.insert(peer)

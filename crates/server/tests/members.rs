@@ -1,4 +1,5 @@
-//! Who is a member when: join, refresh, quit, the strict timeout, the three times of eviction, both rejoins.
+//! Who is a member when: join, refresh, quit, the strict timeout, the three times of eviction, both
+//! rejoins.
 
 mod room;
 

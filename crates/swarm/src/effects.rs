@@ -18,8 +18,8 @@ pub trait SwarmEffects {
     fn rebind(&mut self, at: Time, client: ClientId);
     /// A client starts, crashes or leaves.
     fn life(&mut self, at: Time, client: ClientId, life: Life);
-    /// Clients send a [`Datagram::BARE_BEAT`] each. Only the beats of one client have to be in order
-    /// of time.
+    /// Clients send a [`Datagram::BARE_BEAT`] each. Only the beats of one client have to be in
+    /// order of time.
     fn beat(&mut self, beats: &[(Time, ClientId)], audience: &ClientSet) {
         for (planned, client) in beats {
             self.send(*planned, *client, Datagram::BARE_BEAT, audience);

@@ -95,6 +95,7 @@ impl From<JitterForm> for Jitter {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the variants are declared by a macro")]
 impl Default for Jitter {
     fn default() -> Self {
         Jitter::None
@@ -102,8 +103,8 @@ impl Default for Jitter {
 }
 
 impl Heartbeat {
-    /// The origin of the grid of a client that starts at `start`, and its first beat: it comes after
-    /// a random part of the period (`phase`, in `[0, 1)`).
+    /// The origin of the grid of a client that starts at `start`, and its first beat: it comes
+    /// after a random part of the period (`phase`, in `[0, 1)`).
     pub(crate) fn first(&self, start: Time, phase: f64, stream: Stream, beat: u64) -> (Time, Time) {
         match self.jitter {
             Jitter::Grid(Width { width }) => {
@@ -117,8 +118,8 @@ impl Heartbeat {
         }
     }
 
-    /// The beat after one at `previous`; `beat` counts the draws. Jitter around a grid asks `grid` for
-    /// its origin and the number of steps since then.
+    /// The beat after one at `previous`; `beat` counts the draws. Jitter around a grid asks `grid`
+    /// for its origin and the number of steps since then.
     #[inline]
     pub(crate) fn next(
         &self,

@@ -1,5 +1,5 @@
-//! Hostile clients: their options, and what they send. That is a function of (seed, client, number of
-//! the datagram), and of what they have overheard.
+//! Hostile clients: their options, and what they send. That is a function of (seed, client, number
+//! of the datagram), and of what they have overheard.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

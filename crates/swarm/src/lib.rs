@@ -1,6 +1,7 @@
-//! Virtual clients: when each sends heartbeats, does its work, crashes, leaves and comes back. A client
-//! is a few numbers in arrays, without a task or a socket of its own. Every draw is a function of
-//! (seed, purpose, client, counter), so that the schedule is the same in the simulator and on sockets.
+//! Virtual clients: when each sends heartbeats, does its work, crashes, leaves and comes back. A
+//! client is a few numbers in arrays, without a task or a socket of its own. Every draw is a
+//! function of (seed, purpose, client, counter), so that the schedule is the same in the simulator
+//! and on sockets.
 #![forbid(unsafe_code)]
 
 mod datagram;

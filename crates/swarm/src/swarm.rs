@@ -153,8 +153,8 @@ pub struct Swarm {
     up: ClientSet,
     /// The clients that are up and meant to be members: they should get what is said to everybody.
     audience: ClientSet,
-    /// Heartbeats, by far the most frequent timers. Those of an earlier life are recognised by their
-    /// time.
+    /// Heartbeats, by far the most frequent timers. Those of an earlier life are recognised by
+    /// their time.
     beats: Calendar<ClientId>,
     /// Scratch space: the beats that are due, and the bare ones of them.
     batch: Vec<(Time, ClientId)>,
@@ -244,8 +244,8 @@ impl Swarm {
         self.timers.next_at()
     }
 
-    /// Handles all timers that are due at `now` or before, each at its planned time. At the same time,
-    /// heartbeats come first.
+    /// Handles all timers that are due at `now` or before, each at its planned time. At the same
+    /// time, heartbeats come first.
     pub fn advance(&mut self, now: Time, out: &mut impl SwarmEffects) {
         loop {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
@@ -265,9 +265,9 @@ impl Swarm {
         }
     }
 
-    /// Handles the heartbeats that are due at `until` or before, in any order, but those of one client
-    /// in order of time. Nothing else may be due before `until`, and no client may react to what it
-    /// hears until then ([`SwarmOptions::heeds`]).
+    /// Handles the heartbeats that are due at `until` or before, in any order, but those of one
+    /// client in order of time. Nothing else may be due before `until`, and no client may react to
+    /// what it hears until then ([`SwarmOptions::heeds`]).
     pub fn advance_beats(&mut self, until: Time, out: &mut impl SwarmEffects) {
         debug_assert!(self.timers.next_at().is_none_or(|at| at >= until));
         let mut batch = std::mem::take(&mut self.batch);
@@ -298,8 +298,8 @@ impl Swarm {
         (self.batch, self.bare) = (batch, bare);
     }
 
-    /// The heartbeat of a client, and the time of its next; `None` if the timer is out of date, or the
-    /// client need not beat.
+    /// The heartbeat of a client, and the time of its next; `None` if the timer is out of date, or
+    /// the client need not beat.
     #[inline]
     fn beat(&mut self, at: Time, id: ClientId) -> Option<Datagram> {
         let client = &mut self.clients[id as usize];

@@ -12,8 +12,8 @@ pub(crate) struct Ages {
     /// The ages at which stretches begin, and at which they end.
     starts: Distribution,
     ends: Distribution,
-    /// Twice the area below the sawtooth in square nanoseconds, and the time in nanoseconds. They are
-    /// integers, so that they do not depend on the order of addition.
+    /// Twice the area below the sawtooth in square nanoseconds, and the time in nanoseconds. They
+    /// are integers, so that they do not depend on the order of addition.
     twice_area: u128,
     time: u128,
 }
@@ -45,8 +45,9 @@ impl Ages {
 
     /// The age in seconds that is not exceeded for a share `q` in `[0, 1]` of the time.
     ///
-    /// A stretch from `a` to `b` is below `x` for `max(0, x - a) - max(0, x - b)`. So the time below
-    /// `x` is piecewise linear; its slope is the number of stretches that have begun and not ended.
+    /// A stretch from `a` to `b` is below `x` for `max(0, x - a) - max(0, x - b)`. So the time
+    /// below `x` is piecewise linear; its slope is the number of stretches that have begun and not
+    /// ended.
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
         let corners = |of: &Distribution, sign: i64| -> Vec<(u64, i64)> {
             let recorded = of.histogram().iter_recorded();

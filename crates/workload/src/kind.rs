@@ -119,8 +119,8 @@ pub struct Reached {
     pub to: ClientId,
 }
 
-/// What is counted for a group. It is only told of messages that are due in the measured time, but of
-/// messages to the server from the beginning of the run.
+/// What is counted for a group. It is only told of messages that are due in the measured time, but
+/// of messages to the server from the beginning of the run.
 pub trait Books: Clone + Debug {
     /// What the metrics are computed from. Groups with the same workload share one.
     type Tally: Default + 'static;

@@ -2,8 +2,9 @@
 //! what its clients send and when, what is counted, and its metrics with their formulas. It is
 //! registered once, below.
 //!
-//! Where to look: `kind` has the traits that a workload implements, `registry` makes enums and columns
-//! of the list below, `age` is the age of information, `emodel` the estimate of speech quality.
+//! Where to look: `kind` has the traits that a workload implements, `registry` makes enums and
+//! columns of the list below, `age` is the age of information, `emodel` the estimate of speech
+//! quality.
 #![forbid(unsafe_code)]
 
 mod age;

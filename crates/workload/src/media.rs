@@ -52,8 +52,9 @@ impl Default for Media {
 pub enum Playout {
     /// After a fixed time.
     Fixed(Span),
-    /// After the mean transit time and this many times the jitter (RFC 3550, 6.4.1), both as estimated
-    /// a second ago. Ramjee et al. (INFOCOM 1994) adapt in this way between two talkspurts.
+    /// After the mean transit time and this many times the jitter (RFC 3550, 6.4.1), both as
+    /// estimated a second ago. Ramjee et al. (INFOCOM 1994) adapt in this way between two
+    /// talkspurts.
     Adaptive(f64),
 }
 
@@ -242,7 +243,8 @@ impl Frames {
     }
 }
 
-/// Frames that may be told apart before the first of them is judged: what is later than that is lost.
+/// Frames that may be told apart before the first of them is judged: what is later than that is
+/// lost.
 const REACH: u32 = 64;
 
 /// The frames of one talker at one receiver.
@@ -550,8 +552,8 @@ mod tests {
         room
     }
 
-    /// Datagrams of the talker are due every 20 ms, or with its frame; each arrives at the other client
-    /// after so many milliseconds, if it does, and at the talker at once.
+    /// Datagrams of the talker are due every 20 ms, or with its frame; each arrives at the other
+    /// client after so many milliseconds, if it does, and at the talker at once.
     fn play(room: &mut Room, transits_ms: &[Option<u64>]) -> Tally {
         let each = room.media.datagrams;
         let due = |seq: u32| Time::ZERO + Span::from_millis(20 * u64::from(seq / each));

@@ -61,8 +61,8 @@ struct QueryTable {
     /// How long a client waits for an answer before it asks again, above zero; default `"1s"`.
     #[schemars(transform = schema::above_zero)]
     timeout: Option<Span>,
-    /// The factor by which each wait is longer than the one before, 1 to 10; default 2. 1 is a fixed
-    /// timer.
+    /// The factor by which each wait is longer than the one before, 1 to 10; default 2. 1 is a
+    /// fixed timer.
     #[schemars(range(min = 1, max = 10))]
     backoff: Option<f64>,
     /// The longest wait for one try, at least `timeout`; default `"60s"`.

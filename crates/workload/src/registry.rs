@@ -115,8 +115,8 @@ macro_rules! workloads {
             }
         }
 
-        /// The metrics of these groups together at `now`, in the order of [`WORKLOAD_METRICS`]. Those
-        /// of a workload that no group has are undefined.
+        /// The metrics of these groups together at `now`, in the order of [`WORKLOAD_METRICS`].
+        /// Those of a workload that no group has are undefined.
         pub fn figures<'a>(
             groups: impl Iterator<Item = &'a GroupBooks> + Clone,
             now: Time,

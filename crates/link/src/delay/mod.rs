@@ -2,7 +2,7 @@
 //! its quantile function, its mean.
 //!
 //! All draws go through the quantile function, so that a correlated delay has the same distribution
-//! as an independent one. A new distribution is a file that implements [`Model`], and a line in
+//! as an independent one. A new distribution is a file that implements `Model`, and a line in
 //! [`DelayModel`] and in the macro `each`.
 
 mod constant;
@@ -78,8 +78,8 @@ tagged! {
 common_keys! {
     /// The keys that all distributions have.
     struct Keys {
-        /// The correlation of a delay with the one before it on the link, from 0 to below 1; default
-        /// 0.
+        /// The correlation of a delay with the one before it on the link, from 0 to below 1;
+        /// default 0.
         #[schemars(extend("minimum" = 0, "exclusiveMaximum" = 1))]
         correlation: f64,
         /// Whether datagrams may overtake each other; default `"free"`.

@@ -1,8 +1,8 @@
 //! Loss: which datagrams never arrive. Each model is a file: its options, how they are read, its
 //! formulas, its draws.
 //!
-//! A new model is a file that implements [`Model`], and a line in [`LossModel`] and in
-//! [`LossModel::model`].
+//! A new model is a file that implements `Model`, and a line in [`LossModel`] and in
+//! `LossModel::model`.
 
 mod bernoulli;
 mod chain;
@@ -51,7 +51,8 @@ tagged! {
         Bernoulli(Bernoulli) = "bernoulli",
         /// Two states that change with each datagram: losses come in bursts of datagrams.
         GilbertElliott(GilbertElliott) = "gilbert-elliott",
-        /// Two states that change with time: bursts that sparse datagrams such as heartbeats see too.
+        /// Two states that change with time: bursts that sparse datagrams such as heartbeats see
+        /// too.
         GilbertElliottTime(GilbertElliottTime) = "gilbert-elliott-time",
         /// The four states of netem.
         Markov4(Markov4) = "markov4",
@@ -67,8 +68,8 @@ tagged! {
 common_keys! {
     /// The keys that all models have.
     struct Keys {
-        /// The classes of datagrams that the model applies to; all of them where empty or not given.
-        /// A join counts as a heartbeat.
+        /// The classes of datagrams that the model applies to; all of them where empty or not
+        /// given. A join counts as a heartbeat.
         only: Vec<Class>,
     }
 }
@@ -83,8 +84,8 @@ pub(crate) trait Model {
         None
     }
 
-    /// `V`, where the variance of the loss that `n` datagrams of one link see is `V/n`, of datagrams
-    /// that are `spacing` apart.
+    /// `V`, where the variance of the loss that `n` datagrams of one link see is `V/n`, of
+    /// datagrams that are `spacing` apart.
     fn variance(&self, _spacing: Span) -> Option<f64> {
         None
     }
@@ -191,9 +192,9 @@ impl LossModel {
         self.model().mean_run(spacing)
     }
 
-    /// `V`, where the variance of the loss that `n` datagrams of one link see is `V/n`, of datagrams
-    /// that are `spacing` apart. Binomial intervals are too narrow for loss in bursts, this one is
-    /// not.
+    /// `V`, where the variance of the loss that `n` datagrams of one link see is `V/n`, of
+    /// datagrams that are `spacing` apart. Binomial intervals are too narrow for loss in bursts,
+    /// this one is not.
     pub fn variance(&self, spacing: Span) -> Option<f64> {
         self.model().variance(spacing)
     }

@@ -1,7 +1,7 @@
 //! Bertier, Marin and Sens (*Implementation and Performance Evaluation of an Adaptable Failure
 //! Detector*, DSN 2002): the estimate of NFD-E with a safety margin that follows the error of the
-//! estimate, as Jacobson's does for round-trip times: with `error = A - EA - delay`,
-//! `delay += γ·error`, `var += γ(|error| - var)`, margin `= β·delay + φ·var`; γ = 0.1, β = 1, φ = 4.
+//! estimate, as Jacobson's does for round-trip times: with `error = A - EA - delay`, `delay +=
+//! γ·error`, `var += γ(|error| - var)`, margin `= β·delay + φ·var`; γ = 0.1, β = 1, φ = 4.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

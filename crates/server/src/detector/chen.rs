@@ -123,7 +123,7 @@ impl Detector for NfdE {
     }
 
     fn deadline(&self, peer: PeerId, last_seen: Time) -> Time {
-        // Whoever has not numbered a heartbeat yet is given a period and the margin.
+        // A member that has not yet sent a numbered heartbeat is given a period and the margin.
         let expected = self.estimator.expected(peer);
         expected.unwrap_or(last_seen + self.estimator.every()) + self.margin
     }

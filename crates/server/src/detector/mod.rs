@@ -1,6 +1,6 @@
-//! Detectors decide when a silence is too long. A detector is told of the signs of life of a member,
-//! and gives the last moment at which the member is not yet suspected. When the server looks is
-//! decided by [`EvictionTiming`](crate::EvictionTiming).
+//! Detectors decide when a silence is too long. A detector is told of the signs of life of a
+//! member, and gives the last moment at which the member is not yet suspected. When the server
+//! looks is decided by [`EvictionTiming`](crate::EvictionTiming).
 //!
 //! A new detector is a file here, a variant of [`DetectorOptions`], and a line in [`build`].
 
@@ -41,7 +41,8 @@ pub(crate) trait Detector: Debug + Send {
     /// A member gives a sign of life.
     fn alive(&mut self, now: Time, peer: PeerId, sign: Sign);
 
-    /// The last moment at which a member is not yet suspected that was last heard of at `last_seen`.
+    /// The last moment at which a member is not yet suspected that was last heard of at
+    /// `last_seen`.
     fn deadline(&self, peer: PeerId, last_seen: Time) -> Time;
 
     /// Whether a sign of life never moves a deadline to an earlier time.

@@ -37,6 +37,7 @@ impl From<Form> for DetectorOptions {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the variants are declared by a macro")]
 impl Default for DetectorOptions {
     fn default() -> Self {
         DetectorOptions::Timeout

@@ -1,6 +1,7 @@
 //! φ-accrual (Hayashibara, Défago, Yared, Katayama: *The φ Accrual Failure Detector*, SRDS 2004):
 //! `φ(t) = -log10(P(a heartbeat comes later than t))`, with the distribution of the last gaps
-//! between heartbeats. φ reaches a threshold at `mean + pause + z·deviation` after the last heartbeat.
+//! between heartbeats. φ reaches a threshold at `mean + pause + z·deviation` after the last
+//! heartbeat.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,8 @@ use crate::PeerId;
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Keys")]
 pub struct Phi {
-    /// The φ above which a member is suspected, above 0. At 8, a heartbeat is later than that once in
-    /// 10⁸ times if the distribution is right.
+    /// The φ above which a member is suspected, above 0. At 8, a heartbeat is later than that once
+    /// in 10⁸ times if the distribution is right.
     pub threshold: f64,
     /// The shape of the distribution's tail.
     pub tail: Tail,
@@ -88,7 +89,8 @@ impl TryFrom<Keys> for Phi {
 #[derive(Debug)]
 pub(super) struct PhiAccrual {
     options: Phi,
-    /// How many standard deviations (means, for an exponential tail) above the mean the threshold is.
+    /// How many standard deviations (means, for an exponential tail) above the mean the threshold
+    /// is.
     z: f64,
     gaps: SamplesByPeer,
     last_beat: Vec<Time>,

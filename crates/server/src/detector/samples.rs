@@ -1,5 +1,5 @@
-//! The last `n` samples of each peer with their mean and standard deviation. The sums are integers, so
-//! that adding and removing samples leaves no rounding errors.
+//! The last `n` samples of each peer with their mean and standard deviation. The sums are integers,
+//! so that adding and removing samples leaves no rounding errors.
 
 use super::grow;
 use crate::PeerId;

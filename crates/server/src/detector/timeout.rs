@@ -1,5 +1,5 @@
-//! A fixed timeout: a member is suspected when it is silent for longer. The tutorial and most systems
-//! use it.
+//! A fixed timeout: a member is suspected when it is silent for longer. The tutorial and most
+//! systems use it.
 
 use skipbeat_core::{Span, Time};
 

@@ -14,9 +14,9 @@ use crate::session::{Bearer, Begun};
 use crate::{Admission, Note, Options, PeerId, RefusalCause, Rejoin, Sending, ServerEffects};
 
 impl Server {
-    /// Finds the sender of a datagram: the peer itself, or the member that its token belongs to, which
-    /// may have moved. `None` if the datagram is refused: its token is missing or unknown, or the new
-    /// address is not proved.
+    /// Finds the sender of a datagram: the peer itself, or the member that its token belongs to,
+    /// which may have moved. `None` if the datagram is refused: its token is missing or unknown, or
+    /// the new address is not proved.
     pub(super) fn identify(
         &mut self,
         now: Time,
@@ -46,8 +46,8 @@ impl Server {
             }
             Bearer::Member(member) => member,
             Bearer::Elsewhere(member) => {
-                // A proof is needed with every admission. Otherwise a member could have texts sent to
-                // any address, and displace the member there (RFC 9000, 8.2 and 9.3).
+                // A proof is needed with every admission. Otherwise a member could have texts sent
+                // to any address, and displace the member there (RFC 9000, 8.2 and 9.3).
                 let cookie = if let Up::Join(join) = packet.up { join.cookie } else { None };
                 if !cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie)) {
                     self.demand_proof(now, peer, from, out);
@@ -128,9 +128,9 @@ impl Server {
         out.send(peer, &self.text, Sending::Once);
     }
 
-    /// Whether to accept a sample or a query. Its sender need not be a member, and does not become one;
-    /// for a member it is a sign of life. If addresses have to be proved, only members are served,
-    /// since an answer may be longer than the question.
+    /// Whether to accept a sample or a query. Its sender need not be a member, and does not become
+    /// one; for a member it is a sign of life. If addresses have to be proved, only members are
+    /// served, since an answer may be longer than the question.
     pub(super) fn serves(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) -> bool {
         if self.members.contains(peer) {
             self.refresh(now, peer, Sign::Other, out);
@@ -170,7 +170,8 @@ impl Server {
         full.then_some(RefusalCause::Full)
     }
 
-    /// Handles a sign of life: the peer joins or stays a member. Returns whether it is a member now.
+    /// Handles a sign of life: the peer joins or stays a member. Returns whether it is a member
+    /// now.
     pub(super) fn refresh(
         &mut self,
         now: Time,

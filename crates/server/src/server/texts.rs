@@ -1,5 +1,5 @@
-//! What the server sends to its members: heartbeats, and texts, which are repeated until they are acked
-//! if a member asks for that.
+//! What the server sends to its members: heartbeats, and texts, which are repeated until they are
+//! acked if a member asks for that.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
