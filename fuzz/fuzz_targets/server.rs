@@ -80,7 +80,7 @@ fn options(choice: u8) -> Options {
     let pick = |bit: u8| choice >> bit & 1 == 1;
     Options {
         heartbeat: if pick(0) { Mechanism::Both } else { Mechanism::Client },
-        sweep: if pick(1) { EvictionTiming::Lazy } else { EvictionTiming::Deadline },
+        eviction: if pick(1) { EvictionTiming::Lazy } else { EvictionTiming::Deadline },
         rejoin: if pick(2) { Rejoin::Sticky } else { Rejoin::Auto },
         admission: if pick(3) { Admission::Cookie } else { Admission::Open },
         ..Options::default()

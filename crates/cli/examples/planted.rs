@@ -12,9 +12,9 @@ use clap::Parser;
 use skipbeat_core::{Direction, EndpointId, Span, Time};
 use skipbeat_harness::Tap;
 use skipbeat_link::Verdict;
-use skipbeat_measure::{HostReport, Results};
+use skipbeat_measure::{HostReport, Results, RunVerdict};
 use skipbeat_net::thread_cpu;
-use skipbeat_report::{Build, Ending, ResultFolder};
+use skipbeat_results::{Build, HostFile, ResultFolder, RunFile};
 use skipbeat_scenario::{Changes, Plan, Setting, Study};
 
 /// The part of the command line of `skipbeat run` that comparisons use.
@@ -79,13 +79,12 @@ fn simulate(plan: &Plan, rounds: u64) -> (Results, f64) {
     cost(|| skipbeat_sim::run_tapped(plan, Some(Box::new(Busy { rounds })), &mut |_| true))
 }
 
-/// The number of rounds per datagram that makes the run cost this share more. A run without them
-/// measures what they are a share of. It also takes place for a share of 0, so that caches are warm
-/// either way.
+/// The number of rounds per datagram that makes the run cost this share more. To know what the
+/// share is of, a run without rounds is measured first. A share of 0 measures it too, so that
+/// caches are warm either way.
 fn rounds(plan: &Plan, share: f64) -> u64 {
     let (results, idle) = simulate(plan, 0);
-    let received: u64 =
-        results.links[Direction::Up as usize].iter().map(|links| links.arrived).sum();
+    let received = results.tally.all_groups().links[Direction::Up as usize].arrived;
     let many = 10_000_000;
     let ((), counting) = cost(|| count(many));
     (share * idle / received.max(1) as f64 * many as f64 / counting) as u64
@@ -99,17 +98,21 @@ fn main() -> ExitCode {
     let mut plan = run.plan.clone();
     plan.server.options.timeout = plan.server.options.timeout + options.later;
     let (results, cpu) = simulate(&plan, rounds(&plan, options.busy));
-    let datagrams: u64 = results.links.iter().flatten().map(|links| links.offered).sum();
+    let datagrams = results.tally.datagrams();
     let host = HostReport {
         datagrams,
         ns_per_datagram: Some(cpu / datagrams as f64),
         ..HostReport::default()
     };
-    let certain = results.doubts.is_empty();
-    let ending = Ending::new(&run.plan, &results.figures, &results.groups, certain, None);
-    let build = Build { version: env!("CARGO_PKG_VERSION"), commit: "planted" };
+    let thresholds = run.plan.judge(&results.figures, &results.groups);
+    let doubts = results.doubts.iter().map(ToString::to_string).collect();
+    let verdict = RunVerdict::new(thresholds, doubts, None, None);
+    let build =
+        Build { version: env!("CARGO_PKG_VERSION").to_owned(), commit: "planted".to_owned() };
+    let file = RunFile::of_run(&study, &results, &verdict, &build);
+    let host = HostFile::Machine(Box::new(host));
     let folder = ResultFolder::create(&options.out, false).expect("the folder can be made");
-    let unwritten = folder.write(&study, &results, &host, build, &ending);
+    let unwritten = folder.write_run(&study, &results, &file, &host);
     assert!(unwritten.is_empty(), "{unwritten:?}");
     ExitCode::SUCCESS
 }

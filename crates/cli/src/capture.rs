@@ -1,4 +1,4 @@
-//! `--pcap`: what enters and leaves the links, to a file, for a run and for the proxy.
+//! `--pcap` of runs and of the proxy: writes what enters and leaves the links to a file.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use skipbeat_harness::Tap;
 use skipbeat_link::Verdict;
 use skipbeat_sim::{CLIENTS, SERVER};
 
-/// A capture that goes on until its file can't be written.
+/// A capture that can be cloned. It ends at the first error, which `finish` returns.
 #[derive(Clone)]
 pub(crate) struct SharedCapture(Rc<RefCell<Result<Option<Capture>, CaptureError>>>);
 
@@ -20,7 +20,7 @@ impl SharedCapture {
         Ok(SharedCapture(Rc::new(RefCell::new(Ok(Some(Capture::create(path)?))))))
     }
 
-    /// A datagram between a client and the server enters its link.
+    /// Writes a datagram that enters a link between a client and the server, with its verdict.
     pub(crate) fn write(
         &self,
         at: Time,
@@ -46,7 +46,10 @@ impl SharedCapture {
         self.0.borrow().is_ok()
     }
 
-    /// The end; says what went wrong, if anything did.
+    /// Ends the capture.
+    ///
+    /// # Errors
+    /// The first error since the capture began.
     pub(crate) fn finish(&self, end: Time) -> anyhow::Result<()> {
         match self.0.replace(Ok(None)) {
             Ok(Some(capture)) => Ok(capture.finish(end)?),
@@ -56,7 +59,7 @@ impl SharedCapture {
     }
 }
 
-/// The capture of a run: places are named by their addresses in virtual time.
+/// The capture of a run. Clients and server have their addresses in virtual time.
 impl Tap for SharedCapture {
     fn passage(
         &mut self,

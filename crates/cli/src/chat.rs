@@ -9,13 +9,12 @@ use anyhow::Context;
 use clap::Args;
 use skipbeat_core::{Span, Time};
 use skipbeat_net::Clock;
-use skipbeat_protocol::{Down, Join, Packet, Up};
-use skipbeat_reliable::{DuplicateWindow, Outbox, Overdue};
+use skipbeat_protocol::{Down, DuplicateWindow, Join, Outbox, Overdue, Packet, Up};
 
+use crate::args::above_zero;
+use crate::console::lines_of_input;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::above_zero;
-use crate::serve::lines_of_input;
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -24,7 +23,7 @@ pub(crate) struct ChatOptions {
     #[arg(value_name = "ADDRESS")]
     pub(crate) server: SocketAddr,
 
-    /// How often to beat
+    /// How often to send a heartbeat
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
     pub(crate) heartbeat: Span,
 
@@ -41,28 +40,28 @@ pub(crate) struct ChatOptions {
     #[arg(long)]
     pub(crate) session: bool,
 
-    /// A server that beats and is silent for longer is taken for gone
+    /// A server that sends heartbeats is taken for gone after this silence
     #[arg(long, value_name = "SPAN", default_value = "10s")]
     pub(crate) timeout: Span,
 }
 
-/// How often input, network and clock are looked at.
+/// How often input, network and clock are checked.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How often it is looked before leaving.
+/// How many times the network is checked before leaving.
 const LAST_LOOKS: u32 = 10;
 
-/// What the network has to say.
+/// What came from the network.
 enum News {
     Datagram(Vec<u8>),
     /// The server's port answered "unreachable".
     Unreachable,
 }
 
-/// What is known of the server.
+/// What is known about the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Server {
-    /// It may be there: it was never heard of, or was heard of not long ago.
+    /// It may be there: nothing was heard from it yet, or something was heard recently.
     There,
     /// It said `bye`, its port is unreachable, or it fell silent; it may come back.
     Gone,
@@ -98,7 +97,7 @@ pub(crate) fn chat(options: &ChatOptions) -> anyhow::Result<Exit> {
         client.keep_alive()?;
         std::thread::sleep(LOOK);
     }
-    // What was still on its way is shown before leaving.
+    // Texts that are still on their way are shown before leaving.
     for _ in 0..LAST_LOOKS {
         client.hear(&news)?;
         std::thread::sleep(LOOK);
@@ -129,14 +128,14 @@ struct Client {
     timeout: Span,
     clock: Clock,
     next_beat: Time,
-    /// When the server last beat, if it does.
+    /// When the server's last heartbeat came, if it sends any.
     last_heartbeat: Option<Time>,
     server: Server,
-    /// Where acks are wanted.
+    /// The state of acks, if they are wanted.
     acks: Option<Acks>,
-    /// What proves our address to a server that demands it.
+    /// The cookie that proves our address, once the server has sent one.
     cookie: Option<u64>,
-    /// Whether a session is wanted, and its token while there is one.
+    /// Whether a session is wanted. Its `token` is set while there is one.
     session: bool,
     token: Option<u64>,
     /// Whether heartbeats are explicit joins.
@@ -144,18 +143,18 @@ struct Client {
     out: Vec<u8>,
 }
 
-/// What is remembered for the sake of acks.
+/// The state of acks in both directions.
 #[derive(Default)]
 struct Acks {
-    /// What was said and is not acked yet.
+    /// Texts that were sent and are not acked yet.
     outbox: Outbox<Vec<u8>>,
     next_number: u32,
-    /// What was heard already.
+    /// The numbers of texts that were received already.
     heard: DuplicateWindow,
 }
 
 impl Client {
-    /// Sends the lines that were typed; says whether to go on.
+    /// Sends the lines that were typed, and returns whether to go on.
     fn speak(&mut self, lines: &Receiver<String>) -> io::Result<bool> {
         loop {
             match lines.try_recv() {
@@ -168,20 +167,20 @@ impl Client {
         }
     }
 
-    /// A heartbeat, which asks for what this client wants and proves what it must.
+    /// The next sign of life: a join if there is something to ask for or prove, else a heartbeat.
     fn beat(&self) -> Up<'static> {
         let asks = self.joins || self.acks.is_some() || self.session || self.cookie.is_some();
-        // Whoever has a session is told when it is over.
+        // With a session a heartbeat is enough: the server says when the session is over.
         if asks && self.token.is_none() { self.join() } else { Up::Heartbeat(None) }
     }
 
-    /// An explicit join with all that is wanted and known.
+    /// An explicit join, with the options that are wanted and the cookie if there is one.
     fn join(&self) -> Up<'static> {
         let (reliable, session, cookie) = (self.acks.is_some(), self.session, self.cookie);
         Up::Join(Join { reliable, session, cookie })
     }
 
-    /// Says a text, once or until it is acked.
+    /// Sends a text, once or until it is acked.
     fn say(&mut self, text: &[u8]) -> io::Result<()> {
         let now = self.clock.now();
         let Some(acks) = &mut self.acks else { return self.send(Up::Chat(text)) };
@@ -193,7 +192,7 @@ impl Client {
         self.send(Up::Message { number, text })
     }
 
-    /// Says again what was not acked in time.
+    /// Sends texts again that were not acked in time.
     fn say_again(&mut self) -> io::Result<()> {
         let now = self.clock.now();
         while let Some(overdue) = self.acks.as_mut().and_then(|acks| acks.outbox.overdue(now)) {
@@ -227,7 +226,7 @@ impl Client {
                         self.send(self.join())?;
                     }
                     Down::Welcome(token) => self.enter(token)?,
-                    // It may be of an earlier session, or forged.
+                    // It may belong to an earlier session, or be forged.
                     Down::Expired(token) if self.token != Some(token) => {}
                     Down::Expired(_) => {
                         self.token = None;
@@ -266,7 +265,7 @@ impl Client {
         self.say_again()
     }
 
-    /// The server has gone; heartbeats go on, so that it finds us when it comes back.
+    /// Notes that the server has gone. Heartbeats go on, so that it finds us when it comes back.
     fn lose(&mut self, why: &str) {
         if self.server == Server::There {
             self.server = Server::Gone;
@@ -274,7 +273,7 @@ impl Client {
         }
     }
 
-    /// The server let us in, perhaps with a session.
+    /// Handles a welcome from the server, with the token of a session if there is one.
     fn enter(&mut self, token: Option<u64>) -> io::Result<()> {
         self.find();
         if token.is_some() && self.token == token {
@@ -282,7 +281,7 @@ impl Client {
         }
         self.token = token;
         notice("the server let us in");
-        // A token that is used at once can't be anybody else's chance.
+        // Once the token has been used, nobody else can act for this address without it.
         if token.is_some() { self.send(Up::Heartbeat(None)) } else { Ok(()) }
     }
 
@@ -294,7 +293,7 @@ impl Client {
         }
     }
 
-    /// A server that started again counts from the beginning.
+    /// Forgets which texts were received: a restarted server numbers them from the beginning.
     fn begin_anew(&mut self) {
         if let Some(acks) = &mut self.acks {
             acks.heard = DuplicateWindow::default();
@@ -304,7 +303,7 @@ impl Client {
     fn send(&mut self, up: Up<'_>) -> io::Result<()> {
         let mut out = std::mem::take(&mut self.out);
         Packet { session: self.token, up }.write(&mut out);
-        // The first try may only fetch the error of an earlier datagram.
+        // The first try may only return the error of an earlier datagram.
         let sent = self.socket.send(&out).or_else(|_| self.socket.send(&out));
         self.out = out;
         match sent {
@@ -317,7 +316,7 @@ impl Client {
     }
 }
 
-/// Shows what somebody said; on a terminal without the control characters in it.
+/// Prints a text from the chat. On a terminal, its control characters become question marks.
 fn show(text: &[u8]) -> io::Result<()> {
     let mut line = text.to_vec();
     if io::stdout().is_terminal() {
@@ -332,8 +331,8 @@ fn not_delivered(text: &[u8]) {
     notice(&format!("not delivered: {}", String::from_utf8_lossy(text)));
 }
 
-/// Says something about the chat itself.
+/// Prints a notice about the chat itself.
 fn notice(text: &str) {
-    // Nobody may be listening any more; the chat goes on.
+    // If standard error is closed, the chat goes on.
     let _ = writeln!(stderr(), "* {text}");
 }

@@ -1,5 +1,5 @@
-//! `skipbeat check`: run scenarios, judge their thresholds, compare them with a baseline, and say one
-//! verdict.
+//! `skipbeat check`: runs scenarios, judges their thresholds, compares them with a baseline, and
+//! gives one verdict.
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use skipbeat_compare::{Conclusion, ScenarioVerdict, Sheet, ThresholdCase, compare_exactly};
-use skipbeat_measure::Outcome;
-use skipbeat_report::{Ending, Shard};
+use skipbeat_compare::{ScenarioVerdict, Sheet, ThresholdCase, compare_exactly};
+use skipbeat_measure::{Outcome, RunVerdict};
+use skipbeat_results::Shard;
+use skipbeat_results::names::{OF_BASELINE, RUN};
 use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
+use crate::args::{Format, io, mode, share};
+use crate::execute::execute;
 use crate::exit::{Exit, UsageError, code_of};
+use crate::finished::How;
 use crate::interrupt::Interrupt;
-use crate::options::{Format, World, io, share};
-use crate::outputs;
-use crate::outputs::OutputOptions;
+use crate::outputs::{self, OutputOptions};
 use crate::progress::Display;
-use crate::run::{How, conduct};
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -45,8 +46,8 @@ pub(crate) struct CheckOptions {
     pub(crate) set: Vec<Setting>,
 
     /// The world: virtual time or real sockets [default: what each scenario says]
-    #[arg(long, value_name = "WORLD")]
-    pub(crate) mode: Option<World>,
+    #[arg(long, value_name = "WORLD", value_parser = mode())]
+    pub(crate) mode: Option<Mode>,
 
     /// How many runs of a sweep are simulated at a time [default: one for each core]
     #[arg(long, value_name = "N")]
@@ -64,16 +65,10 @@ pub(crate) struct CheckOptions {
     pub(crate) outputs: OutputOptions,
 }
 
-/// What of the result files makes a baseline.
-const BASELINE: [&str; 3] = ["summary.csv", "groups.csv", "run.json"];
-
 pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
-    let changes = Changes {
-        settings: options.set.clone(),
-        mode: options.mode.map(Into::into),
-        ..Changes::default()
-    };
-    // Mistakes of any of them are found before the first runs.
+    let changes =
+        Changes { settings: options.set.clone(), mode: options.mode, ..Changes::default() };
+    // All scenarios are read before the first one runs, so that mistakes show up early.
     let mut studies: Vec<Study> = Vec::new();
     for path in &options.scenarios {
         let study = Study::load(path, &changes)?;
@@ -83,7 +78,7 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
         }
         studies.push(study);
     }
-    // A run would be compared with itself, or overwritten by itself.
+    // In the folder of the baseline a run would overwrite it, or be compared with itself.
     fs::create_dir_all(&options.out)
         .with_context(|| format!("can't make the folder {}", options.out.display()))?;
     if options.baseline.as_ref().is_some_and(|baseline| same(baseline, &options.out)) {
@@ -93,10 +88,10 @@ pub(crate) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let mut verdicts = Vec::new();
     for study in &studies {
-        // What went wrong with one scenario is no reason to say nothing of the others.
+        // An error in one scenario must not hide the verdicts on the others.
         let verdict =
             check_one(study, options, &interrupt).unwrap_or_else(|error| failed(study, &error));
-        let interrupted = verdict.conclusion == Conclusion::Interrupted;
+        let interrupted = verdict.outcome == Outcome::Interrupted;
         verdicts.push(verdict);
         if interrupted {
             break;
@@ -113,9 +108,9 @@ fn same(one: &Path, other: &Path) -> bool {
 
 fn failed(study: &Study, error: &anyhow::Error) -> ScenarioVerdict {
     ScenarioVerdict {
-        conclusion: match code_of(error) {
-            Exit::Interrupted => Conclusion::Interrupted,
-            _ => Conclusion::Failed,
+        outcome: match code_of(error) {
+            Exit::Interrupted => Outcome::Interrupted,
+            _ => Outcome::Failed,
         },
         reasons: vec![format!("{error:#}")],
         ..ScenarioVerdict::new(&study.base.name, study.base.mode.name())
@@ -136,19 +131,19 @@ fn check_one(
         display: Display::of(options.quiet, false),
         format: Format::Text,
     };
-    let finished = conduct(study, Shard::WHOLE, &how, &folder, interrupt)?;
+    let finished = execute(study, Shard::WHOLE, &how, &folder, interrupt)?;
     let errors = finished.errors.iter().map(|error| format!("{error:#}"));
-    let endings = finished.endings(study);
-    let early = endings.iter().filter_map(|(_, ending)| ending.stopped_by.as_ref());
+    let verdicts = finished.verdicts(study);
+    let early = verdicts.iter().filter_map(|(_, verdict)| verdict.stopped_by.as_ref());
     let early =
         early.map(|threshold| format!("stopped early, since this was not met: {threshold}"));
-    let failure = endings.iter().filter_map(|(_, ending)| ending.failure.clone());
+    let failure = verdicts.iter().filter_map(|(_, verdict)| verdict.failure.clone());
     let mut verdict = ScenarioVerdict {
-        conclusion: match finished.exit() {
-            Exit::Failed => Conclusion::Failed,
-            _ => finished.outcome.into(),
+        outcome: match finished.exit() {
+            Exit::Failed => Outcome::Failed,
+            _ => finished.outcome,
         },
-        thresholds: thresholds(study, &endings),
+        thresholds: thresholds(study, &verdicts),
         reasons: errors.chain(failure).collect(),
         notes: early.collect(),
         results: Some(folder.display().to_string()),
@@ -157,7 +152,7 @@ fn check_one(
     if finished.outcome == Outcome::Interrupted {
         verdict.reasons.push("interrupted".to_owned());
     }
-    if verdict.conclusion != Conclusion::Failed {
+    if verdict.outcome != Outcome::Failed {
         let sheet = Sheet::read(&folder)?;
         verdict.reasons.extend(sheet.doubts.iter().cloned());
         verdict.figures = sheet.figures();
@@ -166,14 +161,14 @@ fn check_one(
     let page = folder.join(outputs::COMPARISON);
     match &verdict.comparison {
         Some(_) => outputs::write(&page, &skipbeat_page::comparison(&verdict))?,
-        // One of an earlier check says nothing of this.
+        // The page of an earlier check does not belong to this run.
         None if page.is_file() => fs::remove_file(&page)?,
         None => {}
     }
     Ok(verdict)
 }
 
-/// Compares what came with the baseline, or makes it the baseline.
+/// Compares the results with the baseline, or makes them the new baseline.
 fn hold_against_baseline(
     verdict: &mut ScenarioVerdict,
     sheet: &Sheet,
@@ -189,48 +184,48 @@ fn hold_against_baseline(
     }
     let mut note = |text: String| verdict.notes.push(text);
     if mode == Mode::Net {
-        // What the clock has a part in is another on another machine, and at another time.
+        // Figures that depend on real time differ from machine to machine and from run to run.
         note("on real sockets: judged by its thresholds, not compared".to_owned());
     } else if options.update {
-        if matches!(verdict.conclusion, Conclusion::Pass | Conclusion::Threshold) {
+        if verdict.outcome.succeeds() || verdict.outcome == Outcome::Threshold {
             update(folder, &baseline)?;
             note(format!("this is the baseline now: {}", baseline.display()));
         } else {
             note("the baseline stays: this run is no measure".to_owned());
         }
-    } else if !baseline.join("run.json").exists() {
+    } else if !baseline.join(RUN).exists() {
         let reason = format!("there is no baseline in {}: --update", baseline.display());
         verdict.reasons.push(reason);
-        verdict.conclusion = verdict.conclusion.max(Conclusion::Inconclusive);
+        verdict.outcome = verdict.outcome.max(Outcome::Inconclusive);
     } else {
         let base = Sheet::read(&baseline)?;
         let [base_name, new_name] = [&baseline, folder].map(|path| path.display().to_string());
         let compared = compare_exactly((&base_name, &base), (&new_name, sheet), options.min_effect);
-        if compared.conclusion == Conclusion::Regression {
+        if compared.outcome == Outcome::Regression {
             note("if that is what was meant, --update makes it the baseline".to_owned());
         }
-        verdict.conclusion = verdict.conclusion.max(compared.conclusion);
+        verdict.outcome = verdict.outcome.max(compared.outcome);
         verdict.comparison = Some(compared);
     }
     Ok(())
 }
 
-/// Every threshold of every run that has a say.
-fn thresholds(study: &Study, endings: &[(usize, Ending)]) -> Vec<ThresholdCase> {
+/// Every threshold of these runs.
+fn thresholds(study: &Study, verdicts: &[(usize, RunVerdict)]) -> Vec<ThresholdCase> {
     let mut cases = Vec::new();
-    for (run, ending) in endings {
+    for (run, verdict) in verdicts {
         let run = &study.runs[*run];
         let values = study.keys.iter().zip(&run.values);
         let point: Vec<_> =
             values.map(|(key, value)| format!("{key}={}", value.trim_matches('"'))).collect();
-        for judged in &ending.judged {
+        for judged in &verdict.thresholds {
             cases.push(ThresholdCase {
                 point: point.join(" "),
                 replication: run.replication,
-                group: judged.threshold.group.as_ref().map(|(_, name)| name.clone()),
-                metric: judged.threshold.metric.to_owned(),
-                condition: judged.threshold.condition.clone(),
-                actual: judged.value,
+                group: judged.group.clone(),
+                metric: judged.metric.clone(),
+                required: judged.required.clone(),
+                actual: judged.actual,
                 met: judged.met,
             });
         }
@@ -240,7 +235,7 @@ fn thresholds(study: &Study, endings: &[(usize, Ending)]) -> Vec<ThresholdCase> 
 
 fn update(results: &Path, baseline: &Path) -> anyhow::Result<()> {
     let copied = fs::create_dir_all(baseline).and_then(|()| {
-        BASELINE
+        OF_BASELINE
             .iter()
             .try_for_each(|name| fs::copy(results.join(name), baseline.join(name)).map(drop))
     });

@@ -1,4 +1,4 @@
-//! `skipbeat compare`: two folders of results, or two binaries in interleaved pairs of runs.
+//! `skipbeat compare`: compares two results folders, or two binaries in interleaved pairs of runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use skipbeat_compare::{
-    Comparison, Conclusion, Noise, Rule, ScenarioVerdict, Sheet, compare_exactly, compare_pairs,
-    noise,
+    COSTS, Comparison, Noise, Rule, ScenarioVerdict, Sheet, compare_exactly, compare_pairs, noise,
 };
-use skipbeat_measure::Better;
+use skipbeat_core::Unit;
+use skipbeat_measure::{Metric, Outcome};
 use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
+use crate::args::{Format, mode, share};
 use crate::exit::{Exit, UsageError};
 use crate::interrupt::Interrupt;
-use crate::options::{Format, World, share};
-use crate::outputs;
-use crate::outputs::OutputOptions;
+use crate::outputs::{self, OutputOptions};
 use crate::pairs::{PairedResults, PairedRuns, program};
 
 #[derive(Args)]
@@ -65,8 +64,8 @@ pub(crate) struct CompareOptions {
     pub(crate) set: Vec<Setting>,
 
     /// The world: virtual time or real sockets [default: what the scenario says]
-    #[arg(long, value_name = "WORLD", requires = "base_bin")]
-    pub(crate) mode: Option<World>,
+    #[arg(long, value_name = "WORLD", value_parser = mode(), requires = "base_bin")]
+    pub(crate) mode: Option<Mode>,
 
     /// The folder of what comes of it [default: NEW, with binaries results/compare/NAME]
     #[arg(long, value_name = "DIR")]
@@ -80,25 +79,16 @@ pub(crate) struct CompareOptions {
     pub(crate) outputs: OutputOptions,
 }
 
-/// What is judged where nothing is asked for: what a user of the server feels, and what it costs.
-const JUDGED: [&str; 11] = [
-    "delivery_ratio",
-    "latency_p50_s",
-    "latency_p99_s",
-    "eviction_latency_mean_s",
-    "eviction_latency_p99_s",
-    "false_evictions",
-    "deliveries_per_s",
-    "answer_latency_p50_s",
-    "answer_latency_p99_s",
-    "server_ns_per_datagram",
-    "ns_per_datagram",
-];
-/// The smallest change that matters where nothing is asked for, as a share.
-const MINIMUM_EFFECT: f64 = 0.02;
-/// Costs, which are no metrics of a run.
-const COSTS: [&str; 3] = ["server_ns_per_datagram", "ns_per_datagram", "peak_memory_bytes"];
+/// The metrics that are judged by default: what a user of the server notices, and what it costs.
+fn judged_by_default() -> Vec<String> {
+    let felt = Metric::headlines().into_iter().filter(|metric| metric.card.primary);
+    let felt = felt.filter(|metric| metric.better().is_some()).map(Metric::name);
+    let costs = COSTS.iter().filter(|cost| cost.unit == Unit::Nanoseconds);
+    felt.chain(costs.map(|cost| cost.name.to_owned())).collect()
+}
 
+/// The smallest change between binaries that matters by default, as a share.
+const MINIMUM_EFFECT: f64 = 0.02;
 pub(crate) fn compare(options: &CompareOptions) -> anyhow::Result<Exit> {
     let usage = |message: &str| Err(UsageError(message.to_owned()).into());
     match (&options.what[..], &options.base_bin, &options.new_bin, options.aa) {
@@ -123,7 +113,7 @@ fn compare_folders(base: &Path, new: &Path, options: &CompareOptions) -> anyhow:
     let [base_name, new_name] = [base, new].map(|folder| folder.display().to_string());
     let comparison =
         compare_exactly((&base_name, &of_base), (&new_name, &of_new), options.min_effect);
-    let verdict = verdict(&of_new.scenario, &of_new.mode, comparison, of_new.figures());
+    let verdict = verdict(&of_new.scenario, of_new.mode.name(), comparison, of_new.figures());
     say(verdict, options.out.as_deref().unwrap_or(new), options)
 }
 
@@ -134,14 +124,14 @@ fn verdict(
     figures: Vec<skipbeat_compare::Figure>,
 ) -> ScenarioVerdict {
     ScenarioVerdict {
-        conclusion: comparison.conclusion,
+        outcome: comparison.outcome,
         comparison: Some(comparison),
         figures,
         ..ScenarioVerdict::new(scenario, mode)
     }
 }
 
-/// Draws a comparison as a page, and says it.
+/// Draws the page of a comparison, and prints its verdict.
 fn say(mut verdict: ScenarioVerdict, out: &Path, options: &CompareOptions) -> anyhow::Result<Exit> {
     let page = out.join(outputs::COMPARISON);
     outputs::write(&page, &skipbeat_page::comparison(&verdict))?;
@@ -156,11 +146,8 @@ fn compare_binaries(
     options: &CompareOptions,
 ) -> anyhow::Result<Exit> {
     check_metrics(&options.metric)?;
-    let changes = Changes {
-        settings: options.set.clone(),
-        mode: options.mode.map(Into::into),
-        ..Changes::default()
-    };
+    let changes =
+        Changes { settings: options.set.clone(), mode: options.mode, ..Changes::default() };
     let study = Study::load(scenario, &changes)?;
     if study.is_sweep {
         let message = "binaries are compared in a single run: take [sweep] or [ramp] out";
@@ -170,7 +157,7 @@ fn compare_binaries(
     let out = options.out.clone().unwrap_or_else(default_out);
     let noise_before = options.noise.as_deref().map(read_noise).transpose()?;
     let interrupt = Interrupt::listen()?;
-    let bout = PairedRuns {
+    let paired = PairedRuns {
         study: &study,
         scenario,
         base,
@@ -180,32 +167,31 @@ fn compare_binaries(
         out: &out,
         quiet: options.quiet,
     };
-    let fought = bout.fight(&interrupt)?;
-    let rule = rule(&study, &fought, noise_before.as_ref(), options);
-    if options.aa && !fought.interrupted {
-        return say_noise(&noise(&fought.pairs, &rule), &fought, &out, options);
+    let results = paired.run(&interrupt)?;
+    let rule = rule(&study, &results, noise_before.as_ref(), options);
+    if options.aa && !results.interrupted {
+        return say_noise(&noise(&results.pairs, &rule), &results, &out, options);
     }
     let names = [base, new].map(|binary| binary.display().to_string());
-    let mut comparison = compare_pairs([&names[0], &names[1]], &fought.pairs, &rule);
-    doubt(&fought, options.pairs, &mut comparison);
+    let mut comparison = compare_pairs([&names[0], &names[1]], &results.pairs, &rule);
+    doubt(&results, options.pairs, &mut comparison);
     let mode = study.base.mode.name();
     let mut verdict = verdict(&study.base.name, mode, comparison, Vec::new());
-    if fought.interrupted {
-        verdict.conclusion = Conclusion::Interrupted;
+    if results.interrupted {
+        verdict.outcome = Outcome::Interrupted;
         verdict.reasons.push("interrupted".to_owned());
     }
     say(verdict, &out, options)
 }
 
-/// A name that is no metric would silently judge nothing.
+/// Rejects metrics that can't be judged; they would silently judge nothing.
 fn check_metrics(metrics: &[String]) -> Result<(), UsageError> {
     for name in metrics {
-        let known = skipbeat_measure::metric(name);
-        let message = match known {
-            Some(metric) if metric.better == Better::Neither => {
+        let message = match Metric::named(name) {
+            Some(metric) if metric.better().is_none() => {
                 format!("--metric {name}: neither more nor less of it is better")
             }
-            None if !COSTS.contains(&name.as_str()) => {
+            None if !COSTS.iter().any(|cost| cost.name == name) => {
                 format!("unknown metric {name:?}: docs/metrics.md has all of them")
             }
             _ => continue,
@@ -215,13 +201,13 @@ fn check_metrics(metrics: &[String]) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// What of the command line goes on to the runs.
+/// The options of the command line that are passed to the runs.
 fn arguments(study: &Study, options: &CompareOptions) -> Vec<String> {
     let settings = options.set.iter().map(ToString::to_string);
-    // A run that ends early has figures of another window: none does within the longest run there is.
+    // A run that ends early has figures of a shorter window. No run lasts long enough for this.
     let whole = study.base.abort.map(|_| "thresholds.abort_after=5000000s".to_owned());
     let settings = settings.chain(whole).flat_map(|set| ["--set".to_owned(), set]);
-    let mode = options.mode.map(|world| Mode::from(world).name().to_owned());
+    let mode = options.mode.map(|mode| mode.name().to_owned());
     settings.chain(mode.into_iter().flat_map(|mode| ["--mode".to_owned(), mode])).collect()
 }
 
@@ -232,23 +218,23 @@ fn read_noise(path: &Path) -> anyhow::Result<Noise> {
         .with_context(|| format!("{} is not what --aa wrote", path.display()))
 }
 
-/// What is judged: what was asked for, or else whatever of the usual is defined.
+/// The rule to judge by: the metrics that were asked for, or the default ones that are defined.
 fn rule(
     study: &Study,
-    fought: &PairedResults,
+    results: &PairedResults,
     noise: Option<&Noise>,
     options: &CompareOptions,
 ) -> Rule {
-    let defined = |metric: &&&str| {
-        let mut sides = fought.pairs.iter().flat_map(|pair| [&pair.base, &pair.new]);
-        sides.any(|side| side.contains_key(**metric))
+    let defined = |metric: &String| {
+        let mut sides = results.pairs.iter().flat_map(|pair| [&pair.base, &pair.new]);
+        sides.any(|side| side.contains_key(metric))
     };
     let judged = match &options.metric[..] {
-        [] => JUDGED.iter().filter(defined).map(|metric| (*metric).to_owned()).collect(),
-        asked => asked.to_vec(),
+        [] => judged_by_default().into_iter().filter(defined).collect(),
+        chosen => chosen.to_vec(),
     };
     let seen = noise.into_iter().flat_map(|noise| &noise.metrics);
-    // Of what is not seen at all nothing can be called worse.
+    // If no effect on a metric could be detected, no change of it can be called worse.
     let visible =
         seen.map(|row| (row.metric.clone(), row.smallest_effect.unwrap_or(f64::INFINITY)));
     Rule {
@@ -259,28 +245,28 @@ fn rule(
     }
 }
 
-/// A comparison from which pairs are missing says so.
-fn doubt(fought: &PairedResults, asked: u32, comparison: &mut Comparison) {
-    if let Some(reason) = fought.dropped.first() {
-        let n = fought.dropped.len();
+/// Notes missing pairs in a comparison, and makes it inconclusive if there are too few.
+fn doubt(results: &PairedResults, planned: u32, comparison: &mut Comparison) {
+    if let Some(reason) = results.dropped.first() {
+        let n = results.dropped.len();
         comparison
             .notes
             .push(format!("{n} runs were inconclusive, their pairs do not count: {reason}"));
     }
-    if fought.pairs.len() < 6 {
+    if results.pairs.len() < 6 {
         comparison.notes.push("fewer than 6 pairs: they can show nothing".to_owned());
-        comparison.conclusion = Conclusion::Inconclusive;
-    } else if (fought.pairs.len() as f64) < 0.8 * f64::from(asked)
-        && comparison.conclusion == Conclusion::Pass
+        comparison.outcome = Outcome::Inconclusive;
+    } else if (results.pairs.len() as f64) < 0.8 * f64::from(planned)
+        && comparison.outcome == Outcome::Pass
     {
-        comparison.conclusion = Conclusion::Inconclusive;
+        comparison.outcome = Outcome::Inconclusive;
     }
 }
 
-/// What a binary against itself shows of this machine.
+/// Writes and prints the noise of this machine, from pairs of a binary with itself.
 fn say_noise(
     noise: &Noise,
-    fought: &PairedResults,
+    results: &PairedResults,
     out: &Path,
     options: &CompareOptions,
 ) -> anyhow::Result<Exit> {
@@ -290,16 +276,14 @@ fn say_noise(
     let path = out.join("aa.json");
     let json = format!("{:#}\n", serde_json::to_value(noise)?);
     outputs::write(&path, &json)?;
-    let percent = |share: Option<f64>| {
-        share.map_or("–".to_owned(), |share| format!("{:.1} %", share * 100.0))
-    };
+    let percent = |share: Option<f64>| Unit::Ratio.show(share);
     let mut text = format!(
-        "{} pairs of a binary with itself, {} trials of random signs: {} false alarms ({:.1} %)\n\n\
+        "{} pairs of a binary with itself, {} trials of random signs: {} false alarms ({})\n\n\
          {:<28} {:>16} {:>24}\n",
         noise.pairs,
         noise.trials,
         noise.false_alarms,
-        f64::from(noise.false_alarms) * 100.0 / f64::from(noise.trials),
+        percent(Some(f64::from(noise.false_alarms) / f64::from(noise.trials))),
         "metric",
         "between runs",
         "smallest effect seen"
@@ -308,12 +292,12 @@ fn say_noise(
         let effect = row.smallest_effect.map_or("above 100 %".to_owned(), |e| percent(Some(e)));
         let _ = writeln!(text, "{:<28} {:>16} {effect:>24}", row.metric, percent(row.spread));
     }
-    if let Some(reason) = fought.dropped.first() {
-        let _ = writeln!(text, "{} runs were inconclusive: {reason}", fought.dropped.len());
+    if let Some(reason) = results.dropped.first() {
+        let _ = writeln!(text, "{} runs were inconclusive: {reason}", results.dropped.len());
     }
     let _ = writeln!(text, "\nfor a comparison: --noise {}", path.display());
     let text = if options.outputs.format == Format::Json { json } else { text };
     let _ = anstream::stdout().write_all(text.as_bytes());
-    let enough = fought.pairs.len() >= 6 && !noise.metrics.is_empty();
+    let enough = results.pairs.len() >= 6 && !noise.metrics.is_empty();
     Ok(if enough { Exit::Pass } else { Exit::Inconclusive })
 }

@@ -1,23 +1,22 @@
-//! Exit codes: one table, for `--help` and for the program.
+//! Exit codes, as the program uses them and as `--help` lists them.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use skipbeat_compare::Conclusion;
 use skipbeat_measure::Outcome;
 use skipbeat_net::NetError;
 use skipbeat_scenario::ScenarioError;
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// Says on standard error what went wrong.
+/// Prints an error on standard error.
 pub(crate) fn complain(error: &anyhow::Error) {
-    // Nobody may be listening; the exit code says it too.
+    // If standard error is closed, the exit code still tells.
     let _ = writeln!(anstream::stderr(), "{RED}error:{RED:#} {error:#}");
 }
 
-/// How a command ended.
+/// The exit code of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -34,24 +33,12 @@ pub(crate) enum Exit {
 impl From<Outcome> for Exit {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Pass => Exit::Pass,
-            Outcome::Threshold => Exit::Threshold,
+            Outcome::NothingRequired | Outcome::Pass => Exit::Pass,
             Outcome::Inconclusive => Exit::Inconclusive,
+            Outcome::Regression => Exit::Regression,
+            Outcome::Threshold => Exit::Threshold,
             Outcome::Interrupted => Exit::Interrupted,
             Outcome::Failed => Exit::Failed,
-        }
-    }
-}
-
-impl From<Conclusion> for Exit {
-    fn from(conclusion: Conclusion) -> Self {
-        match conclusion {
-            Conclusion::Pass => Exit::Pass,
-            Conclusion::Inconclusive => Exit::Inconclusive,
-            Conclusion::Regression => Exit::Regression,
-            Conclusion::Threshold => Exit::Threshold,
-            Conclusion::Interrupted => Exit::Interrupted,
-            Conclusion::Failed => Exit::Failed,
         }
     }
 }
@@ -62,12 +49,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Something on the command line that only its reader could find wrong.
+/// A mistake on the command line that clap can't find.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
-/// The code that fits an error.
+/// The exit code for an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
     if error.is::<UsageError>() {
         Exit::Usage
@@ -80,10 +67,10 @@ pub(crate) fn code_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// What `--help` says of exit codes.
+/// The list of exit codes in `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
-    0  pass
+    0  pass; nothing was required; a server or client was ended by its user
     1  unexpected error: port in use, unreachable target, unwritable folder, …
     2  wrong use of the command line
    97  inconclusive: the generator was late, datagrams were lost on our side,

@@ -1,15 +1,14 @@
-//! What is generated from the definitions themselves: schemas, shell completions, manual pages.
+//! Prints what is generated from the code: schemas, shell completions and manual pages.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use clap::{CommandFactory, ValueEnum};
+use clap::{Command, ValueEnum};
 use clap_complete::Shell;
 
 use crate::exit::Exit;
-use crate::options::Options;
 
 /// What has a schema.
 #[derive(Clone, Copy, ValueEnum)]
@@ -28,15 +27,14 @@ pub(crate) fn schema(form: Form) -> anyhow::Result<Exit> {
     say(format!("{schema:#}\n").as_bytes())
 }
 
-pub(crate) fn completions(shell: Shell) -> anyhow::Result<Exit> {
+pub(crate) fn completions(shell: Shell, mut command: Command) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Options::command(), "skipbeat", &mut script);
+    clap_complete::generate(shell, &mut command, "skipbeat", &mut script);
     say(&script)
 }
 
-/// The manual page of the whole, or with a folder those of all commands.
-pub(crate) fn man(folder: Option<&Path>) -> anyhow::Result<Exit> {
-    let mut command = Options::command();
+/// Prints the manual page of `skipbeat`, or writes the pages of all commands to a folder.
+pub(crate) fn man(folder: Option<&Path>, mut command: Command) -> anyhow::Result<Exit> {
     command.build();
     let Some(folder) = folder else {
         let mut page = Vec::new();
@@ -49,7 +47,7 @@ pub(crate) fn man(folder: Option<&Path>) -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
-/// Whoever closes our output has had enough of it.
+/// Writes to standard output. It is no error if that is closed.
 fn say(text: &[u8]) -> anyhow::Result<Exit> {
     let _ = std::io::stdout().write_all(text);
     Ok(Exit::Pass)

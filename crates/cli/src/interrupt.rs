@@ -1,5 +1,5 @@
-//! Ctrl-C and SIGTERM: the first ends the run and writes what there is, the second ends the
-//! program.
+//! Ctrl-C and SIGTERM. The first signal ends the run, and the results so far are written; the
+//! second ends the program at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

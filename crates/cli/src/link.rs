@@ -1,4 +1,4 @@
-//! `skipbeat link`: what a link does to many datagrams, or which link a trace shows.
+//! `skipbeat link`: shows what a link does to many datagrams, or fits a link to a trace.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -12,9 +12,8 @@ use skipbeat_core::{Direction, Span};
 use skipbeat_link::read_compact;
 use skipbeat_report::{Crossing, crossings, describe, draw, fit, read_trace, write_trace};
 
+use crate::args::{above_zero, read_files};
 use crate::exit::{Exit, UsageError};
-use crate::options::above_zero;
-use crate::proxy::read_files;
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -89,7 +88,7 @@ pub(crate) fn link(options: &LinkOptions) -> anyhow::Result<Exit> {
         }
         (None, None) => bail!("expected a link, or --fit"),
     };
-    // Whoever closed our output has seen enough.
+    // It is no error if standard output is closed.
     let _ = anstream::stdout().write_all(text.as_bytes());
     Ok(Exit::Pass)
 }
@@ -98,7 +97,7 @@ fn trace(path: &Path, direction: Direction) -> anyhow::Result<Vec<Crossing>> {
     let mut head = [0; 4];
     let mut file = File::open(path).with_context(|| format!("can't open {}", path.display()))?;
     let read = std::io::Read::read(&mut file, &mut head)?;
-    // The block type of a pcapng section.
+    // The block type at the beginning of a pcapng file.
     if read == 4 && head == [0x0a, 0x0d, 0x0d, 0x0a] {
         return both_ends(&read_frames(path)?, direction)
             .map_err(|e| anyhow!("{}: {e}", path.display()));
@@ -113,10 +112,10 @@ fn trace(path: &Path, direction: Direction) -> anyhow::Result<Vec<Crossing>> {
     read_trace(file).map_err(|e| anyhow!("{}: {e}", path.display()))
 }
 
-/// A capture of both ends of a link as a trace: the interfaces `up in` and `up out` (or `down …`)
-/// where it has them, as ours do, else its first two. The link is that of the two addresses with the
-/// most datagrams. Only datagrams count that have their bytes to themselves, since others can't be
-/// told apart; one that was changed on the way counts as lost.
+/// Turns a capture of both ends of a link into a trace. The ends are the interfaces `up in` and
+/// `up out` (or `down …`), which our own captures have, else the first two interfaces. Only the two
+/// addresses with the most datagrams count. Datagrams with the same bytes can't be told apart and
+/// are left out; one that was changed on the way counts as lost.
 fn both_ends(frames: &[Frame], direction: Direction) -> Result<Vec<Crossing>, String> {
     let name = direction.name();
     let named = |end: &str| {

@@ -1,5 +1,5 @@
-//! `--live`: a dashboard on the terminal while a run goes on. It reads the same books as everything
-//! else, and is no part of the results.
+//! `--live`: a dashboard on the terminal while a run goes on. It reads the same counters as the
+//! result files, and does not change the results.
 
 use std::io::{Stderr, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,34 +13,21 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table};
+use skipbeat_core::number::thousands;
 use skipbeat_core::{Span, Time};
 use skipbeat_link::Cause;
-use skipbeat_measure::{Figures, Judged, Second, Snapshot, Unit, metric};
+use skipbeat_measure::{Figures, Judged, Metric, Second, Snapshot, Threshold};
 use skipbeat_net::Clock;
-use skipbeat_report::{show, thousands};
 use skipbeat_scenario::Plan;
 
-/// How often it is drawn, by the clock.
+/// How often the dashboard is drawn, in real time.
 const FRAME: Span = Span::from_millis(200);
-/// How often the figures are asked for: they cost a look at every client.
+/// How often figures are computed: that has to look at every client.
 const FIGURES_EVERY: Span = Span::from_secs(1);
-/// The figures of the table.
-const SHOWN: [&str; 9] = [
-    "delivery_ratio",
-    "latency_p50_s",
-    "latency_p99_s",
-    "reordered_ratio",
-    "crashes",
-    "eviction_latency_mean_s",
-    "eviction_latency_p99_s",
-    "false_evictions",
-    "query_accuracy",
-];
-
-/// Whether the dashboard has the screen.
+/// Whether the dashboard is on the screen.
 static ON_SCREEN: AtomicBool = AtomicBool::new(false);
 
-/// Gives the screen back, whoever ends the program.
+/// Restores the terminal, at the end of a run, after a panic or at the second signal.
 pub(crate) fn leave_screen() {
     if ON_SCREEN.swap(false, Ordering::Relaxed) {
         let _ = execute!(stderr(), LeaveAlternateScreen, Show);
@@ -61,7 +48,7 @@ pub(crate) struct Live<'a> {
 impl<'a> Live<'a> {
     pub(crate) fn begin(plan: &'a Plan) -> anyhow::Result<Self> {
         let terminal = Terminal::new(CrosstermBackend::new(stderr()))?;
-        // What a panic says is for the screen that stays.
+        // The message of a panic has to go to the normal screen.
         let say = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             leave_screen();
@@ -80,8 +67,8 @@ impl<'a> Live<'a> {
         })
     }
 
-    /// Draws what is to be seen, if it is time to.
-    pub(crate) fn look(&mut self, look: &Snapshot<'_>) {
+    /// Draws the dashboard if the next frame is due.
+    pub(crate) fn show(&mut self, snapshot: &Snapshot<'_>) {
         let now = self.clock.now();
         if now < self.next_frame {
             return;
@@ -89,26 +76,26 @@ impl<'a> Live<'a> {
         self.next_frame = now + FRAME;
         if now >= self.next_figures {
             self.next_figures = now + FIGURES_EVERY;
-            self.figures = look.figures().map(|(whole, groups)| {
+            self.figures = snapshot.figures(&self.plan.columns()).map(|(whole, groups)| {
                 let judged = self.plan.judge(&whole, &groups);
                 (whole, judged)
             });
         }
-        self.members.extend(look.members());
+        self.members.extend(snapshot.members());
         let Live { plan, terminal, members, figures, .. } = self;
         // A terminal that can't be drawn on is no reason to end a run.
         let _ = terminal.draw(|frame| {
             let rows = [3, 6, 12].map(Constraint::Length);
             let rows = rows.into_iter().chain([Constraint::Min(3)]);
-            let [head, crowd, middle, asked] = Layout::vertical(rows).areas(frame.area());
-            frame.render_widget(progress(plan, look.now), head);
+            let [head, crowd, middle, required] = Layout::vertical(rows).areas(frame.area());
+            frame.render_widget(progress(plan, snapshot.now), head);
             frame.render_widget(sparkline(members, crowd), crowd);
             let columns = [Constraint::Fill(1), Constraint::Fill(1)];
             let [traffic, numbers] = Layout::horizontal(columns).areas(middle);
-            frame.render_widget(last_second(look.last_second()), traffic);
+            frame.render_widget(last_second(snapshot.last_second()), traffic);
             if let Some((figures, judged)) = figures {
                 frame.render_widget(figures_table(figures), numbers);
-                frame.render_widget(thresholds(judged), asked);
+                frame.render_widget(thresholds(&plan.thresholds, judged), required);
             }
         });
     }
@@ -144,7 +131,7 @@ fn progress(plan: &Plan, now: Time) -> Gauge<'static> {
         .label(format!("{:.1} of {:.1} s: {part}", now.seconds(), end.seconds()))
 }
 
-/// Members from the beginning, as far as the width goes back.
+/// Members over time: the latest frames, as many as fit the width.
 fn sparkline(members: &[u64], area: Rect) -> Sparkline<'_> {
     let room = usize::from(area.width.saturating_sub(2)).max(1);
     let last = &members[members.len().saturating_sub(room)..];
@@ -184,34 +171,36 @@ fn last_second(second: Option<Second>) -> Table<'static> {
     Table::new(rows, widths).block(boxed(" in the last second "))
 }
 
-/// The figures of the window so far.
+/// The figures of the measured window so far that are worth showing: primary metrics, then other
+/// headlines, as far as there is room.
 fn figures_table(figures: &Figures) -> Table<'static> {
-    let shown = SHOWN.iter().filter_map(|name| metric(name));
+    let (primary, others): (Vec<Metric>, Vec<Metric>) =
+        Metric::headlines().into_iter().partition(|metric| metric.card.primary);
+    let shown = primary.into_iter().chain(others).filter(|metric| figures.say(*metric));
     let rows = shown.map(|metric| {
-        let value = show(metric.unit, figures.get(metric.name));
-        Row::new([Line::from(format!(" {}", metric.name)), Line::from(value).right_aligned()])
+        let value = metric.unit().show(figures.figure(metric));
+        Row::new([Line::from(format!(" {}", metric.label())), Line::from(value).right_aligned()])
     });
     let widths = [Constraint::Min(27), Constraint::Length(13)];
     Table::new(rows, widths).block(boxed(" so far "))
 }
 
-/// The thresholds, by the figures so far.
-fn thresholds(judged: &[Judged]) -> Paragraph<'static> {
-    let line = |judged: &Judged| {
-        let unit = metric(judged.threshold.metric).map_or(Unit::Number, |metric| metric.unit);
-        let got = show(unit, judged.value);
+/// The thresholds, judged by the figures so far.
+fn thresholds(thresholds: &[Threshold], judged: &[Judged]) -> Paragraph<'static> {
+    let line = |(threshold, judged): (&Threshold, &Judged)| {
         let (mark, color) = match judged.met {
             Some(true) => ("met", Color::Green),
-            Some(false) if judged.threshold.may_come(judged.value) => ("not yet", Color::Yellow),
+            Some(false) if threshold.may_still_be_met(judged.actual) => ("not yet", Color::Yellow),
             Some(false) => ("not met", Color::Red),
             None => ("unknown", Color::DarkGray),
         };
         let style = Style::new().fg(color).add_modifier(Modifier::BOLD);
-        Line::styled(format!(" {mark:<8} {}  {got}", judged.threshold), style)
+        let actual = judged.unit().show(judged.actual);
+        Line::styled(format!(" {mark:<8} {judged}  {actual}"), style)
     };
     let lines: Vec<Line<'static>> = match judged {
-        [] => vec![Line::from(" none are asked for")],
-        judged => judged.iter().map(line).collect(),
+        [] => vec![Line::from(" nothing is required")],
+        judged => thresholds.iter().zip(judged).map(line).collect(),
     };
     Paragraph::new(lines).block(boxed(" thresholds so far "))
 }

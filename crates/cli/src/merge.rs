@@ -1,17 +1,16 @@
-//! `skipbeat merge`: shares of a sweep become the results of the whole; and which share an array job
-//! runs.
+//! `skipbeat merge`: merges the shares of a sweep into the results of the whole. Also reads the
+//! value of `--shard`, which says which share to run.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use clap::Args;
-use serde_json::json;
-use skipbeat_report::{Merged, ResultFolder, Shard, merge as merge_shares};
+use skipbeat_results::{HostFile, Merged, ResultFolder, Shard, merge as merge_shares};
 
+use crate::args::Format;
 use crate::exit::{Exit, UsageError};
-use crate::options::Format;
-use crate::run::BUILD;
-use crate::sweep::{outcome, write};
+use crate::finished::write_sweep;
+use crate::version::build;
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -30,22 +29,21 @@ pub(crate) struct MergeOptions {
 }
 
 pub(crate) fn merge(options: &MergeOptions) -> anyhow::Result<Exit> {
-    let place = |folder: &Path| fs::canonicalize(folder).ok();
-    let is_out = |share: &PathBuf| place(share).is_some_and(|at| Some(at) == place(&options.out));
+    let real = |folder: &Path| fs::canonicalize(folder).ok();
+    let is_out = |share: &PathBuf| real(share).is_some_and(|at| Some(at) == real(&options.out));
     if options.shares.iter().any(is_out) {
         let message = format!("--out {} is one of the shares", options.out.display());
         return Err(UsageError(message).into());
     }
-    let merged = merge_shares(&options.shares, BUILD)?;
+    let merged = merge_shares(&options.shares, &build())?;
     let folder = ResultFolder::create(&options.out, true)?;
-    let host = json!({ "shares": merged.hosts });
-    let outcome = outcome(&merged.study, &merged.cells);
     let last_line = format!("results in {}", options.out.display());
-    let Merged { study, cells, .. } = merged;
-    Ok(write(options.format, &study, folder, cells, &host, outcome, &last_line).show())
+    let Merged { study, runs, hosts } = merged;
+    let host = HostFile::Shares(hosts);
+    Ok(write_sweep(options.format, &study, folder, runs, &host, None, &last_line).show())
 }
 
-/// Which share is meant: `3/16`, or by the variables of an array job.
+/// Reads a share: `3/16`, or `auto` to take it from the variables of an array job.
 pub(crate) fn shard(text: &str) -> Result<Shard, UsageError> {
     let shard = match text.split_once('/') {
         None if text == "auto" => array_job(None),
@@ -58,7 +56,8 @@ pub(crate) fn shard(text: &str) -> Result<Shard, UsageError> {
     shard.map_err(|message| UsageError(format!("--shard: {message}")))
 }
 
-/// The share of this task of an array job, `of` so many if the job does not say how many there are.
+/// The share that this task of an array job runs. `of` is the number of shares, for jobs that don't
+/// say how many tasks they have.
 fn array_job(of: Option<u32>) -> Result<Shard, String> {
     let number = |name: &str| match env::var(name) {
         Err(_) => Ok(None),
@@ -81,7 +80,7 @@ fn array_job(of: Option<u32>) -> Result<Shard, String> {
         Shard::new(index.saturating_add(1), of)
             .ok_or_else(|| format!("{name} says task {index}, counted from 0, but there are {of}"))
     };
-    // https://slurm.schedmd.com/job_array.html: ids from MIN to MAX in steps.
+    // https://slurm.schedmd.com/job_array.html: ids go from MIN to MAX in steps of STEP.
     if let Some(id) = number("SLURM_ARRAY_TASK_ID")? {
         let first = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(0);
         let step = number("SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);

@@ -1,21 +1,23 @@
-//! A verdict said: on standard output, and in the formats of other programs.
+//! Writes a verdict: on standard output, and in the formats of other programs.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use anyhow::Context;
 use clap::Args;
 use skipbeat_compare::{
-    ComparedMetric, Comparison, Conclusion, Design, Finding, ScenarioVerdict, Verdict, Way, export,
-    show,
+    CheckReport, ComparedMetric, Comparison, Design, Finding, ScenarioVerdict, export,
 };
+use skipbeat_core::Better;
+use skipbeat_measure::{Outcome, Tone};
+use skipbeat_report::style;
 
+use crate::args::Format;
 use crate::exit::Exit;
-use crate::options::Format;
-use crate::run::BUILD;
+use crate::version::build;
 
 /// Where a verdict goes beside standard output.
 #[derive(Args)]
@@ -46,7 +48,7 @@ pub(crate) struct OutputOptions {
 }
 
 impl OutputOptions {
-    /// Whether a file is asked for.
+    /// Whether any file was asked for.
     pub(crate) fn any_file(&self) -> bool {
         let files = [
             &self.junit,
@@ -60,22 +62,19 @@ impl OutputOptions {
 }
 
 const BOLD: Style = Style::new().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const DOUBT: Style = AnsiColor::Yellow.on_default().bold();
 
-/// The page of a comparison.
+/// The file name of a comparison's page.
 pub(crate) const COMPARISON: &str = "compare.html";
-/// More figures that differ are counted on the terminal, and shown in the page.
+/// At most this many differing figures are listed on the terminal. The page shows them all.
 const MOST_ROWS: usize = 24;
 
-/// Says a verdict everywhere it is to be said, and gives the exit code.
+/// Prints the verdict, writes the files that were asked for, and returns the exit code.
 pub(crate) fn say(
     scenarios: Vec<ScenarioVerdict>,
     options: &OutputOptions,
 ) -> anyhow::Result<Exit> {
-    let code = |conclusion| Exit::from(conclusion) as u8;
-    let verdict = Verdict::new(BUILD.version, scenarios, code);
+    let code = |outcome| Exit::from(outcome) as u8;
+    let verdict = CheckReport::new(&build().version, scenarios, code);
     let text = match options.format {
         Format::Text => text(&verdict),
         Format::Json => format!("{:#}\n", serde_json::to_value(&verdict)?),
@@ -85,8 +84,8 @@ pub(crate) fn say(
     let files = [
         (&options.junit, export::junit(&verdict)),
         (&options.bmf, pretty(&export::bencher(&verdict))),
-        (&options.bigger_is_better, better(Way::Higher)),
-        (&options.smaller_is_better, better(Way::Lower)),
+        (&options.bigger_is_better, better(Better::Higher)),
+        (&options.smaller_is_better, better(Better::Lower)),
         (&options.markdown, export::markdown(&verdict)),
     ];
     let mut said = text;
@@ -97,12 +96,12 @@ pub(crate) fn say(
             None => {}
         }
     }
-    // Whoever closed our output has seen enough; the files are written.
+    // If standard output is closed, the files are written all the same.
     let _ = anstream::stdout().write_all(said.as_bytes());
-    Ok(verdict.conclusion.into())
+    Ok(verdict.outcome.into())
 }
 
-/// Writes a file, and the folder it is to be in.
+/// Writes a file, and creates its folder if there is none.
 pub(crate) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder
@@ -111,8 +110,8 @@ pub(crate) fn write(path: &Path, content: &str) -> anyhow::Result<()> {
         .with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The verdict for people: what has to be looked at, scenario by scenario, and the whole at the end.
-fn text(verdict: &Verdict) -> String {
+/// The verdict for people: what needs attention in each scenario, then the overall outcome.
+fn text(verdict: &CheckReport) -> String {
     let mut text = String::new();
     for scenario in &verdict.scenarios {
         let met = scenario.thresholds.iter().filter(|case| case.met == Some(true)).count();
@@ -121,17 +120,18 @@ fn text(verdict: &Verdict) -> String {
             "{BOLD}{}{BOLD:#}  {}  {}",
             scenario.scenario,
             scenario.mode,
-            colour(scenario.conclusion)
+            colour(scenario.outcome)
         );
         if !scenario.thresholds.is_empty() {
             let _ = writeln!(text, "  {met} of {} thresholds met", scenario.thresholds.len());
         }
         for case in &scenario.thresholds {
-            let (style, said) = match case.met {
+            let (tone, said) = match case.met {
                 Some(true) => continue,
-                Some(false) => (BAD, "not met"),
-                None => (DOUBT, "cannot tell"),
+                Some(false) => (Tone::Bad, "not met"),
+                None => (Tone::Unsure, "cannot tell"),
             };
+            let style = style(tone);
             let _ = writeln!(text, "    {style}{said}{style:#}: {}", export::threshold(case));
         }
         for reason in scenario.reasons.iter().chain(&scenario.notes) {
@@ -144,22 +144,18 @@ fn text(verdict: &Verdict) -> String {
             let _ = writeln!(text, "  results in {results}");
         }
     }
-    let _ = writeln!(text, "\nverdict: {}", colour(verdict.conclusion));
+    let _ = writeln!(text, "\nverdict: {}", colour(verdict.outcome));
     text
 }
 
-fn colour(conclusion: Conclusion) -> String {
-    let style = match conclusion {
-        Conclusion::Pass => GOOD,
-        Conclusion::Inconclusive => DOUBT,
-        _ => BAD,
-    };
-    format!("{style}{}{style:#}", conclusion.name())
+fn colour(outcome: Outcome) -> String {
+    let style = style(outcome.tone());
+    format!("{style}{}{style:#}", outcome.words())
 }
 
-/// A comparison: how many metrics are as they were, and those that are not.
+/// A comparison for people: the number of metrics by finding, then the metrics that differ.
 fn compared(comparison: &Comparison) -> String {
-    // Of pairs every metric that is judged is of interest, and what has no say only if it says much.
+    // For pairs, every judged metric is listed, and others only if they are worse or better.
     let shown = |row: &&ComparedMetric| match comparison.design {
         Design::InterleavedPairs if row.judged => true,
         Design::InterleavedPairs => [Finding::Worse, Finding::Better].contains(&row.finding),
@@ -186,20 +182,15 @@ fn compared(comparison: &Comparison) -> String {
     let names: Vec<String> = differing.iter().map(|row| export::row(row)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (row, name) in differing.iter().zip(&names) {
-        let style = match row.finding {
-            Finding::Worse | Finding::Changed => BAD,
-            Finding::Better => GOOD,
-            Finding::CannotTell => DOUBT,
-            Finding::Same => Style::new(),
-        };
+        let style = style(row.finding.tone());
         let beside = if row.judged { "" } else { "  (not judged)" };
         let p = row.p.map_or(String::new(), |p| format!("  p = {p:.4}"));
         let _ = writeln!(
             text,
             "    {style}{:<11}{style:#} {name:<width$}  {:>10} → {:>10}  {}{p}{beside}",
             row.finding.name(),
-            show(&row.unit, row.base),
-            show(&row.unit, row.new),
+            row.unit.show(row.base),
+            row.unit.show(row.new),
             export::effect(row),
         );
     }

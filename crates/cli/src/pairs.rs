@@ -1,5 +1,6 @@
-//! Interleaved pairs: two binaries run a scenario in turn, in an order that is drawn for each pair, with
-//! the same seed within it. There is no way to run them block after block.
+//! Runs interleaved pairs: two binaries run a scenario in turn. Both runs of a pair have the same
+//! seed, and their order is random. There is no option to run them in two blocks, where a drift of
+//! the machine would look like a change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,12 +10,14 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, bail};
 use skipbeat_compare::{Pair, Sheet};
+use skipbeat_results::HostFile;
+use skipbeat_results::names::HOST;
 use skipbeat_scenario::{Mode, Study, Target};
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 
-/// The figures of every run that counts.
+/// The file with the figures of every run that counts.
 const RAW: &str = "pairs.csv";
 
 /// Two binaries and what they run.
@@ -23,15 +26,15 @@ pub(crate) struct PairedRuns<'a> {
     pub(crate) scenario: &'a Path,
     pub(crate) base: &'a Path,
     pub(crate) new: &'a Path,
-    /// What both are told beside the scenario, the seed and the folder.
+    /// Further arguments for both, after the scenario, the seed and the folder.
     pub(crate) arguments: Vec<String>,
     pub(crate) pairs: u32,
-    /// The folder in which they leave what is read at once.
+    /// The folder of `pairs.csv`, and of the results of each run until they are read.
     pub(crate) out: &'a Path,
     pub(crate) quiet: bool,
 }
 
-/// What came of it.
+/// The results of the pairs.
 pub(crate) struct PairedResults {
     pub(crate) pairs: Vec<Pair>,
     /// Why runs were inconclusive; their pairs don't count.
@@ -39,7 +42,7 @@ pub(crate) struct PairedResults {
     pub(crate) interrupted: bool,
 }
 
-/// One run of a binary.
+/// How one run of a binary ended.
 enum Ran {
     Figures(BTreeMap<String, f64>),
     Doubtful(String),
@@ -47,45 +50,47 @@ enum Ran {
 }
 
 impl PairedRuns<'_> {
-    /// Runs all pairs, after one that warms the machine up and is dropped. Every figure of a run that
-    /// counts is a row of `pairs.csv` as soon as the run is over.
-    pub(crate) fn fight(&self, interrupt: &Interrupt) -> anyhow::Result<PairedResults> {
+    /// Runs all pairs, after a pair that warms the machine up and is dropped. As soon as a run that
+    /// counts is over, its figures are written to `pairs.csv`, one row each.
+    pub(crate) fn run(&self, interrupt: &Interrupt) -> anyhow::Result<PairedResults> {
         fs::create_dir_all(self.out)?;
         let path = self.out.join(RAW);
         let mut raw = csv::Writer::from_path(&path)
             .with_context(|| format!("can't write {}", path.display()))?;
         raw.write_record(["pair", "place", "side", "seed", "metric", "value"])?;
-        let mut fought =
+        let mut results =
             PairedResults { pairs: Vec::new(), dropped: Vec::new(), interrupted: false };
         let draws = self.study.base.seed();
         let (seeds, order) = (draws.family("compare.pair"), draws.family("compare.order"));
         for number in 0..=self.pairs {
             let seed = seeds.stream(number.into()).bits(0) >> 32;
             let base_first = order.stream(number.into()).bits(0) & 1 == 0;
-            self.tell(number, &fought);
+            self.tell(number, &results);
             let mut sides = [None, None];
-            for (place, side) in
+            for (position, side) in
                 [usize::from(!base_first), usize::from(base_first)].into_iter().enumerate()
             {
                 if interrupt.came() {
-                    fought.interrupted = true;
-                    return Ok(fought);
+                    results.interrupted = true;
+                    return Ok(results);
                 }
-                match self.run([self.base, self.new][side], seed)? {
+                match self.run_once([self.base, self.new][side], seed)? {
                     Ran::Interrupted => {
-                        fought.interrupted = true;
-                        return Ok(fought);
+                        results.interrupted = true;
+                        return Ok(results);
                     }
-                    Ran::Doubtful(reason) if number > 0 => fought.dropped.push(reason),
+                    Ran::Doubtful(reason) if number > 0 => results.dropped.push(reason),
                     Ran::Doubtful(_) => {}
                     Ran::Figures(figures) => {
                         if number > 0 {
                             let name = ["base", "new"][side];
                             for (metric, value) in &figures {
-                                let [number, place] =
-                                    [number as usize, place + 1].map(|n| n.to_string());
+                                let [number, position] =
+                                    [number as usize, position + 1].map(|n| n.to_string());
                                 let (seed, value) = (seed.to_string(), value.to_string());
-                                raw.write_record([&number, &place, name, &seed, metric, &value])?;
+                                raw.write_record([
+                                    &number, &position, name, &seed, metric, &value,
+                                ])?;
                             }
                             raw.flush()?;
                         }
@@ -94,13 +99,13 @@ impl PairedRuns<'_> {
                 }
             }
             if let ([Some(base), Some(new)], true) = (sides, number > 0) {
-                fought.pairs.push(Pair { base, new });
+                results.pairs.push(Pair { base, new });
             }
         }
-        Ok(fought)
+        Ok(results)
     }
 
-    fn tell(&self, number: u32, fought: &PairedResults) {
+    fn tell(&self, number: u32, results: &PairedResults) {
         if self.quiet {
             return;
         }
@@ -108,17 +113,17 @@ impl PairedRuns<'_> {
             0 => "warm-up".to_owned(),
             number => format!("pair {number} of {}", self.pairs),
         };
-        let dropped = match fought.dropped.len() {
+        let dropped = match results.dropped.len() {
             0 => String::new(),
             n => format!(", {n} runs inconclusive"),
         };
-        // Nobody may be listening; the runs go on.
+        // If standard error is closed, the runs go on.
         let _ = writeln!(anstream::stderr(), "{what}{dropped}");
     }
 
-    /// Runs one of them.
-    fn run(&self, binary: &Path, seed: u64) -> anyhow::Result<Ran> {
-        // A folder of its own, so that nothing of anybody's is in the way.
+    /// Runs one binary once.
+    fn run_once(&self, binary: &Path, seed: u64) -> anyhow::Result<Ran> {
+        // A fresh folder, so that no other files are in the way.
         let folder = self.out.join(format!(".run-{}-{seed}", std::process::id()));
         let (program, replaced) = match &self.study.base.server.target {
             Target::Command { command, .. } => {
@@ -135,25 +140,25 @@ impl PairedRuns<'_> {
             .args(["--quiet", "--seed", &seed.to_string(), "--out"])
             .arg(&folder)
             .args(&self.arguments)
-            // The last setting of a key is the one that holds.
+            // The last setting of a key wins.
             .args(replaced.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .output()
             .with_context(|| format!("failed to start {}", program.display()))?;
         let ran = self.ran(binary, &folder, &output);
-        // Nobody looks there again; what counts is in `pairs.csv`.
+        // The folder is not needed any more: the figures are kept in `pairs.csv`.
         let _ = fs::remove_dir_all(&folder);
         ran
     }
 
-    /// What a run left, by its exit code.
+    /// Checks the exit code of a run and reads the figures that it left.
     fn ran(&self, binary: &Path, folder: &Path, output: &Output) -> anyhow::Result<Ran> {
         let ended = |exit: Exit| output.status.code() == Some(exit as i32);
         if ended(Exit::Interrupted) {
             return Ok(Ran::Interrupted);
         }
-        // Whether thresholds are met is not asked here, nor whether their figures are defined.
+        // Missed thresholds don't matter here, nor do thresholds of undefined figures.
         if !(ended(Exit::Pass) || ended(Exit::Threshold) || ended(Exit::Inconclusive)) {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!(
@@ -174,28 +179,24 @@ impl PairedRuns<'_> {
     }
 }
 
-/// Every figure of a run that is defined, and what it cost.
+/// Every defined figure of a run, and its costs.
 fn figures(sheet: &Sheet, folder: &Path, mode: Mode) -> anyhow::Result<BTreeMap<String, f64>> {
     let run = sheet.runs().next().context("the binary left no figures")?;
-    let cells = run.cells.iter();
-    let mut figures: BTreeMap<String, f64> =
-        cells.filter_map(|(name, cell)| Some((name.clone(), cell.parse().ok()?))).collect();
-    let host = fs::read_to_string(folder.join("host.json")).context("host.json")?;
-    let host: serde_json::Value = serde_json::from_str(&host).context("host.json")?;
-    let each = |seconds: &serde_json::Value| {
-        let datagrams = host["datagrams"].as_f64().filter(|n| *n > 0.0)?;
-        Some(seconds.as_f64()? * 1e9 / datagrams)
-    };
+    let defined = run.figures.iter().filter_map(|(name, figure)| Some((name.clone(), (*figure)?)));
+    let mut figures: BTreeMap<String, f64> = defined.collect();
+    let host = HostFile::read(&folder.join(HOST))?;
+    let Some(HostFile::Machine(host)) = host else { bail!("the binary left no {HOST}") };
+    let server = host.cpu_s.get("server").filter(|_| host.datagrams > 0);
     let costs = [
-        ("ns_per_datagram", host["ns_per_datagram"].as_f64().filter(|_| mode == Mode::Sim)),
-        ("server_ns_per_datagram", each(&host["cpu_s"]["server"])),
-        ("peak_memory_bytes", host["peak_memory_bytes"].as_f64()),
+        ("ns_per_datagram", host.ns_per_datagram.filter(|_| mode == Mode::Sim)),
+        ("server_ns_per_datagram", server.map(|cpu| cpu * 1e9 / host.datagrams as f64)),
+        ("peak_memory_bytes", host.peak_memory_bytes.map(|bytes| bytes as f64)),
     ];
     figures.extend(costs.into_iter().filter_map(|(name, cost)| Some((name.to_owned(), cost?))));
     Ok(figures)
 }
 
-/// A binary by the path that works from anywhere: a bare name is looked for where programs are.
+/// The absolute path of a binary. A bare name that is no file here is left to be found in `PATH`.
 pub(crate) fn program(path: &Path) -> PathBuf {
     match std::path::absolute(path) {
         Ok(absolute) if path.components().count() > 1 || absolute.is_file() => absolute,

@@ -1,4 +1,4 @@
-//! How far the run is: a bar where standard error is a terminal, else a line now and then.
+//! Progress on standard error: a bar if it is a terminal, else a line every few seconds.
 
 use std::io::{IsTerminal, Write, stderr};
 
@@ -10,7 +10,7 @@ use skipbeat_scenario::Plan;
 
 use crate::live::Live;
 
-/// Lines come this often where there is no terminal.
+/// How often a line is printed if there is no terminal.
 const LINES_EVERY: Span = Span::from_secs(5);
 
 /// What is shown while a run goes on.
@@ -30,7 +30,7 @@ impl Display {
         }
     }
 
-    /// Shows a run from its beginning. Where there is no terminal the dashboard is lines.
+    /// Begins to show a run. Without a terminal, lines of progress replace the dashboard.
     pub(crate) fn begin(self, plan: &Plan) -> anyhow::Result<Shown<'_>> {
         if self == Display::Live && stderr().is_terminal() {
             return Ok(Shown::Live(Box::new(Live::begin(plan)?)));
@@ -39,22 +39,22 @@ impl Display {
     }
 }
 
-/// What shows a single run while it goes on.
+/// The display of a single run.
 pub(crate) enum Shown<'a> {
     Progress(Progress),
     Live(Box<Live<'a>>),
 }
 
 impl Shown<'_> {
-    /// The run has come so far.
-    pub(crate) fn look(&mut self, look: &Snapshot<'_>) {
+    /// Shows how far the run has come.
+    pub(crate) fn show(&mut self, snapshot: &Snapshot<'_>) {
         match self {
-            Shown::Progress(progress) => progress.reach(look.now),
-            Shown::Live(live) => live.look(look),
+            Shown::Progress(progress) => progress.reach(snapshot.now),
+            Shown::Live(live) => live.show(snapshot),
         }
     }
 
-    /// The run is over.
+    /// Removes the display at the end of the run.
     pub(crate) fn finish(self) {
         match self {
             Shown::Progress(progress) => progress.finish(),
@@ -87,7 +87,7 @@ impl Progress {
         Progress::Bar(bar)
     }
 
-    /// The run has come to `now`.
+    /// Shows that the run has come to `now`.
     pub(crate) fn reach(&mut self, now: Time) {
         match self {
             Progress::Quiet => {}
@@ -99,14 +99,14 @@ impl Progress {
                 let real = clock.now();
                 if real >= *next {
                     *next = real + LINES_EVERY;
-                    // Nobody may be listening any more; the run goes on.
+                    // If standard error is closed, the run goes on.
                     let _ = writeln!(stderr(), "{:.1} of {:.1} s", now.seconds(), end.seconds());
                 }
             }
         }
     }
 
-    /// The run is over.
+    /// Removes the display at the end of the run.
     pub(crate) fn finish(self) {
         if let Progress::Bar(bar) = self {
             bar.finish_and_clear();
@@ -114,7 +114,7 @@ impl Progress {
     }
 }
 
-/// A line that is renewed, for what has no end.
+/// A status line that is updated, for commands without a planned end.
 pub(crate) enum Status {
     Quiet,
     Line(ProgressBar),
@@ -136,7 +136,7 @@ impl Status {
         }
     }
 
-    /// Shows how it is at `now`.
+    /// Shows the status at `now`.
     pub(crate) fn show(&mut self, now: Time, text: impl FnOnce() -> String) {
         match self {
             Status::Quiet => {}
@@ -149,7 +149,7 @@ impl Status {
         }
     }
 
-    /// It is over.
+    /// Removes the line.
     pub(crate) fn finish(&self) {
         if let Status::Line(bar) = self {
             bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! What a server counts, as Prometheus text (exposition format 0.0.4) over plain HTTP.
+//! The counters of a server as Prometheus text (exposition format 0.0.4) over plain HTTP.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::Context;
 use skipbeat_net::Stats;
 
-/// A scraper that says nothing for so long is let go.
+/// How long to wait for a scraper.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Every figure: name (with a label where it has one), value, and what it is.
+/// Every figure: its name (with a label if it has one), its value, and its Prometheus type.
 pub(crate) fn figures(stats: &Stats) -> Vec<(String, u64, &'static str)> {
     let mut figures = vec![
         ("members".to_owned(), stats.members.into(), "gauge"),
@@ -53,8 +53,8 @@ fn exposition(stats: &Stats) -> String {
     text
 }
 
-/// Serves what `stats` gives at `/metrics`, one scraper after the other, on a thread of its own;
-/// says where. The thread ends where there is nothing to give any more.
+/// Serves `stats` at `/metrics` on a thread of its own, one scraper after the other, and returns
+/// the address. The thread ends when `stats` returns `None`.
 pub(crate) fn serve(
     address: SocketAddr,
     stats: impl Fn() -> Option<Stats> + Send + 'static,
@@ -65,7 +65,7 @@ pub(crate) fn serve(
     std::thread::Builder::new().name("skipbeat-metrics".to_owned()).spawn(move || {
         for stream in listener.incoming().flatten() {
             let Some(stats) = stats() else { break };
-            // A scraper that breaks off is its own loss.
+            // If one scraper breaks off, the next one is served.
             let _ = respond(stream, &stats);
         }
     })?;
@@ -77,7 +77,7 @@ fn respond(mut stream: TcpStream, stats: &Stats) -> std::io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
-    // The headers say nothing that matters, but a client may not like to be cut off.
+    // The headers don't matter, but some clients fail if they are not read.
     for line in lines.take(100) {
         if line?.is_empty() {
             break;

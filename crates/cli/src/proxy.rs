@@ -14,12 +14,12 @@ use skipbeat_net::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyTotals
 use skipbeat_report::proxy_summary;
 use skipbeat_scenario::{Changes, Study};
 
+use crate::args::{above_zero, io, read_files};
 use crate::capture::SharedCapture;
+use crate::console::lines_of_input;
 use crate::exit::{Exit, UsageError, complain};
 use crate::interrupt::Interrupt;
-use crate::options::{above_zero, io};
 use crate::progress::Status;
-use crate::serve::lines_of_input;
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -121,7 +121,7 @@ pub(crate) fn proxy(options: &ProxyOptions) -> anyhow::Result<Exit> {
     ));
     let totals = bound.run(&net, &mut observer)?;
     observer.status.finish();
-    // Whoever closed our output has seen enough.
+    // It is no error if standard output is closed.
     let _ = anstream::stdout().write_all(summary(&totals).as_bytes());
     if let Some(log) = observer.log {
         log.finish()?;
@@ -162,15 +162,6 @@ fn links_of_scenario(options: &ProxyOptions) -> anyhow::Result<([LinkSchedule; 2
     Ok((links, options.seed.unwrap_or(plan.seed)))
 }
 
-/// Reads the files that a link names, from here.
-pub(crate) fn read_files(mut options: LinkOptions) -> Result<LinkOptions, String> {
-    for (file, model) in options.files() {
-        let text = std::fs::read_to_string(&file).map_err(|e| format!("can't read {file}: {e}"))?;
-        model.take(&text).map_err(|e| format!("{file}: {e}"))?;
-    }
-    Ok(options)
-}
-
 struct Observer {
     log: Option<Log>,
     capture: Option<SharedCapture>,
@@ -180,19 +171,19 @@ struct Observer {
     interrupt: Interrupt,
     quiet: bool,
     status: Status,
-    /// The log could not be written: the proxy ends.
+    /// Why the log could not be written, which ends the proxy.
     failure: Option<anyhow::Error>,
 }
 
 impl Observer {
     fn say(&self, line: &str) {
         if !self.quiet {
-            // Nobody may be listening; the proxy goes on.
+            // If standard error is closed, the proxy goes on.
             let _ = writeln!(stderr(), "{line}");
         }
     }
 
-    /// A line of the console: what is to be done.
+    /// Reads a line of the console, and returns the commands for the proxy.
     fn read(
         &self,
         line: &str,
@@ -260,7 +251,7 @@ impl ProxyObserver for Observer {
         self.say(&format!("{:>10.3} {client} {what}", at.seconds()));
     }
 
-    fn look(
+    fn tick(
         &mut self,
         at: Time,
         totals: &ProxyTotals,

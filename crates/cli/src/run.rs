@@ -1,25 +1,19 @@
-//! `skipbeat run`: one scenario, one world, its results.
+//! `skipbeat run`: runs one scenario in one world, and writes its results.
 
-use std::io::Write;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use skipbeat_harness::Tap;
-use skipbeat_measure::{HostReport, Outcome, Results, Snapshot};
-use skipbeat_net::{Clock, Io};
-use skipbeat_report::{
-    Build, Cell, Ending, FileError, ResultFolder, Shard, json_summary, text_summary,
-};
-use skipbeat_scenario::{Changes, Mode, Plan, Setting, Study};
+use skipbeat_results::Shard;
+use skipbeat_scenario::{Changes, Mode, Setting, Study};
 
-use crate::capture::SharedCapture;
-use crate::exit::{Exit, UsageError, complain};
+use crate::args::{Format, io, mode};
+use crate::execute::execute;
+use crate::exit::{Exit, UsageError};
+use crate::finished::How;
 use crate::interrupt::Interrupt;
-use crate::options::{Format, World, io};
+use crate::merge;
 use crate::progress::Display;
-use crate::watch::Watch;
-use crate::{merge, page, sweep};
 
 #[derive(Args)]
 #[command(after_help = crate::exit::HELP)]
@@ -29,8 +23,8 @@ pub(crate) struct RunOptions {
     pub(crate) scenario: PathBuf,
 
     /// The world: virtual time or real sockets [default: what the scenario says]
-    #[arg(long, value_name = "WORLD")]
-    pub(crate) mode: Option<World>,
+    #[arg(long, value_name = "WORLD", value_parser = mode())]
+    pub(crate) mode: Option<Mode>,
 
     /// The seed of all random numbers [default: what the scenario says]
     #[arg(long, value_name = "N")]
@@ -84,62 +78,10 @@ pub(crate) struct RunOptions {
     pub(crate) format: Format,
 }
 
-pub(crate) const BUILD: Build =
-    Build { version: env!("CARGO_PKG_VERSION"), commit: env!("SKIPBEAT_COMMIT") };
-
-/// How a study is run.
-#[derive(Clone, Debug)]
-pub(crate) struct How {
-    pub(crate) io: Io,
-    /// Runs of a sweep at a time.
-    pub(crate) threads: Option<NonZeroU16>,
-    pub(crate) resume: bool,
-    pub(crate) pcap: Option<PathBuf>,
-    pub(crate) display: Display,
-    pub(crate) format: Format,
-}
-
-/// What a study came to.
-pub(crate) struct Finished {
-    pub(crate) cells: Vec<Cell>,
-    /// How a study that is a single run ended.
-    pub(crate) ending: Option<Ending>,
-    /// How it ended; a file that could not be written is in `errors`.
-    pub(crate) outcome: Outcome,
-    /// The summary for standard output.
-    pub(crate) text: String,
-    /// What has to be said on standard error.
-    pub(crate) errors: Vec<anyhow::Error>,
-}
-
-impl Finished {
-    /// How each run ended that has a say in what a study comes to, by its number.
-    pub(crate) fn endings(&self, study: &Study) -> Vec<(usize, Ending)> {
-        if let Some(ending) = &self.ending {
-            return vec![(0, ending.clone())];
-        }
-        let cells = self.cells.iter().filter(|cell| sweep::counts(study, cell));
-        cells.map(|cell| (cell.run, cell.ending(&study.runs[cell.run].plan))).collect()
-    }
-
-    pub(crate) fn exit(&self) -> Exit {
-        if self.errors.is_empty() { self.outcome.into() } else { Exit::Failed }
-    }
-
-    /// Says everything, and gives the exit code.
-    pub(crate) fn show(self) -> Exit {
-        let exit = self.exit();
-        // Whoever closed our output has seen enough; the files are written.
-        let _ = anstream::stdout().write_all(self.text.as_bytes());
-        self.errors.iter().for_each(complain);
-        exit
-    }
-}
-
 pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
     let changes = Changes {
         settings: options.set.clone(),
-        mode: options.mode.map(Into::into),
+        mode: options.mode,
         seed: options.seed,
         replications: options.replications,
     };
@@ -174,132 +116,5 @@ pub(crate) fn run(options: &RunOptions) -> anyhow::Result<Exit> {
         format: options.format,
     };
     let interrupt = Interrupt::listen()?;
-    Ok(conduct(&study, shard, &how, &folder, &interrupt)?.show())
-}
-
-/// Runs a study and writes its results.
-pub(crate) fn conduct(
-    study: &Study,
-    shard: Shard,
-    how: &How,
-    folder: &Path,
-    interrupt: &Interrupt,
-) -> anyhow::Result<Finished> {
-    if study.is_sweep {
-        sweep::run(study, shard, how, folder, interrupt)
-    } else {
-        run_once(study, how, folder, interrupt)
-    }
-}
-
-/// What could not be written of a run; the page is drawn of what could.
-pub(crate) fn unwritten(files: Vec<FileError>, folder: &Path) -> Vec<anyhow::Error> {
-    files.into_iter().map(Into::into).chain(page::write(folder).err()).collect()
-}
-
-fn run_once(
-    study: &Study,
-    how: &How,
-    path: &Path,
-    interrupt: &Interrupt,
-) -> anyhow::Result<Finished> {
-    let folder = ResultFolder::create(path, false)?;
-    let plan = &study.runs[0].plan;
-    let mut progress = how.display.begin(plan)?;
-    let mut watch = Watch::new(plan, interrupt);
-    let mut go_on = |look: Snapshot<'_>| {
-        progress.look(&look);
-        watch.look(&look)
-    };
-    let capture = how.pcap.as_deref().map(SharedCapture::create).transpose()?;
-    let mut done = play(plan, how.io, capture.clone(), &mut go_on)?;
-    progress.finish();
-    if let Some(Err(failure)) = capture.map(|capture| capture.finish(done.results.end)) {
-        done.failure.get_or_insert(failure);
-    }
-    let results = &done.results;
-    let certain = results.doubts.is_empty();
-    let stopped_by = watch.stopped_by.take();
-    let mut ending = Ending::new(plan, &results.figures, &results.groups, certain, stopped_by);
-    if watch.interrupted {
-        ending = ending.interrupted();
-    }
-    if let Some(failure) = &done.failure {
-        ending = ending.failed(format!("{failure:#}"));
-    }
-    // Everything is written before anything is said to have failed.
-    let errors = unwritten(folder.write(study, results, &done.host, BUILD, &ending), path);
-    let exit = if errors.is_empty() { ending.outcome.into() } else { Exit::Failed };
-    let text = match how.format {
-        Format::Json => format!("{:#}\n", json_summary(plan, results, &ending, exit as u8)),
-        Format::Text => {
-            let summary = text_summary(plan, results, &done.host, &ending);
-            format!("{summary}{}; results in {}\n", cost(&done.host), path.display())
-        }
-    };
-    let outcome = ending.outcome;
-    let stopped_by = ending.stopped_by.clone();
-    let cell = Cell::new(0, done.results, Some(done.host.load()), stopped_by);
-    Ok(Finished { cells: vec![cell], ending: Some(ending), outcome, text, errors })
-}
-
-/// Runs a plan in its world.
-pub(crate) fn play(
-    plan: &Plan,
-    io: Io,
-    capture: Option<SharedCapture>,
-    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
-) -> anyhow::Result<Done> {
-    let tap = capture.map(|capture| Box::new(capture) as Box<dyn Tap>);
-    Ok(match plan.mode {
-        Mode::Sim => simulate(plan, tap, go_on),
-        Mode::Net => {
-            let outcome = skipbeat_net::run(plan, io, tap, go_on)?;
-            Done {
-                results: outcome.results,
-                host: outcome.host,
-                failure: outcome.failure.map(Into::into),
-            }
-        }
-    })
-}
-
-/// A run that is over.
-pub(crate) struct Done {
-    pub(crate) results: Results,
-    pub(crate) host: HostReport,
-    pub(crate) failure: Option<anyhow::Error>,
-}
-
-fn simulate(
-    plan: &Plan,
-    tap: Option<Box<dyn Tap>>,
-    go_on: &mut dyn FnMut(Snapshot<'_>) -> bool,
-) -> Done {
-    let clock = Clock::start();
-    let before = skipbeat_net::thread_cpu();
-    let results = skipbeat_sim::run_tapped(plan, tap, go_on);
-    let cpu =
-        skipbeat_net::thread_cpu().zip(before).map(|(now, before)| now.saturating_sub(before));
-    let datagrams: u64 = results.links.iter().flatten().map(|links| links.offered).sum();
-    let host = HostReport {
-        wall_s: clock.now().seconds(),
-        cpu_s: cpu.map(|cpu| ("sim".to_owned(), cpu.seconds())).into_iter().collect(),
-        peak_memory_bytes: skipbeat_net::peak_memory(),
-        datagrams,
-        ns_per_datagram: cpu
-            .filter(|_| datagrams > 0)
-            .map(|cpu| cpu.nanos() as f64 / datagrams as f64),
-        ..HostReport::default()
-    };
-    Done { results, host, failure: None }
-}
-
-pub(crate) fn cost(host: &HostReport) -> String {
-    let cpu: f64 = host.cpu_s.values().sum();
-    let memory =
-        host.peak_memory_bytes.map_or(String::new(), |m| format!(", {:.0} MB", m as f64 / 1e6));
-    let each =
-        host.ns_per_datagram.map_or(String::new(), |ns| format!(", {ns:.0} ns per datagram"));
-    format!("took {:.2} s, {cpu:.2} s of processor{each}{memory}", host.wall_s)
+    Ok(execute(&study, shard, &how, &folder, &interrupt)?.show())
 }

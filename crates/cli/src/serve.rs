@@ -1,10 +1,10 @@
 //! `skipbeat serve`: the chat server with a console on standard input and a log on standard error.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{BufRead, Write, stderr, stdin};
+use std::io::{Write, stderr};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use clap::Args;
@@ -15,9 +15,10 @@ use skipbeat_server::{
     Admission, DetectorOptions, EvictionTiming, Limits, Mechanism, Note, Options, RateLimit, Rejoin,
 };
 
+use crate::args::{above_zero, io};
+use crate::console::lines_of_input;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::options::{above_zero, io};
 use crate::prometheus;
 
 #[derive(Args)]
@@ -32,14 +33,20 @@ pub(crate) struct ServeOptions {
     pub(crate) timeout: Span,
 
     /// When to look for silent members: deadline (at once), lazy (while broadcasting), or a period
-    #[arg(long, value_name = "WHEN", default_value = "deadline", value_parser = read_value::<EvictionTiming>)]
-    pub(crate) sweep: EvictionTiming,
+    #[arg(
+        long,
+        alias = "sweep",
+        value_name = "WHEN",
+        default_value = "deadline",
+        value_parser = read_value::<EvictionTiming>
+    )]
+    pub(crate) eviction: EvictionTiming,
 
-    /// Who beats: client, server or both
+    /// Who sends heartbeats: client, server or both
     #[arg(long, value_name = "WHO", default_value = "client", value_parser = read_value::<Mechanism>)]
     pub(crate) heartbeat: Mechanism,
 
-    /// How often the server beats to each member, where it does
+    /// How often the server sends a heartbeat to each member, where it does
     #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = above_zero)]
     pub(crate) heartbeat_every: Span,
 
@@ -119,9 +126,9 @@ fn positive(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "expected a number above 0 and up to 1e9".to_owned())
 }
 
-/// How often the log is brought up to date.
+/// How often new log lines are printed.
 const LOG_EVERY: Duration = Duration::from_millis(50);
-/// Log lines between two looks at most: a flood of refusals must not become a flood of lines.
+/// The most log lines at a time: a flood of refusals must not become a flood of lines.
 const LINES_AT_ONCE: usize = 50;
 
 pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
@@ -130,7 +137,7 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
         heartbeat_every: options.heartbeat_every,
         detector: options.detector,
         timeout: options.timeout,
-        sweep: options.sweep,
+        eviction: options.eviction,
         rejoin: options.rejoin,
         max_datagram: options.max_datagram as usize,
         value_size: options.value_size as usize,
@@ -184,28 +191,14 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
-/// A seed that nobody can guess: it is the secret of the cookies.
+/// A random seed that nobody can guess, since cookies are made with it.
 fn secret() -> Seed {
     Seed(RandomState::new().build_hasher().finish())
 }
 
-/// Lines of standard input, as they come.
-pub(crate) fn lines_of_input() -> Receiver<String> {
-    let (to, lines) = channel();
-    std::thread::spawn(move || {
-        for line in stdin().lock().lines() {
-            let Ok(line) = line else { break };
-            if to.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
-}
-
-/// Says something about the program itself.
+/// Prints a line about the program itself.
 fn say(line: &str) {
-    // Nobody may be listening any more; the server goes on.
+    // If standard error is closed, the server goes on.
     let _ = writeln!(stderr(), "{line}");
 }
 
@@ -238,7 +231,7 @@ fn clients(server: &LiveServer) -> anyhow::Result<String> {
     Ok(format!("{lines}{} clients\n", members.len()))
 }
 
-/// A span to the millisecond.
+/// A span in seconds, to the millisecond.
 fn short(span: Span) -> String {
     format!("{:.3}s", span.seconds())
 }
@@ -248,7 +241,7 @@ fn stats(stats: &Stats) -> String {
     figures.iter().map(|(name, value, _)| format!("{name:<32} {value}\n")).collect()
 }
 
-/// Writes what happened since the last time.
+/// Prints what happened since the last call.
 fn log(server: &LiveServer, quiet: bool) {
     let news = server.news();
     if quiet {
@@ -268,9 +261,9 @@ fn line(at: Time, address: SocketAddr, note: Note) -> String {
         Note::Quit => "left".to_owned(),
         Note::Evicted { silence } => format!("evicted after {} of silence", short(silence)),
         Note::Moved => "is here now: it showed the token of its session".to_owned(),
-        Note::Repeated => "said something again that was told already".to_owned(),
+        Note::Repeated => "repeated a message that was delivered before".to_owned(),
         Note::Taken => "sent a sample".to_owned(),
-        Note::Served => "asked something".to_owned(),
+        Note::Served => "sent a query".to_owned(),
         Note::Refused(cause) => format!("refused: {}", cause.name()),
     };
     format!("{:>10.3} {address} {what}", at.seconds())

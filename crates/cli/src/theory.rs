@@ -1,4 +1,4 @@
-//! `skipbeat theory`: the simulator held against closed forms, table by table.
+//! `skipbeat theory`: compares the simulator with closed forms, table by table.
 
 use std::io::Write;
 use std::num::NonZeroU16;
@@ -51,7 +51,7 @@ const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default().bold();
 
-/// How often to look whether all is done, or the user has had enough.
+/// How long to wait for an experiment before checking for a signal.
 const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) fn theory(options: &TheoryOptions) -> anyhow::Result<Exit> {
@@ -61,7 +61,7 @@ pub(crate) fn theory(options: &TheoryOptions) -> anyhow::Result<Exit> {
     let interrupt = Interrupt::listen()?;
     let rows = run_all(size, threads, &interrupt, Status::new(quiet));
     let mut out = anstream::stdout();
-    // Whoever closed our output has seen enough; the exit code says the rest.
+    // If standard output is closed, the exit code still gives the verdict.
     let _ = print(&rows, &mut out);
     let count = |verdict| rows.iter().flatten().filter(|row| row.verdict() == verdict).count();
     Ok(match (count(Agreement::Differs), count(Agreement::TooFew)) {
@@ -76,8 +76,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Runs all experiments, so many at a time: the rows of each, none where the user did not wait. The
-/// rows are those of one after the other.
+/// Runs all experiments on `threads` threads and returns the rows of each, which don't depend on
+/// the number of threads. An experiment that was not over when a signal came has no rows.
 fn run_all(
     size: Size,
     threads: usize,
@@ -89,7 +89,7 @@ fn run_all(
     let (done, rows) = std::sync::mpsc::channel();
     for _ in 0..threads.min(EXPERIMENTS.len()) {
         let (next, done) = (Arc::clone(&next), done.clone());
-        // Whoever is not waited for ends with the program.
+        // A thread that is not waited for ends with the program.
         std::thread::spawn(move || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ fn print(rows: &[Vec<TheoryRow>], out: &mut impl Write) -> std::io::Result<()> {
     let (agree, differ) = (count(Agreement::Agrees), count(Agreement::Differs));
     writeln!(out, "\n{agree} of {} rows agree within their intervals", all().count())?;
     if differ > 0 {
-        writeln!(out, "{RED}{differ} differ by more than chance allows{RED:#}")?;
+        writeln!(out, "{RED}{differ} differ by more than chance explains{RED:#}")?;
     }
     match count(Agreement::TooFew) {
         0 => {}
@@ -170,7 +170,7 @@ fn print(rows: &[Vec<TheoryRow>], out: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-/// Six digits that mean something.
+/// A number with five or more significant digits.
 fn number(x: f64) -> String {
     match x.abs() {
         _ if x.is_nan() => "unknown".to_owned(),

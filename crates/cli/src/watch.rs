@@ -1,5 +1,4 @@
-//! Who watches a run while it goes on: Ctrl-C, and thresholds that end it early. Progress and the
-//! dashboard are told of each look.
+//! Ends a run early: after a signal, or at a missed threshold if the scenario asks for that.
 
 use skipbeat_core::{Span, Time};
 use skipbeat_measure::Snapshot;
@@ -10,15 +9,15 @@ use crate::interrupt::Interrupt;
 /// Thresholds are judged this often, in the time of the run.
 const EVERY: Span = Span::from_secs(1);
 
-/// The watch over one run.
+/// Watches one run.
 pub(crate) struct Watch<'a> {
     plan: &'a Plan,
     interrupt: &'a Interrupt,
-    /// When thresholds are judged next; never, where none ends the run.
+    /// When thresholds are judged next; never if they don't end the run.
     next: Time,
-    /// Whether somebody ended the run.
+    /// Whether a signal ended the run.
     pub(crate) interrupted: bool,
-    /// The threshold that ended it.
+    /// The threshold that ended the run.
     pub(crate) stopped_by: Option<String>,
 }
 
@@ -29,21 +28,23 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether the run goes on.
-    pub(crate) fn look(&mut self, look: &Snapshot<'_>) -> bool {
+    pub(crate) fn allows(&mut self, snapshot: &Snapshot<'_>) -> bool {
         self.interrupted |= self.interrupt.came();
-        if look.now >= self.next && !self.interrupted {
-            self.next = look.now + EVERY;
-            self.stopped_by = self.broken(look);
+        if snapshot.now >= self.next && !self.interrupted {
+            self.next = snapshot.now + EVERY;
+            self.stopped_by = self.broken(snapshot);
         }
         !self.interrupted && self.stopped_by.is_none()
     }
 
-    /// A threshold that is not met, and that nothing can mend but better figures.
-    fn broken(&self, look: &Snapshot<'_>) -> Option<String> {
-        let (whole, groups) = look.figures()?;
+    /// The first threshold that is missed, other than by a count that may still grow to meet it.
+    fn broken(&self, snapshot: &Snapshot<'_>) -> Option<String> {
+        let (whole, groups) = snapshot.figures(&self.plan.columns())?;
         let judged = self.plan.judge(&whole, &groups);
-        let broken =
-            judged.into_iter().find(|j| j.met == Some(false) && !j.threshold.may_come(j.value));
-        broken.map(|judged| judged.threshold.to_string())
+        let mut thresholds = self.plan.thresholds.iter().zip(judged);
+        let broken = thresholds.find(|(threshold, judged)| {
+            judged.met == Some(false) && !threshold.may_still_be_met(judged.actual)
+        });
+        broken.map(|(threshold, _)| threshold.to_string())
     }
 }

@@ -1,8 +1,9 @@
-//! Whether something got worse: figures of two builds, or of a run and its baseline, beside each
-//! other, and one verdict for people and other programs.
+//! Decides whether something got worse: compares the figures of two builds, or of a run and its
+//! baseline, and gives one verdict for people and other programs.
 //!
-//! Where to look: what a verdict consists of in `verdict`, figures of the simulator in `exact`, figures
-//! of interleaved pairs in `paired`, the machine's own noise in `noise`, formats of others in `export`.
+//! Where to look: `verdict` has the types of a report, `exact` compares figures of the simulator,
+//! `paired` compares interleaved pairs, `noise` measures the machine's own noise, and `export` has
+//! the formats of other programs.
 #![forbid(unsafe_code)]
 
 mod exact;
@@ -14,11 +15,11 @@ mod statistics;
 mod verdict;
 
 pub use exact::compare as compare_exactly;
-pub use folder::{FolderError, Line, Sheet};
+pub use folder::{Sheet, SheetRow};
 pub use noise::{Noise, NoiseRow, noise};
 pub use paired::{Pair, Rule, compare as compare_pairs};
 pub use statistics::{bootstrap_median, holm, median, wilcoxon};
 pub use verdict::{
-    ComparedMetric, Comparison, Conclusion, Design, Figure, Finding, ScenarioVerdict,
-    ThresholdCase, Verdict, Way, schema, show,
+    COSTS, CheckReport, ComparedMetric, Comparison, Cost, Design, Figure, Finding, ScenarioVerdict,
+    ThresholdCase, schema,
 };

@@ -1,9 +1,10 @@
-//! What this machine does to a comparison of a binary with itself: how often it gives a false alarm, and
-//! the smallest effect that it can see.
+//! The noise of this machine, from a comparison of a binary with itself: how often it gives a false
+//! alarm, and the smallest effect that can be detected.
 //!
-//! Of two runs of one binary either could have been the base, so every assignment of signs to the log
-//! ratios of pairs is as likely as the one that was seen (the randomisation that Wilcoxon's test is
-//! built on). Trials draw such assignments and decide each by the rule, effects planted or not.
+//! If both runs of a pair are of the same binary, either could have been the base. So every
+//! assignment of signs to the log ratios is as likely as the one that was seen (the randomisation
+//! that Wilcoxon's test is built on). Each trial draws random signs, may add a planted effect, and
+//! applies the rule.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,28 +14,28 @@ use crate::paired::{Pair, Rule, Series, decide, series};
 use crate::statistics::median;
 use crate::verdict::Finding;
 
-/// Trials of the false-alarm rate.
+/// Trials that measure the false-alarm rate.
 const TRIALS: u32 = 1_000;
-/// Trials of each planted effect.
+/// Trials for each planted effect.
 const PLANTED_TRIALS: u32 = 200;
-/// Bootstrap samples in a trial: fewer than behind an interval that is shown.
+/// Bootstrap samples in a trial: fewer than for an interval that is shown.
 const RESAMPLES: u32 = 1_000;
-/// An effect counts as seen if this share of trials calls it a regression: the usual power.
+/// An effect counts as seen if this share of trials calls it worse: the usual statistical power.
 const POWER: f64 = 0.8;
-/// Effects that are planted, as shares.
+/// The effects to plant, as shares.
 const EFFECTS: [f64; 16] =
     [0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0];
 
 /// The noise of a machine.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Noise {
-    /// Pairs that were run.
+    /// The number of pairs that were run.
     pub pairs: usize,
-    /// Trials by random signs.
+    /// The number of trials with random signs.
     pub trials: u32,
-    /// Of those, how many called at least one metric a regression.
+    /// The number of trials that called at least one metric worse.
     pub false_alarms: u32,
-    /// The smallest effect that mattered, as a share.
+    /// The smallest effect that mattered in these trials, as a share.
     pub minimum_effect: f64,
     /// Each judged metric.
     pub metrics: Vec<NoiseRow>,
@@ -45,14 +46,14 @@ pub struct Noise {
 pub struct NoiseRow {
     /// The metric.
     pub metric: String,
-    /// The median of |new / base - 1| over pairs of the same binary; nothing where it is infinite.
+    /// The median of |new / base - 1| over pairs of the same binary; `None` if it is infinite.
     pub spread: Option<f64>,
-    /// The smallest effect that 80 % of trials call a regression, as a share; nothing where it is above
-    /// 100 %.
+    /// The smallest planted effect that 80 % of trials call worse, as a share; `None` if it is
+    /// above 100 %.
     pub smallest_effect: Option<f64>,
 }
 
-/// The noise in pairs of a binary with itself, by a rule.
+/// Measures the noise in pairs of a binary with itself, judged by a rule.
 pub fn noise(pairs: &[Pair], rule: &Rule) -> Noise {
     let all: Vec<Series> = series(pairs);
     let judged: Vec<Series> =
@@ -79,7 +80,7 @@ pub fn noise(pairs: &[Pair], rule: &Rule) -> Noise {
     }
 }
 
-/// A series with signs drawn for a trial, and an effect planted.
+/// A series with random signs for a trial and a planted effect (a share).
 fn signed(series: &Series, seed: Seed, trial: u32, effect: f64) -> Series {
     let signs = seed.family("compare.signs").stream(trial.into());
     let sign = |pair: usize| if signs.bits(pair as u64) & 1 == 0 { 1.0 } else { -1.0 };
@@ -88,8 +89,8 @@ fn signed(series: &Series, seed: Seed, trial: u32, effect: f64) -> Series {
     Series { worse: worse.collect(), ..series.clone() }
 }
 
-/// Whether enough trials call an effect that is planted in one of all judged series a regression. They
-/// are decided together, since each takes its share of the level.
+/// Whether enough trials find an effect that is planted in the series `at`. All judged series are
+/// decided together, since Holm's correction depends on their number.
 fn is_seen(judged: &[Series], at: usize, rule: &Rule, effect: f64) -> bool {
     let seen = (0..PLANTED_TRIALS).filter(|trial| {
         let planted = |n: usize| if n == at { effect } else { 0.0 };

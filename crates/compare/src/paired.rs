@@ -1,67 +1,69 @@
-//! Figures of interleaved pairs: each pair is one run of the base and one of the new, right after each
-//! other in random order, with the same seed. The machine's slow moods are in both, and their ratio is
-//! free of them (Kalibera and Jones 2013, "Rigorous benchmarking in reasonable time").
+//! Compares interleaved pairs: each pair is a run of the base and a run of the new build, one right
+//! after the other in random order, with the same seed. Slow changes of the machine affect both
+//! runs, so their ratio is free of them (Kalibera and Jones 2013, "Rigorous benchmarking in
+//! reasonable time").
 //!
 //! A metric is *worse* if the bootstrap interval of the median log ratio lies on the bad side, the
-//! median is at least the smallest effect that matters (and that this machine can see), and Wilcoxon's p,
-//! by Holm's correction, is below 0.05. It is *the same* (or better) if the interval excludes the
-//! smallest effect that matters. Else it can't be told.
+//! median is at least the smallest effect that matters (and that this machine can detect), and
+//! Wilcoxon's p with Holm's correction is below 0.05. It is *the same* (or better) if the interval
+//! excludes the smallest effect that matters. Otherwise it is *cannot tell*.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skipbeat_core::Seed;
+use skipbeat_core::{Better, Seed};
+use skipbeat_measure::Outcome;
 
 use crate::statistics::{bootstrap_median, holm, median, wilcoxon};
-use crate::verdict::{ComparedMetric, Comparison, Conclusion, Design, Finding, Way, unit, way};
+use crate::verdict::{ComparedMetric, Comparison, Design, Finding, better, unit};
 
-/// Bootstrap samples behind an interval that is shown.
+/// Bootstrap samples for an interval that is shown.
 const RESAMPLES: u32 = 10_000;
-/// The level of the test.
+/// The significance level of the tests.
 const ALPHA: f64 = 0.05;
 
-/// The figures of two runs, by metric; what is undefined is missing.
+/// The figures of two runs, by metric; undefined ones are missing.
 #[derive(Clone, Debug, Default)]
 pub struct Pair {
-    /// Of the base.
+    /// Those of the base.
     pub base: BTreeMap<String, f64>,
-    /// Of the new.
+    /// Those of the build that is judged.
     pub new: BTreeMap<String, f64>,
 }
 
 /// What is judged, and how.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The metrics that have a say.
+    /// The metrics that decide the outcome.
     pub judged: Vec<String>,
     /// The smallest effect that matters, as a share.
     pub minimum_effect: f64,
-    /// What this machine can see of metrics, where that is known: a smaller change is not called worse,
-    /// but not passed either.
+    /// The smallest effect that this machine can detect, as a share, by metric, where known. A
+    /// smaller change is not called worse, but does not pass either.
     pub visible: BTreeMap<String, f64>,
-    /// The seed of bootstrap samples.
+    /// The seed of the bootstrap samples.
     pub seed: Seed,
 }
 
 impl Rule {
-    /// The smallest effect of a metric that is called worse, as a share.
+    /// The smallest effect on a metric that can be called worse, as a share.
     fn bar(&self, metric: &str) -> f64 {
         self.visible.get(metric).copied().unwrap_or(0.0).max(self.minimum_effect)
     }
 }
 
-/// The log ratios of a metric, the bad side above zero.
+/// The log ratios of a metric; positive ones are worse.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(crate) metric: String,
-    pub(crate) way: Way,
+    pub(crate) better: Better,
     pub(crate) worse: Vec<f64>,
-    /// Pairs in which only one side has the figure.
+    /// The number of pairs in which only one side has the figure.
     pub(crate) lonely: usize,
-    /// Whether the base has it in every pair and the new in none.
+    /// Whether the base has the figure in every pair and the new build in none.
     pub(crate) gone: bool,
 }
 
-/// What is decided of a series.
+/// The decision on a series.
 #[derive(Clone, Debug)]
 pub(crate) struct Decision {
     pub(crate) median: f64,
@@ -70,12 +72,12 @@ pub(crate) struct Decision {
     pub(crate) finding: Finding,
 }
 
-/// Compares pairs by a rule; `names` are those of the base and the new.
+/// Compares pairs by a rule; `names` are those of the base and of the new build.
 pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
     let (judged, others): (Vec<_>, Vec<_>) =
         series(pairs).into_iter().partition(|series| rule.judged.contains(&series.metric));
     let decisions = decide(&judged, rule, RESAMPLES);
-    // What has no say does not weaken the test of what has.
+    // Metrics that aren't judged must not weaken the tests of those that are.
     let beside = others.iter().map(|one| decide(std::slice::from_ref(one), rule, RESAMPLES));
     let beside: Vec<Decision> = beside.flatten().collect();
     let mut rows: Vec<ComparedMetric> = (judged.iter().zip(&decisions))
@@ -85,13 +87,13 @@ pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
     let order = |row: &ComparedMetric| rule.judged.iter().position(|metric| *metric == row.metric);
     rows.sort_by_key(|row| order(row).unwrap_or(usize::MAX));
     let found = |finding| rows.iter().any(|row| row.judged && row.finding == finding);
-    let conclusion = if found(Finding::Worse) || found(Finding::Changed) {
-        Conclusion::Regression
+    let outcome = if found(Finding::Worse) || found(Finding::Changed) {
+        Outcome::Regression
     } else if found(Finding::CannotTell) || judged.len() < rule.judged.len() || judged.is_empty() {
-        // What was to be judged and is nowhere defined can't be told either.
-        Conclusion::Inconclusive
+        // A metric that should be judged but is undefined in every run can't be decided either.
+        Outcome::Inconclusive
     } else {
-        Conclusion::Pass
+        Outcome::Pass
     };
     Comparison {
         design: Design::InterleavedPairs,
@@ -99,13 +101,13 @@ pub fn compare(names: [&str; 2], pairs: &[Pair], rule: &Rule) -> Comparison {
         new: names[1].to_owned(),
         pairs: pairs.len(),
         minimum_effect: Some(rule.minimum_effect),
-        conclusion,
+        outcome,
         notes: notes(pairs, &judged, rule),
         rows,
     }
 }
 
-/// What has to be known of what is judged.
+/// Notes on the judged metrics: which are undefined, and whether there are too few pairs.
 fn notes(pairs: &[Pair], judged: &[Series], rule: &Rule) -> Vec<String> {
     let here: BTreeSet<&String> = judged.iter().map(|series| &series.metric).collect();
     let missing = rule.judged.iter().filter(|metric| !here.contains(metric));
@@ -139,12 +141,14 @@ pub(crate) fn series(pairs: &[Pair]) -> Vec<Series> {
 }
 
 fn series_of(metric: &str, pairs: &[Pair]) -> Option<Series> {
-    let way = way(metric)?;
+    let better = better(metric)?;
     let mut series =
-        Series { metric: metric.to_owned(), way, worse: Vec::new(), lonely: 0, gone: true };
+        Series { metric: metric.to_owned(), better, worse: Vec::new(), lonely: 0, gone: true };
     for pair in pairs {
         match (pair.base.get(metric), pair.new.get(metric)) {
-            (Some(base), Some(new)) => series.worse.push(log_ratio(*base, *new) * way.worse()),
+            (Some(base), Some(new)) => {
+                series.worse.push(log_ratio(*base, *new) * better.sign_of_worse())
+            }
             // Neither has it: the pair says nothing.
             (None, None) => {}
             _ => series.lonely += 1,
@@ -154,13 +158,13 @@ fn series_of(metric: &str, pairs: &[Pair]) -> Option<Series> {
     Some(series)
 }
 
-/// ln(new / base). Where one is zero it is infinite, and ranks and medians bear that.
+/// ln(new / base). It is infinite if one of them is zero, which ranks and medians can handle.
 fn log_ratio(base: f64, new: f64) -> f64 {
     if base == new { 0.0 } else { (new / base).ln() }
 }
 
-/// Decides all series together. Series of nothing but zeros are the same on both sides and can give no
-/// false alarm, so they do not count among the tests (Tarone 1990).
+/// Decides all series together. A series of zeros is the same on both sides and can't give a false
+/// alarm, so it does not count as a test (Tarone 1990).
 pub(crate) fn decide(all: &[Series], rule: &Rule, resamples: u32) -> Vec<Decision> {
     let p_values: Vec<Option<f64>> = all.iter().map(|series| wilcoxon(&series.worse)).collect();
     let mut corrected = holm(&p_values.iter().flatten().copied().collect::<Vec<_>>()).into_iter();
@@ -180,7 +184,7 @@ pub(crate) fn decide(all: &[Series], rule: &Rule, resamples: u32) -> Vec<Decisio
     decisions
 }
 
-/// What a median log ratio with its interval and p means; the bad side is above zero.
+/// The finding from a median log ratio, its interval and its p; positive ratios are worse.
 fn finding(
     median: f64,
     (low, high): (f64, f64),
@@ -206,8 +210,8 @@ fn row(pairs: &[Pair], series: &Series, decision: &Decision, judged: bool) -> Co
     let of = |side: fn(&Pair) -> &BTreeMap<String, f64>| {
         median(&pairs.iter().filter_map(|pair| side(pair).get(metric)).copied().collect::<Vec<_>>())
     };
-    // Back from logarithms, and from the bad side to the sign of the change.
-    let effect = |log: f64| (log * series.way.worse()).exp() - 1.0;
+    // Undoes the logarithm and restores the sign of the change, where positive meant worse.
+    let effect = |log: f64| (log * series.better.sign_of_worse()).exp() - 1.0;
     let (one, other) = (effect(decision.interval.0), effect(decision.interval.1));
     let known = series.lonely == 0 && !series.worse.is_empty();
     let finite = |value: f64| (known && value.is_finite()).then_some(value);
@@ -215,8 +219,8 @@ fn row(pairs: &[Pair], series: &Series, decision: &Decision, judged: bool) -> Co
         point: String::new(),
         group: None,
         metric: metric.clone(),
-        unit: unit(metric).to_owned(),
-        better: Some(series.way),
+        unit: unit(metric),
+        better: Some(series.better),
         judged,
         base: of(|pair| &pair.base),
         new: of(|pair| &pair.new),

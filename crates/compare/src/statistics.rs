@@ -1,16 +1,23 @@
-//! Statistics of pairs: the median with a bootstrap interval, Wilcoxon's signed-rank test, Holm's
-//! correction. The tests hold them against published values and those of scipy.
+//! Statistics for pairs of runs: the median with a bootstrap interval, Wilcoxon's signed-rank test,
+//! and Holm's correction. The tests compare them with published values and with scipy and R.
 
 use skipbeat_core::Seed;
 
-/// The median; none of nothing.
+/// The median; `None` if there are no values.
+///
+/// ```
+/// use skipbeat_compare::median;
+///
+/// assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+/// assert_eq!(median(&[]), None);
+/// ```
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     middle(&sorted)
 }
 
-/// The median of values in order.
+/// The median of sorted values.
 fn middle(sorted: &[f64]) -> Option<f64> {
     let n = sorted.len();
     match n {
@@ -20,8 +27,8 @@ fn middle(sorted: &[f64]) -> Option<f64> {
     }
 }
 
-/// The middle of two values. Infinities of one sign have none but themselves, and those of both signs
-/// are as far above as below.
+/// The midpoint of two values. That of two equal infinities is the same infinity, and that of
+/// opposite infinities is zero.
 fn between(low: f64, high: f64) -> f64 {
     if low == high {
         low
@@ -32,13 +39,14 @@ fn between(low: f64, high: f64) -> f64 {
     }
 }
 
-/// A 95 % percentile interval of the median over `resamples` bootstrap samples (Efron 1979; Efron and
-/// Tibshirani 1993, 13.3); none of fewer than two values. The samples follow from the seed.
+/// A 95 % percentile interval of the median over `resamples` bootstrap samples (Efron 1979; Efron
+/// and Tibshirani 1993, 13.3); `None` for fewer than two values. The same seed gives the same
+/// samples.
 pub fn bootstrap_median(values: &[f64], resamples: u32, seed: Seed) -> Option<(f64, f64)> {
     if values.len() < 2 {
         return None;
     }
-    // What is drawn are places in the order, so that the median of a sample is found by counting.
+    // We draw positions in the sorted values, so that counting finds the median of a sample.
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let n = sorted.len() as u64;
@@ -49,7 +57,7 @@ pub fn bootstrap_median(values: &[f64], resamples: u32, seed: Seed) -> Option<(f
         let stream = draws.stream(resample.into());
         counts.fill(0);
         for draw in 0..n {
-            // The bias of this is n / 2^64.
+            // Scaling a random word this way has a bias of n / 2^64.
             let place = (u128::from(stream.bits(draw)) * u128::from(n)) >> 64;
             counts[place as usize] += 1;
         }
@@ -61,7 +69,7 @@ pub fn bootstrap_median(values: &[f64], resamples: u32, seed: Seed) -> Option<(f
     Some((at(0.025), at(0.975)))
 }
 
-/// The median of values in order that were drawn so often.
+/// The median of a sample in which each of the sorted values occurs `counts` times.
 fn median_of_counts(sorted: &[f64], counts: &[u32]) -> f64 {
     let n: u32 = counts.iter().sum();
     let at = |place: u32| {
@@ -76,16 +84,23 @@ fn median_of_counts(sorted: &[f64], counts: &[u32]) -> f64 {
     between(low, high)
 }
 
-/// The two-sided p-value of Wilcoxon's signed-rank test (Wilcoxon 1945): whether differences lie
-/// around zero. Zeros are left out, ties get mid-ranks, and the distribution is exact, given the ranks
-/// (every assignment of signs is equally likely). None where every difference is zero.
+/// The two-sided p-value of Wilcoxon's signed-rank test (Wilcoxon 1945) of whether differences lie
+/// around zero. Zeros are left out and ties get mid-ranks. The distribution is exact for these
+/// ranks: every assignment of signs is equally likely. `None` if every difference is zero.
+///
+/// ```
+/// use skipbeat_compare::wilcoxon;
+///
+/// // Of 16 assignments of signs, only two are as extreme: all positive and all negative.
+/// assert_eq!(wilcoxon(&[1.0, 2.0, 3.0, 4.0]), Some(0.125));
+/// ```
 pub fn wilcoxon(differences: &[f64]) -> Option<f64> {
     let mut nonzero: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     if nonzero.is_empty() {
         return None;
     }
     nonzero.sort_unstable_by(|a, b| a.abs().total_cmp(&b.abs()));
-    // Twice the mid-rank is a whole number.
+    // These are ranks times two, since twice a mid-rank is a whole number.
     let mut ranks = vec![0usize; nonzero.len()];
     let mut first = 0;
     while first < nonzero.len() {
@@ -97,7 +112,7 @@ pub fn wilcoxon(differences: &[f64]) -> Option<f64> {
     let positive = ranks.iter().zip(&nonzero).filter(|(_, d)| **d > 0.0);
     let positive: usize = positive.map(|(rank, _)| rank).sum();
     let whole: usize = ranks.iter().sum();
-    // How likely each sum of the ranks with a positive sign is: a sum over signs, rank by rank.
+    // The probability of each sum of positive ranks, built up rank by rank.
     let mut likely = vec![0.0; whole + 1];
     likely[0] = 1.0;
     let mut reached = 0;
@@ -112,8 +127,8 @@ pub fn wilcoxon(differences: &[f64]) -> Option<f64> {
     Some((2.0 * tail).min(1.0))
 }
 
-/// p-values corrected for their number, in the order given (Holm 1979): what is below α of them holds
-/// for all together.
+/// p-values corrected for the number of tests (Holm 1979), in the order given. If every test with a
+/// corrected p below α is called significant, the chance of any false alarm is at most α.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
@@ -141,7 +156,7 @@ mod tests {
         // 56,24,75,60,-48], method='exact').pvalue)"
         let p = wilcoxon(&DARWIN).unwrap();
         assert!((p - 0.041259765625).abs() < 1e-15, "{p}");
-        // Of four that agree, one assignment of sixteen on each side is as extreme.
+        // If four differences agree in sign, one of 16 assignments on each side is as extreme.
         assert_eq!(wilcoxon(&[1.0, 2.0, 3.0, 4.0]), Some(0.125));
         assert_eq!(wilcoxon(&[0.0, 0.0]), None);
         assert_eq!(wilcoxon(&[]), None);

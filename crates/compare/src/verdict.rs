@@ -1,121 +1,77 @@
-//! What a verdict consists of. It is the JSON that `--format json` prints, version 1, and what all
-//! other formats are made of.
+//! The report of `check` and `compare`. `--format json` prints it as JSON (version 2), and all
+//! other formats are made from it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use skipbeat_measure::{Better, Outcome, Unit};
+use skipbeat_core::{Better, Unit};
+use skipbeat_measure::{Metric, Outcome, Tone};
 
 /// The version of the JSON: raised when a name in it changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
-/// Everything that was judged, and what it comes to.
+/// The report: every scenario that was judged, and the overall outcome.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Verdict {
-    /// The version of this form.
+pub struct CheckReport {
+    /// The version of this format.
     pub version: u32,
     /// The version of the program.
     pub skipbeat: String,
     /// The worst of the scenarios.
-    pub conclusion: Conclusion,
-    /// What the program ends with.
+    pub outcome: Outcome,
+    /// The exit code of the program.
     pub exit_code: u8,
     /// Each scenario.
     pub scenarios: Vec<ScenarioVerdict>,
 }
 
-impl Verdict {
-    /// The verdict on scenarios; `exit_code` says with what the program ends.
+impl CheckReport {
+    /// The report on some scenarios; `exit_code` gives the program's exit code for an outcome.
     pub fn new(
         skipbeat: &str,
         scenarios: Vec<ScenarioVerdict>,
-        exit_code: impl Fn(Conclusion) -> u8,
+        exit_code: impl Fn(Outcome) -> u8,
     ) -> Self {
-        let worst = scenarios.iter().map(|scenario| scenario.conclusion).max();
-        let conclusion = worst.unwrap_or(Conclusion::Pass);
-        Verdict {
+        let outcome = Outcome::worst(scenarios.iter().map(|scenario| scenario.outcome));
+        CheckReport {
             version: VERSION,
             skipbeat: skipbeat.to_owned(),
-            conclusion,
-            exit_code: exit_code(conclusion),
+            outcome,
+            exit_code: exit_code(outcome),
             scenarios,
         }
     }
 }
 
-/// What something comes to, from the best to the worst.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Conclusion {
-    /// Thresholds are met, nothing got worse.
-    Pass,
-    /// It can't be said.
-    Inconclusive,
-    /// Something got worse, or behaves differently where it must not.
-    Regression,
-    /// A threshold is not met.
-    Threshold,
-    /// Somebody ended it.
-    Interrupted,
-    /// It failed.
-    Failed,
-}
-
-impl Conclusion {
-    /// The name in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Conclusion::Pass => "pass",
-            Conclusion::Inconclusive => "inconclusive",
-            Conclusion::Regression => "regression",
-            Conclusion::Threshold => "threshold not met",
-            Conclusion::Interrupted => "interrupted",
-            Conclusion::Failed => "failed",
-        }
-    }
-}
-
-impl From<Outcome> for Conclusion {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Pass => Conclusion::Pass,
-            Outcome::Threshold => Conclusion::Threshold,
-            Outcome::Inconclusive => Conclusion::Inconclusive,
-            Outcome::Interrupted => Conclusion::Interrupted,
-            Outcome::Failed => Conclusion::Failed,
-        }
-    }
-}
-
-/// What became of one scenario.
+/// The verdict on one scenario.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ScenarioVerdict {
     /// Its name.
     pub scenario: String,
     /// `sim` or `net`.
     pub mode: String,
-    /// The worst of what follows.
-    pub conclusion: Conclusion,
+    /// The worst outcome of what follows.
+    pub outcome: Outcome,
     /// Every threshold of every run.
     pub thresholds: Vec<ThresholdCase>,
-    /// Against what it was compared, and how that came out; nothing where there was no comparison.
+    /// The comparison with a baseline; null if there was none.
     pub comparison: Option<Comparison>,
     /// Why its figures can't be relied on, or why there are none.
     pub reasons: Vec<String>,
-    /// What has to be known beside that.
+    /// Further notes for the reader.
     pub notes: Vec<String>,
-    /// Its figures that have a good and a bad side, mean over replications.
+    /// Its figures that have a better direction: their means over replications.
     pub figures: Vec<Figure>,
     /// The folder with its result files.
     pub results: Option<String>,
 }
 
 impl ScenarioVerdict {
-    /// A pass on a scenario of which nothing is known that speaks against it.
+    /// A verdict to fill in: no results, and nothing required.
     pub fn new(scenario: &str, mode: &str) -> Self {
         ScenarioVerdict {
             scenario: scenario.to_owned(),
             mode: mode.to_owned(),
-            conclusion: Conclusion::Pass,
+            outcome: Outcome::NothingRequired,
             thresholds: Vec::new(),
             comparison: None,
             reasons: Vec::new(),
@@ -126,151 +82,144 @@ impl ScenarioVerdict {
     }
 }
 
-/// A threshold and what came.
+/// A threshold and how it came out.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ThresholdCase {
-    /// The point of the sweep, in words; empty where there is but one.
+    /// The point of the sweep, as key=value pairs; empty if nothing is swept.
     pub point: String,
     /// The replication, from 0.
     pub replication: u32,
-    /// The group, where it is about one.
+    /// The group; null if it is about all clients together.
     pub group: Option<String>,
     /// The column of `summary.csv`.
     pub metric: String,
-    /// What it has to be.
-    pub condition: String,
-    /// What it is; nothing where it is undefined.
+    /// The condition that it must meet.
+    pub required: String,
+    /// The actual figure; null if it is undefined.
     pub actual: Option<f64>,
-    /// Whether it is met; nothing where it is undefined, or the run did not come to its end.
+    /// Whether it is met; null if the figure is undefined or the run did not reach its end.
     pub met: Option<bool>,
 }
 
 /// One figure.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Figure {
-    /// The point of the sweep, in words; empty where there is but one.
+    /// The point of the sweep, as key=value pairs; empty if nothing is swept.
     pub point: String,
     /// The column of `summary.csv`.
     pub metric: String,
-    /// `s`, `ratio`, `per s` or `count`.
-    pub unit: String,
-    /// Which way it should go.
-    pub better: Way,
+    /// Its unit.
+    pub unit: Unit,
+    /// Which direction is better.
+    pub better: Better,
     /// The figure, or its mean over replications.
     pub value: f64,
-    /// The least and the greatest over replications; nothing of one run.
+    /// The least and the greatest over replications; null for a single run.
     pub range: Option<[f64; 2]>,
 }
 
-/// Figures beside each other.
+/// A comparison of figures.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// How they were come by.
+    /// How the figures were obtained.
     pub design: Design,
-    /// What is compared with.
+    /// The base of the comparison.
     pub base: String,
-    /// What is judged.
+    /// The side that is judged.
     pub new: String,
     /// How many pairs of runs there are.
     pub pairs: usize,
-    /// The smallest effect that matters, as a share: 0.02 are 2 %. Nothing where figures are exact.
+    /// The smallest effect that matters, as a share: 0.02 is 2 %. Null if any difference matters.
     pub minimum_effect: Option<f64>,
-    /// What it comes to.
-    pub conclusion: Conclusion,
+    /// The outcome of the comparison.
+    pub outcome: Outcome,
     /// Each metric.
     pub rows: Vec<ComparedMetric>,
-    /// What has to be known beside that.
+    /// Further notes for the reader.
     pub notes: Vec<String>,
 }
 
-/// How figures to be compared were come by.
+/// How the compared figures were obtained.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Design {
-    /// Simulated with the same seeds: what differs, differs.
+    /// Simulated with the same seeds: any difference is real.
     Exact,
     /// Measured in pairs, one right after the other, in random order.
     InterleavedPairs,
-    /// Measured one block after the other: what differs may be the machine.
+    /// Measured one block after the other: a difference may come from the machine.
     Blocks,
 }
 
-/// A metric of both sides.
+/// A metric, compared between both sides.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ComparedMetric {
-    /// The point of the sweep, in words; empty where there is but one.
+    /// The point of the sweep, as key=value pairs; empty if nothing is swept.
     pub point: String,
-    /// The group; nothing for all together.
+    /// The group; null for all clients together.
     pub group: Option<String>,
     /// The metric.
     pub metric: String,
-    /// `s`, `ratio`, `per s`, `count`, `ns` or `bytes`.
-    pub unit: String,
-    /// Which way it should go; nothing where it has no better side.
-    pub better: Option<Way>,
-    /// Whether it has a say in the conclusion.
+    /// Its unit.
+    pub unit: Unit,
+    /// Which direction is better; null if neither is.
+    pub better: Option<Better>,
+    /// Whether it counts towards the outcome.
     pub judged: bool,
     /// The median of the base.
     pub base: Option<f64>,
     /// The median of the new.
     pub new: Option<f64>,
-    /// new / base - 1, median over pairs; nothing where that is undefined or infinite.
+    /// new / base - 1, median over pairs; null if that is undefined or infinite.
     pub effect: Option<f64>,
-    /// Where it lies: in pairs a 95 % bootstrap interval, of seeds the least and the greatest.
+    /// The interval of the effect: for pairs a 95 % bootstrap interval, for seeds the extremes.
     pub interval: Option<[f64; 2]>,
-    /// Wilcoxon's p, by Holm's correction over all judged metrics.
+    /// The p-value of Wilcoxon's test, with Holm's correction over all judged metrics.
     pub p: Option<f64>,
-    /// What that means.
+    /// The finding.
     pub finding: Finding,
 }
 
-/// Which way a figure should go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Way {
-    /// The more, the better.
-    Higher,
-    /// The less, the better.
-    Lower,
-}
-
-impl Way {
-    /// Of a metric.
-    pub fn of(better: Better) -> Option<Self> {
-        match better {
-            Better::Higher => Some(Way::Higher),
-            Better::Lower => Some(Way::Lower),
-            Better::Neither => None,
-        }
-    }
-
-    /// 1 where more is worse, -1 where less is.
-    pub(crate) fn worse(self) -> f64 {
-        match self {
-            Way::Higher => -1.0,
-            Way::Lower => 1.0,
-        }
-    }
-}
-
-/// What a comparison says of a metric; what has to be looked at comes first.
+/// The finding on a metric; those that need attention come first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// It is worse.
     Worse,
-    /// It is another, and has no better side.
+    /// It is different, and neither direction is better.
     Changed,
-    /// It may be better, the same or worse.
+    /// It may be better, the same or worse: the data can't tell.
     CannotTell,
     /// It is better.
     Better,
-    /// It is the same, or differs by less than matters.
+    /// It is the same, or the difference is too small to matter.
     Same,
 }
 
 impl Finding {
-    /// The words for people.
+    /// The tone to show it in. A change without a better direction is neither good nor bad, but
+    /// needs a look.
+    pub const fn tone(self) -> Tone {
+        match self {
+            Finding::Better => Tone::Good,
+            Finding::Same => Tone::Plain,
+            Finding::Changed | Finding::CannotTell => Tone::Unsure,
+            Finding::Worse => Tone::Bad,
+        }
+    }
+
+    /// A sign for readers who don't see colours.
+    pub const fn sign(self) -> &'static str {
+        match self {
+            Finding::Better => "✓",
+            Finding::Same => "=",
+            Finding::Changed => "≠",
+            Finding::CannotTell => "?",
+            Finding::Worse => "✗",
+        }
+    }
+
+    /// Its name, as shown to people.
     pub const fn name(self) -> &'static str {
         match self {
             Finding::Better => "better",
@@ -282,49 +231,39 @@ impl Finding {
     }
 }
 
-/// The JSON schema of a [`Verdict`].
+/// The JSON schema of a [`CheckReport`].
 pub fn schema() -> serde_json::Value {
     let generator = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
-    generator.into_generator().into_root_schema_for::<Verdict>().to_value()
+    generator.into_generator().into_root_schema_for::<CheckReport>().to_value()
 }
 
-/// The unit of a metric, for programs.
-pub(crate) fn unit(metric: &str) -> &'static str {
-    match skipbeat_measure::metric(metric).map(|metric| metric.unit) {
-        Some(Unit::Seconds) => "s",
-        Some(Unit::Ratio) => "ratio",
-        Some(Unit::PerSecond) => "per s",
-        Some(Unit::Count) => "count",
-        Some(Unit::Number) => "number",
-        None if metric.ends_with("_bytes") => "bytes",
-        None => "ns",
-    }
+/// A cost that is compared between the runs of a pair, but is not a metric of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cost {
+    /// Its name.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
 }
 
-/// Which way a metric should go; a cost should go down.
-pub(crate) fn way(metric: &str) -> Option<Way> {
-    match skipbeat_measure::metric(metric) {
-        Some(known) => Way::of(known.better),
-        None => Some(Way::Lower),
-    }
+/// Every cost. Less of it is better.
+pub const COSTS: [Cost; 3] = [
+    Cost { name: "server_ns_per_datagram", unit: Unit::Nanoseconds },
+    Cost { name: "ns_per_datagram", unit: Unit::Nanoseconds },
+    Cost { name: "peak_memory_bytes", unit: Unit::Bytes },
+];
+
+/// The unit of a metric or a cost.
+pub(crate) fn unit(name: &str) -> Unit {
+    let cost = COSTS.iter().find(|cost| cost.name == name);
+    let of_cost = cost.map_or(Unit::Number, |cost| cost.unit);
+    Metric::named(name).map_or(of_cost, Metric::unit)
 }
 
-/// A figure in its unit, for people.
-pub fn show(unit: &str, value: Option<f64>) -> String {
-    let Some(value) = value else { return "–".to_owned() };
-    match unit {
-        "ns" if value >= 1e5 => format!("{:.1} µs", value / 1e3),
-        "ns" => format!("{value:.1} ns"),
-        "bytes" => format!("{:.1} MB", value / 1e6),
-        _ => {
-            let unit = match unit {
-                "s" => Unit::Seconds,
-                "ratio" => Unit::Ratio,
-                "per s" => Unit::PerSecond,
-                "count" => Unit::Count,
-                _ => Unit::Number,
-            };
-            skipbeat_report::show(unit, Some(value))
-        }
+/// Which direction of a metric is better, if one is; a cost should go down.
+pub(crate) fn better(name: &str) -> Option<Better> {
+    match Metric::named(name) {
+        Some(metric) => metric.better(),
+        None => COSTS.iter().any(|cost| cost.name == name).then_some(Better::Lower),
     }
 }

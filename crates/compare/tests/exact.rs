@@ -1,15 +1,17 @@
-//! Two folders of results compared: simulated figures must be equal, seed by seed; figures measured
-//! on sockets allow no conclusion.
+//! Compares two results folders: simulated figures must be equal, seed by seed; figures measured on
+//! sockets are inconclusive.
 
 use std::fs;
 use std::path::Path;
 
-use skipbeat_compare::{Comparison, Conclusion, Finding, Sheet, compare_exactly};
+use serde_json::json;
+use skipbeat_compare::{Comparison, Finding, Sheet, compare_exactly};
+use skipbeat_measure::Outcome;
 use tempfile::TempDir;
 
 const HEAD: &str = "scenario,mode,seed,point,replication,server.timeout";
 
-/// A folder of results whose runs have this digest. A row is a seed, a point, and the cells of
+/// A results folder whose runs have this digest. A row is a seed, a point, and the cells of
 /// delivery ratio, latency and datagrams sent.
 fn folder(mode: &str, rows: &[(u32, u32, &str)], digest: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -19,17 +21,45 @@ fn folder(mode: &str, rows: &[(u32, u32, &str)], digest: &str) -> TempDir {
     for (seed, point, figures) in rows {
         let timeout = format!("{}s", point + 1);
         summary += &format!("s,{mode},{seed},{point},{seed},{timeout},10,{figures}\n");
-        runs.push(format!(
-            r#"{{"point": {point}, "replication": {seed}, "scenario_hash": "h{point}",
-                "digest": "{digest}", "inconclusive": []}}"#
-        ));
+        runs.push(json!({
+            "point": point,
+            "replication": seed,
+            "values": { "server.timeout": timeout },
+            "scenario_hash": format!("h{point}"),
+            "seed": seed,
+            "digest": digest,
+            "verdict": {
+                "outcome": "nothing-required",
+                "thresholds": [],
+                "doubts": [],
+                "stopped_by": null,
+                "failure": null,
+                "ended_early_at_s": null,
+            },
+        }));
     }
     let groups = summary.replacen("server.timeout,", "server.timeout,group,", 1);
     let groups = groups.lines().next().unwrap();
-    let run = format!(
-        r#"{{"scenario": {{"name": "s"}}, "mode": "{mode}", "interrupted": false, "runs": [{}]}}"#,
-        runs.join(",")
-    );
+    let run = json!({
+        "version": 2,
+        "skipbeat": { "version": "0.1.0", "commit": "abc" },
+        "scenario": { "name": "s" },
+        "scenario_hash": "h",
+        "settings": [],
+        "replications": null,
+        "mode": mode,
+        "seed": 1,
+        "outcome": "nothing-required",
+        "reason": "no threshold was set",
+        "run": null,
+        "sweep": {
+            "keys": ["server.timeout"],
+            "runs_planned": rows.len(),
+            "ramps": null,
+            "runs": runs,
+        },
+    });
+    let run = run.to_string();
     write(folder.path(), [("summary.csv", &summary), ("groups.csv", groups), ("run.json", &run)]);
     folder
 }
@@ -54,12 +84,12 @@ fn finding(comparison: &Comparison, point: &str, metric: &str) -> Finding {
 fn equal_figures_pass_and_the_smallest_difference_does_not() {
     let base = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.8,0.5,100")], "d");
     let same = compare(&base, &base, None);
-    assert_eq!((same.conclusion, same.pairs), (Conclusion::Pass, 2));
+    assert_eq!((same.outcome, same.pairs), (Outcome::Pass, 2));
     assert!(same.rows.iter().all(|row| row.finding == Finding::Same) && same.notes.is_empty());
 
     let worse = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.8,0.5000001,100")], "d");
     let worse = compare(&base, &worse, None);
-    assert_eq!(worse.conclusion, Conclusion::Regression);
+    assert_eq!(worse.outcome, Outcome::Regression);
     assert_eq!(finding(&worse, "server.timeout=2s", "latency_p99_s"), Finding::Worse);
     assert_eq!(finding(&worse, "server.timeout=1s", "latency_p99_s"), Finding::Same);
 }
@@ -77,7 +107,7 @@ fn a_change_is_better_or_worse_only_if_its_metric_has_a_direction() {
     assert!((effect.unwrap() - 0.2).abs() < 1e-12);
 
     let better = folder("sim", &[(1, 0, "0.95,0.25,100")], "d");
-    assert_eq!(compare(&base, &better, None).conclusion, Conclusion::Pass);
+    assert_eq!(compare(&base, &better, None).outcome, Outcome::Pass);
 }
 
 #[test]
@@ -86,7 +116,7 @@ fn seeds_that_contradict_each_other_tell_nothing() {
     let new = folder("sim", &[(1, 0, "0.8,0.2,1"), (2, 0, "1.0,0.2,1")], "d");
     let comparison = compare(&base, &new, None);
     assert_eq!(finding(&comparison, "server.timeout=1s", "delivery_ratio"), Finding::CannotTell);
-    assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
+    assert_eq!(comparison.outcome, Outcome::Inconclusive);
     let row = comparison.rows.iter().find(|row| row.metric == "delivery_ratio").unwrap();
     let [low, high] = row.interval.unwrap();
     assert!(low < -0.1 && high > 0.1);
@@ -97,18 +127,18 @@ fn a_change_of_the_digest_alone_is_a_regression() {
     let base = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
     let other = folder("sim", &[(1, 0, "0.91,0.25,100")], "e");
     let comparison = compare(&base, &other, None);
-    assert_eq!(comparison.conclusion, Conclusion::Regression);
+    assert_eq!(comparison.outcome, Outcome::Regression);
     assert!(comparison.notes[0].contains("the behaviour changed"));
-    // With a minimum effect only figures count.
-    assert_eq!(compare(&base, &other, Some(0.02)).conclusion, Conclusion::Pass);
+    // With a minimum effect only the figures count, not the digest.
+    assert_eq!(compare(&base, &other, Some(0.02)).outcome, Outcome::Pass);
 }
 
 #[test]
 fn changes_below_the_minimum_effect_pass() {
     let base = folder("sim", &[(1, 0, "0.91,0.250,100")], "d");
     let new = folder("sim", &[(1, 0, "0.91,0.251,100")], "e");
-    assert_eq!(compare(&base, &new, Some(0.01)).conclusion, Conclusion::Pass);
-    assert_eq!(compare(&base, &new, Some(0.001)).conclusion, Conclusion::Regression);
+    assert_eq!(compare(&base, &new, Some(0.01)).outcome, Outcome::Pass);
+    assert_eq!(compare(&base, &new, Some(0.001)).outcome, Outcome::Regression);
 }
 
 #[test]
@@ -126,14 +156,14 @@ fn figures_from_sockets_and_missing_points_are_inconclusive() {
     let new = folder("net", &[(1, 0, "0.5,0.25,100")], "e");
     let comparison = compare(&base, &new, None);
     assert_eq!(finding(&comparison, "server.timeout=1s", "delivery_ratio"), Finding::CannotTell);
-    assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
+    assert_eq!(comparison.outcome, Outcome::Inconclusive);
     assert!(comparison.notes.iter().any(|note| note.contains("interleaved pairs")));
 
     let two = folder("sim", &[(1, 0, "0.91,0.25,100"), (1, 1, "0.9,0.25,100")], "d");
     let one = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
     let comparison = compare(&two, &one, None);
-    assert_eq!((comparison.conclusion, comparison.pairs), (Conclusion::Inconclusive, 1));
-    assert!(comparison.notes[0].contains("1 runs of the base results have no partner"));
+    assert_eq!((comparison.outcome, comparison.pairs), (Outcome::Inconclusive, 1));
+    assert!(comparison.notes[0].contains("1 run of the base results without a partner"));
 }
 
 #[test]
@@ -144,5 +174,5 @@ fn the_error_of_an_unreadable_folder_names_what_is_missing() {
     let folder = folder("sim", &[(1, 0, "0.91,0.25,100")], "d");
     fs::write(folder.path().join("summary.csv"), "a,b\n1,2\n").unwrap();
     let error = Sheet::read(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("no column \"seed\""), "{error}");
+    assert!(error.contains("summary.csv:1: column 1: expected scenario"), "{error}");
 }

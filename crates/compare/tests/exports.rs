@@ -1,17 +1,19 @@
 //! A verdict exported to the formats of other programs.
 
 use skipbeat_compare::{
-    ComparedMetric, Comparison, Conclusion, Design, Figure, Finding, ScenarioVerdict,
-    ThresholdCase, Verdict, Way, export,
+    CheckReport, ComparedMetric, Comparison, Design, Figure, Finding, ScenarioVerdict,
+    ThresholdCase, export,
 };
+use skipbeat_core::{Better, Unit};
+use skipbeat_measure::Outcome;
 
 fn row(metric: &str, finding: Finding) -> ComparedMetric {
     ComparedMetric {
         point: String::new(),
         group: Some("phones".to_owned()),
         metric: metric.to_owned(),
-        unit: "s".to_owned(),
-        better: Some(Way::Lower),
+        unit: Unit::Seconds,
+        better: Some(Better::Lower),
         judged: true,
         base: Some(0.05),
         new: Some(0.055),
@@ -22,20 +24,20 @@ fn row(metric: &str, finding: Finding) -> ComparedMetric {
     }
 }
 
-fn verdict() -> Verdict {
-    let case = |metric: &str, condition: &str, actual, met| ThresholdCase {
+fn verdict() -> CheckReport {
+    let case = |metric: &str, required: &str, actual, met| ThresholdCase {
         point: "server.timeout=2s".to_owned(),
         replication: 0,
         group: None,
         metric: metric.to_owned(),
-        condition: condition.to_owned(),
+        required: required.to_owned(),
         actual,
         met,
     };
-    let figure = |metric: &str, unit: &str, better, value, range| Figure {
+    let figure = |metric: &str, unit: Unit, better, value, range| Figure {
         point: String::new(),
         metric: metric.to_owned(),
-        unit: unit.to_owned(),
+        unit,
         better,
         value,
         range,
@@ -46,7 +48,7 @@ fn verdict() -> Verdict {
         new: "new".to_owned(),
         pairs: 20,
         minimum_effect: Some(0.02),
-        conclusion: Conclusion::Regression,
+        outcome: Outcome::Regression,
         rows: vec![
             row("latency_p99_s", Finding::Worse),
             row("latency_p50_s", Finding::CannotTell),
@@ -57,7 +59,7 @@ fn verdict() -> Verdict {
     let scenario = ScenarioVerdict {
         scenario: "a|b".to_owned(),
         mode: "net".to_owned(),
-        conclusion: Conclusion::Threshold,
+        outcome: Outcome::Threshold,
         thresholds: vec![
             case("delivery_ratio", ">= 0.99", Some(0.9131), Some(false)),
             case("latency_p99_s", "<= 1 s", Some(0.25), Some(true)),
@@ -67,19 +69,19 @@ fn verdict() -> Verdict {
         reasons: Vec::new(),
         notes: Vec::new(),
         figures: vec![
-            figure("delivery_ratio", "ratio", Way::Higher, 0.9131, None),
-            figure("latency_p99_s", "s", Way::Lower, 0.25, Some([0.24, 0.26])),
+            figure("delivery_ratio", Unit::Ratio, Better::Higher, 0.9131, None),
+            figure("latency_p99_s", Unit::Seconds, Better::Lower, 0.25, Some([0.24, 0.26])),
         ],
         results: None,
     };
-    Verdict::new("1.2.3", vec![scenario], |_| 99)
+    CheckReport::new("1.2.3", vec![scenario], |_| 99)
 }
 
 #[test]
 fn junit_has_a_test_case_for_each_threshold_with_its_actual_value() {
     let xml = export::junit(&verdict());
     assert!(xml.contains(r#"name="delivery_ratio &gt;= 0.99 at server.timeout=2s""#), "{xml}");
-    assert!(xml.contains("delivery_ratio is 0.9131 (91.31 %), asked &gt;= 0.99"), "{xml}");
+    assert!(xml.contains("delivery_ratio is 0.9131 (91.31 %), required &gt;= 0.99"), "{xml}");
     assert!(xml.contains("eviction_latency_p99_s is undefined"), "{xml}");
     // One case for the run, three thresholds, two metrics, one for the comparison as a whole.
     assert!(xml.contains(r#"tests="7""#), "{xml}");
@@ -97,11 +99,11 @@ fn bencher_has_a_benchmark_for_each_scenario_and_a_slug_for_each_metric() {
 
 #[test]
 fn github_action_benchmark_has_each_figure_in_the_file_of_its_direction() {
-    let higher = export::benchmark_action(&verdict(), Way::Higher);
+    let higher = export::benchmark_action(&verdict(), Better::Higher);
     let name = "a|b delivery_ratio";
     let expected = serde_json::json!([{ "name": name, "unit": "ratio", "value": 0.9131 }]);
     assert_eq!(higher, expected);
-    let lower = export::benchmark_action(&verdict(), Way::Lower);
+    let lower = export::benchmark_action(&verdict(), Better::Lower);
     assert_eq!(lower[0]["range"], "0.24 … 0.26");
     assert_eq!(lower.as_array().map(Vec::len), Some(1));
 }
@@ -122,8 +124,8 @@ fn markdown_shows_what_needs_attention_and_escapes_names() {
 #[test]
 fn the_json_has_its_version_and_the_exit_code() {
     let json = serde_json::to_value(verdict()).unwrap();
-    assert_eq!((&json["version"], &json["exit_code"]), (&1.into(), &99.into()));
-    assert_eq!(json["conclusion"], "threshold");
+    assert_eq!((&json["version"], &json["exit_code"]), (&2.into(), &99.into()));
+    assert_eq!(json["outcome"], "threshold");
     assert_eq!(json["scenarios"][0]["comparison"]["rows"][1]["finding"], "cannot-tell");
     assert_eq!(json["scenarios"][0]["comparison"]["design"], "interleaved-pairs");
 }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use skipbeat_compare::{Conclusion, Finding, Pair, Rule, compare_pairs, noise};
+use skipbeat_compare::{Finding, Pair, Rule, compare_pairs, noise};
 use skipbeat_core::{Seed, normal_quantile, unit};
+use skipbeat_measure::Outcome;
 
-/// The figures of a pair: two that vary with the machine, and one that is always the same.
+/// The figures of each run: two that vary with the machine, and one that never changes.
 const METRICS: [&str; 3] = ["server_ns_per_datagram", "latency_p99_s", "delivery_ratio"];
 
 fn rule(trial: u64) -> Rule {
@@ -33,13 +34,13 @@ fn pairs(trial: u64, count: u64, sigma: f64, slower: f64) -> Vec<Pair> {
     (0..count).map(pair).collect()
 }
 
-/// How often each conclusion is drawn in this many trials of 20 pairs.
+/// How often each outcome comes out in this many trials of 20 pairs.
 fn conclusions(trials: u64, sigma: f64, slower: f64) -> BTreeMap<&'static str, u32> {
     let mut counts = BTreeMap::new();
     for trial in 0..trials {
         let pairs = pairs(trial, 20, sigma, slower);
-        let conclusion = compare_pairs(["a", "b"], &pairs, &rule(trial)).conclusion;
-        *counts.entry(conclusion.name()).or_default() += 1;
+        let outcome = compare_pairs(["a", "b"], &pairs, &rule(trial)).outcome;
+        *counts.entry(outcome.name()).or_default() += 1;
     }
     counts
 }
@@ -64,7 +65,7 @@ fn five_per_cent_more_is_a_regression_and_one_per_cent_is_not() {
     assert_eq!(little.get("regression"), None, "{little:?}");
     let faster = pairs(1, 20, 0.01, 0.9);
     let comparison = compare_pairs(["a", "b"], &faster, &rule(1));
-    assert_eq!(comparison.conclusion, Conclusion::Pass);
+    assert_eq!(comparison.outcome, Outcome::Pass);
     assert_eq!(comparison.rows[0].finding, Finding::Better);
     assert!((comparison.rows[0].effect.unwrap() + 0.1).abs() < 0.02);
 }
@@ -88,7 +89,7 @@ fn a_figure_that_rises_from_zero_is_worse_without_a_relative_effect() {
     let comparison = compare_pairs(["a", "b"], &pairs, &rule);
     let row = &comparison.rows[0];
     assert_eq!((row.finding, row.effect, row.interval), (Finding::Worse, None, None));
-    assert_eq!(comparison.conclusion, Conclusion::Regression);
+    assert_eq!(comparison.outcome, Outcome::Regression);
 }
 
 #[test]
@@ -99,7 +100,7 @@ fn a_metric_missing_on_one_side_is_reported_and_does_not_pass() {
         comparison.rows.iter().find(|row| row.metric == "latency_p99_s").unwrap().clone()
     };
     let comparison = compare_pairs(["a", "b"], &pairs, &rule(5));
-    assert_eq!(comparison.conclusion, Conclusion::Inconclusive);
+    assert_eq!(comparison.outcome, Outcome::Inconclusive);
     assert_eq!(by_name(&comparison).finding, Finding::CannotTell);
     assert!(comparison.notes[0].contains("one side only in 1 of 10 pairs"));
     // A pair that lacks it on both sides is left out.
@@ -111,10 +112,10 @@ fn a_metric_missing_on_one_side_is_reported_and_does_not_pass() {
     }
     pairs[4].base.insert("latency_p99_s".to_owned(), 1.0);
     let gone = compare_pairs(["a", "b"], &pairs, &rule(5));
-    assert_eq!(gone.conclusion, Conclusion::Regression);
+    assert_eq!(gone.outcome, Outcome::Regression);
     assert_eq!((by_name(&gone).finding, by_name(&gone).effect), (Finding::Changed, None));
     let none = compare_pairs(["a", "b"], &[], &rule(5));
-    assert_eq!(none.conclusion, Conclusion::Inconclusive);
+    assert_eq!(none.outcome, Outcome::Inconclusive);
 }
 
 #[test]
@@ -123,18 +124,18 @@ fn a_change_below_what_this_machine_can_see_is_inconclusive() {
     let judged = vec!["server_ns_per_datagram".to_owned()];
     let rule = Rule { visible, judged, ..rule(9) };
     let slower = compare_pairs(["a", "b"], &pairs(9, 20, 0.01, 1.2), &rule);
-    assert_eq!(slower.conclusion, Conclusion::Inconclusive);
+    assert_eq!(slower.outcome, Outcome::Inconclusive);
     let much_slower = compare_pairs(["a", "b"], &pairs(9, 20, 0.01, 1.8), &rule);
-    assert_eq!(much_slower.conclusion, Conclusion::Regression);
+    assert_eq!(much_slower.outcome, Outcome::Regression);
     let same = compare_pairs(["a", "b"], &pairs(9, 20, 0.01, 1.0), &rule);
-    assert_eq!(same.conclusion, Conclusion::Pass);
+    assert_eq!(same.outcome, Outcome::Pass);
 }
 
 #[test]
 fn six_pairs_are_reported_as_too_few_for_two_metrics() {
     let six = compare_pairs(["a", "b"], &pairs(2, 6, 0.001, 1.5), &rule(2));
     assert!(six.notes.iter().any(|note| note.contains("6 pairs are too few")), "{:?}", six.notes);
-    assert_eq!(six.conclusion, Conclusion::Inconclusive);
+    assert_eq!(six.outcome, Outcome::Inconclusive);
 }
 
 #[test]

@@ -1,28 +1,28 @@
-//! How places are addresses: one address of a prefix each, one port for all.
+//! Addresses of endpoints: one address of a prefix each, one port for all.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::EndpointId;
 
-/// EndpointId `n` is the `n`-th address from a first one, at one common port. Where the whole prefix is
-/// local, as 127.0.0.0/8 is on Linux, every client has an address of its own without privilege and
-/// without a socket of its own.
+/// Gives endpoint `n` the `n`-th address after a first one, at one common port. Where the whole
+/// prefix is local, as 127.0.0.0/8 is on Linux, every client has its own address without privilege
+/// and without its own socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressPlan {
-    /// The address of place 0.
+    /// The address of endpoint 0.
     pub first: IpAddr,
-    /// The port that all share.
+    /// The port that all endpoints share.
     pub port: u16,
 }
 
 impl AddressPlan {
-    /// Where places begin on loopback: 127.1.0.0.
+    /// The address of endpoint 0 on loopback: 127.1.0.0.
     pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 1, 0, 0));
-    /// How many places have an address on loopback, and the most of any plan.
+    /// How many endpoints have an address on loopback: the most of any plan.
     pub const CAPACITY: u32 =
         u32::from_be_bytes([127, 255, 255, 255]) - u32::from_be_bytes([127, 1, 0, 0]);
 
-    /// The IP address of a place; `place` must be below [`Self::CAPACITY`].
+    /// The IP address of an endpoint, which must be below [`Self::CAPACITY`].
     #[inline]
     pub fn ip(self, endpoint: EndpointId) -> IpAddr {
         debug_assert!(endpoint < Self::CAPACITY);
@@ -34,13 +34,13 @@ impl AddressPlan {
         }
     }
 
-    /// The socket address of a place.
+    /// The socket address of an endpoint.
     #[inline]
     pub fn address(self, endpoint: EndpointId) -> SocketAddr {
         SocketAddr::new(self.ip(endpoint), self.port)
     }
 
-    /// The place at an address, if the plan has one there.
+    /// The endpoint at an address, if the plan has one there.
     #[inline]
     pub fn endpoint(self, ip: IpAddr) -> Option<EndpointId> {
         let endpoint = match (self.first, ip) {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn address_and_place_are_inverse() {
+    fn address_and_endpoint_are_inverse() {
         for first in [AddressPlan::LOOPBACK, "10.0.0.0".parse().unwrap(), "fd00::".parse().unwrap()]
         {
             let plan = AddressPlan { first, port: 7 };

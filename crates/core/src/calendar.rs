@@ -1,37 +1,48 @@
 //! A calendar queue (Brown, CACM 31(10), 1988): items come out in order of (time, item), at a cost
 //! that does not grow with their number. Timers, deadlines and datagrams in flight all wait in one.
 //!
-//! Time is cut into buckets. A ring of them lies ahead; what is in one is sorted when its time has
-//! come, not before. Who does not need the order takes whole buckets out unsorted.
+//! Time is divided into buckets, of which a ring covers the near future. A bucket is sorted only
+//! when its time has come. A caller that does not need the order takes whole buckets out unsorted.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::{ClientSet, Span, Time};
 
-/// Buckets in the ring. What lies farther ahead waits in a heap.
+/// Buckets in the ring. Items that are due later than those wait in a heap.
 const RING: u64 = 1 << 14;
 /// A bucket spans 2²⁰ ns, about a millisecond, where nothing else is asked for.
 const WIDTH: u32 = 20;
-/// Entries that are stored together: a bucket is a list of such chunks, and chunks are used again,
-/// so that no bucket holds on to the room that it needed once.
+/// Entries that are stored together. A bucket is a list of such chunks, and chunks are reused, so
+/// that no bucket keeps the memory that it needed once.
 const CHUNK: usize = 31;
-/// No chunk.
+/// The index that stands for no chunk.
 const NONE: u32 = u32::MAX;
 
 /// A priority queue of `(Time, T)` for items that are mostly due soon.
+///
+/// ```
+/// use skipbeat_core::{Calendar, Time};
+///
+/// let mut calendar = Calendar::new();
+/// calendar.push(Time::from_nanos(20), "second");
+/// calendar.push(Time::from_nanos(10), "first");
+/// assert_eq!(calendar.next_at(), Some(Time::from_nanos(10)));
+/// assert_eq!(calendar.pop_until(Time::from_nanos(15)), Some((Time::from_nanos(10), "first")));
+/// assert_eq!(calendar.pop_until(Time::from_nanos(15)), None, "the other one is due later");
+/// ```
 #[derive(Debug)]
 pub struct Calendar<T> {
-    /// Buckets span 2 to this power nanoseconds.
+    /// A bucket spans 2 to the power of this, in nanoseconds.
     width: u32,
-    /// The bucket that is being emptied: latest item first, if it was sorted already.
+    /// The open bucket, which is being emptied: latest item first, once it is sorted.
     open: Vec<Entry<T>>,
     sorted: bool,
-    /// The earliest offset in the open bucket, where it is not sorted.
+    /// The earliest offset in the open bucket while it is not sorted.
     first: u32,
-    /// What was pushed into the open bucket or before it since it was opened.
+    /// Items that were pushed into the open bucket, or before it, since it was opened.
     late: BinaryHeap<Reverse<(Time, T)>>,
-    /// Absolute number of the open bucket.
+    /// The number of the open bucket, counted from time zero.
     cursor: u64,
     /// Buckets `cursor + 1 ..= cursor + RING - 1`, unsorted, at their number modulo `RING`.
     ring: Vec<Bucket>,
@@ -40,8 +51,8 @@ pub struct Calendar<T> {
     free: u32,
     occupied: ClientSet,
     far: BinaryHeap<Reverse<(Time, T)>>,
-    /// The earliest time in `ring` and `far`, and the earliest of all, kept so that looking costs
-    /// nothing.
+    /// The earliest time in `ring` and `far`, and the earliest of all: cached, since they are asked
+    /// for often.
     ahead: Time,
     front: Time,
     len: usize,
@@ -54,7 +65,7 @@ struct Entry<T> {
     item: T,
 }
 
-/// A bucket: its first chunk, and how many entries that one has. Those behind it are full.
+/// A bucket: its first chunk and how many entries that one has. The other chunks are full.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     chunk: u32,
@@ -86,8 +97,8 @@ impl<T: Copy + Ord> Calendar<T> {
     }
 
     /// An empty calendar whose buckets span `2^width` nanoseconds, `width` up to 32. The width
-    /// changes what the calendar costs, and not what comes out: a few items in each bucket are
-    /// best, and a ring of 2¹⁴ buckets that reaches as far as most pushes go.
+    /// changes the cost of the calendar, not what comes out. It is best to have a few items in each
+    /// bucket, and a ring (2¹⁴ buckets) that reaches as far as most pushes go.
     pub fn with_width(width: u32) -> Self {
         assert!(width <= 32, "offsets within a bucket are 32 bits");
         Calendar {
@@ -108,19 +119,19 @@ impl<T: Copy + Ord> Calendar<T> {
         }
     }
 
-    /// An empty calendar for items that are due within `span` and mostly taken out many at once: few
-    /// wide buckets, so that the ends of all of them stay in the cache.
+    /// An empty calendar for items that are due within `span` and are mostly taken out many at
+    /// once: it has few wide buckets, whose ends all stay in the cache.
     pub fn reaching(span: Span) -> Self {
         let bucket = (span.nanos() / (RING / 4)).max(1);
         Self::with_width((bucket.ilog2() + 1).clamp(10, 32))
     }
 
-    /// How many items wait.
+    /// The number of items.
     pub const fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing waits.
+    /// Whether there are no items.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -143,7 +154,7 @@ impl<T: Copy + Ord> Calendar<T> {
         }
     }
 
-    /// When the earliest item is due; [`Time::NEVER`] where there is none.
+    /// When the earliest item is due; [`Time::NEVER`] if there is none.
     #[inline]
     pub const fn front(&self) -> Time {
         self.front
@@ -155,7 +166,7 @@ impl<T: Copy + Ord> Calendar<T> {
         (self.len > 0).then_some(self.front)
     }
 
-    /// The earliest of all, looked up.
+    /// Finds the earliest time of all.
     #[inline]
     fn find_front(&self) -> Time {
         let open = match self.open.last() {
@@ -203,7 +214,7 @@ impl<T: Copy + Ord> Calendar<T> {
         self.front = self.find_front();
     }
 
-    /// The same of the open bucket.
+    /// [`Calendar::drain_until`] for the open bucket.
     fn drain_open(&mut self, limit: Time, into: &mut Vec<(Time, T)>) {
         let start = self.cursor << self.width;
         let Some(due) = limit.nanos().checked_sub(start) else { return };
@@ -220,7 +231,7 @@ impl<T: Copy + Ord> Calendar<T> {
         self.first = first;
     }
 
-    /// What is in the bucket that will be opened next, as far as it is known, in no order.
+    /// The items of the bucket that will be opened next, as far as they are known, in no order.
     pub fn upcoming(&self) -> impl Iterator<Item = T> + '_ {
         let slot = (self.bucket_of(self.ahead) % RING) as usize;
         let Bucket { chunk, fill, .. } = self.ring[slot];
@@ -232,7 +243,7 @@ impl<T: Copy + Ord> Calendar<T> {
         self.cursor
     }
 
-    /// Sorts the open bucket: by time alone, which is quick, and then the few that are due at the
+    /// Sorts the open bucket: by time alone, which is fast, then the few items that are due at the
     /// same time.
     fn sort_open(&mut self) {
         self.open.sort_unstable_by_key(|entry| Reverse(entry.offset));
@@ -244,15 +255,14 @@ impl<T: Copy + Ord> Calendar<T> {
         self.sorted = true;
     }
 
-    /// Whether something that came late is due before all that is in the open bucket.
+    /// Whether an item that was pushed late is due before everything in the open bucket.
     fn late_is_first(&self) -> bool {
         let first = (self.cursor << self.width) + u64::from(self.first);
         let late = self.late.peek().map(|Reverse((at, _))| at.nanos());
         late.is_some_and(|late| self.open.is_empty() || late < first)
     }
 
-    /// Takes the earliest item out of what is open: of what came late alone, where the bucket is not
-    /// sorted.
+    /// Takes out the earliest open item. While the bucket is not sorted, only late items count.
     #[inline]
     fn pop_open(&mut self, limit: Time) -> Option<(Time, T)> {
         let open = self.open.last().filter(|_| self.sorted);
@@ -320,7 +330,7 @@ impl<T: Copy + Ord> Calendar<T> {
         self.ring[slot] = Bucket { chunk, fill: 1, ..self.ring[slot] };
     }
 
-    /// Makes a bucket the open one, and fetches what the ring reaches now.
+    /// Opens a bucket, and moves items into the ring that it reaches now.
     fn move_cursor(&mut self, bucket: u64) {
         self.cursor = bucket;
         while let Some(&Reverse((at, item))) = self.far.peek() {
@@ -349,8 +359,7 @@ impl<T: Copy + Ord> Calendar<T> {
         }
     }
 
-    /// Moves the cursor to the bucket of `ahead`, which becomes the open one. Its order is found out
-    /// when it is wanted.
+    /// Opens the bucket of `ahead`. It is sorted when its order is needed.
     fn open_next_bucket(&mut self) {
         self.move_cursor(self.bucket_of(self.ahead));
         self.first = self.ring[(self.cursor % RING) as usize].first;
@@ -383,7 +392,7 @@ impl<T: Copy + Ord> Calendar<T> {
         chunks.flat_map(|(chunk, filled)| &self.chunks[chunk as usize].entries[..filled])
     }
 
-    /// Everything that still waits, in no order.
+    /// All items, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Time, T)> + '_ {
         let heaps = self.late.iter().chain(&self.far).map(|Reverse(entry)| *entry);
         let open = self.open.iter().map(|entry| (self.time_of(entry), entry.item));

@@ -1,8 +1,16 @@
-//! A set of clients: one bit each, iterated in order of their numbers.
+//! A set of clients: a bitmap, iterated in the order of their ids.
 
 use crate::ClientId;
 
-/// A set of dense ids as a bitmap. Equal sets iterate alike, whatever their history.
+/// A set of dense ids as a bitmap. It always iterates in the order of the ids.
+///
+/// ```
+/// use skipbeat_core::ClientSet;
+///
+/// let mut set: ClientSet = [7, 3].into_iter().collect();
+/// assert!(set.insert(5) && !set.insert(3));
+/// assert_eq!(set.iter().collect::<Vec<_>>(), [3, 5, 7]);
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ClientSet {
     words: Vec<u64>,
@@ -10,27 +18,27 @@ pub struct ClientSet {
 }
 
 impl ClientSet {
-    /// The empty set.
+    /// An empty set.
     pub const fn new() -> Self {
         ClientSet { words: Vec::new(), len: 0 }
     }
 
-    /// The empty set with room for ids below `clients`.
+    /// An empty set that has memory for ids below `clients`.
     pub fn with_room(clients: u32) -> Self {
         ClientSet { words: vec![0; Self::words_for(clients)], len: 0 }
     }
 
-    /// How many words of 64 bits hold `clients` bits.
+    /// The number of 64-bit words that hold `clients` bits.
     pub const fn words_for(clients: u32) -> usize {
         clients.div_ceil(64) as usize
     }
 
-    /// How many clients are in the set.
+    /// The number of clients in the set.
     pub const fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether nobody is in the set.
+    /// Whether the set is empty.
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -40,7 +48,7 @@ impl ClientSet {
         self.words.get(client as usize / 64).is_some_and(|w| w >> (client % 64) & 1 == 1)
     }
 
-    /// Puts `client` in; says whether it was out.
+    /// Adds `client`; returns whether it is new.
     pub fn insert(&mut self, client: ClientId) -> bool {
         let index = client as usize / 64;
         if index >= self.words.len() {
@@ -53,7 +61,7 @@ impl ClientSet {
         new
     }
 
-    /// Takes `client` out; says whether it was in.
+    /// Removes `client`; returns whether it was in the set.
     pub fn remove(&mut self, client: ClientId) -> bool {
         let was_in = self.contains(client);
         if was_in {
@@ -63,7 +71,7 @@ impl ClientSet {
         was_in
     }
 
-    /// Puts in everybody who is in another set.
+    /// Adds all clients of another set.
     pub fn add(&mut self, other: &ClientSet) {
         if self.words.len() < other.words.len() {
             self.words.resize(other.words.len(), 0);
@@ -74,7 +82,7 @@ impl ClientSet {
         }
     }
 
-    /// The first client of the set that is not below `client`.
+    /// The first client of the set from `client` on.
     #[inline]
     pub fn first_from(&self, client: ClientId) -> Option<ClientId> {
         let index = client as usize / 64;
@@ -85,18 +93,18 @@ impl ClientSet {
         Some((index + steps) as u32 * 64 + word.trailing_zeros())
     }
 
-    /// The bitmap, 64 clients a word, lowest id in the lowest bit. It may be shorter than the
-    /// number of clients: what is missing is out.
+    /// The bitmap: 64 clients a word, the lowest id in the lowest bit. Clients beyond its end are
+    /// not in the set.
     pub fn words(&self) -> &[u64] {
         &self.words
     }
 
-    /// The members in order.
+    /// The clients in order.
     pub fn iter(&self) -> impl Iterator<Item = ClientId> + '_ {
         self.by_word().flatten()
     }
 
-    /// The members in order, up to 64 at a time.
+    /// The clients in order, up to 64 at a time.
     pub fn by_word(&self) -> impl Iterator<Item = impl Iterator<Item = ClientId>> + '_ {
         self.words.iter().enumerate().filter(|(_, word)| **word != 0).map(|(index, &word)| {
             let mut rest = word;
@@ -121,7 +129,7 @@ impl FromIterator<ClientId> for ClientSet {
     }
 }
 
-/// Sets are equal where their members are, whatever room they have.
+/// Sets are equal if their clients are, however much memory they have.
 impl PartialEq for ClientSet {
     fn eq(&self, other: &Self) -> bool {
         let both = self.words.len().min(other.words.len());

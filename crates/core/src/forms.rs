@@ -1,6 +1,6 @@
-//! The one way in which a scenario value has a short and a long form: `loss = 0.05` or
-//! `loss = { kind = …, … }`. It dispatches on the type that stands there, so that a mistake is
-//! reported by the form that was meant, at its place (serde's `untagged` would lose both).
+//! Scenario values with a short and a long form: `loss = 0.05` or `loss = { kind = …, … }`. The
+//! reader looks at the type of the value, so that a mistake is reported for the form that was
+//! meant, where it stands. serde's `untagged` would lose both.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, de};
 /// A scalar (number, text, truth value) or a table.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ScalarOrTable<S, T> {
-    /// The short form.
+    /// The short form: a number, a text, a truth value.
     Scalar(S),
     /// The long form.
     Table(T),
@@ -28,7 +28,7 @@ impl<'de, S: Deserialize<'de>, T: Deserialize<'de>> Deserialize<'de> for ScalarO
     }
 }
 
-/// Either form. The table stands in place: what holds it has a name of its own.
+/// Either form. The schema of the table is inlined, since the type that holds it has its own name.
 impl<S: JsonSchema, T: JsonSchema> JsonSchema for ScalarOrTable<S, T> {
     fn inline_schema() -> bool {
         true

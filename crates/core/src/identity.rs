@@ -1,18 +1,18 @@
 //! Identities: dense numbers, so that all state can live in arrays.
 
-/// A client of the swarm, and the server's peer of the same number: dense from zero.
+/// A client of the swarm. Clients are numbered from zero without gaps.
 pub type ClientId = u32;
 
-/// An address that somebody of the swarm has, had or forges: the first are those of the clients, in
-/// order, where they are at the start.
+/// An address that the swarm uses: that of a client at the start (client `n` begins at endpoint
+/// `n`), one that a client moved to, or a forged one.
 pub type EndpointId = u32;
 
-/// A chat message: who said it, and which of its messages it is (from zero).
+/// A message: who sent it, and which of the sender's messages it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct MessageId {
-    /// The client that says it.
+    /// The client that sends it.
     pub sender: ClientId,
-    /// Its place in the sender's sequence, from zero.
+    /// The number in the sequence of the sender, from zero.
     pub seq: u32,
 }
 
@@ -26,7 +26,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Both, up first.
+    /// Both directions, up first.
     pub const BOTH: [Direction; 2] = [Direction::Up, Direction::Down];
 
     /// `up` or `down`.
@@ -38,13 +38,13 @@ impl Direction {
     }
 }
 
-/// What a client's life is.
+/// Whether a client is running.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Life {
-    /// It beats and talks.
+    /// It sends heartbeats and does its work.
     Up,
-    /// It went silent without a word; it still listens.
+    /// It fell silent without a word. It still listens.
     Crashed,
-    /// It said `quit`; it still listens.
+    /// It said `quit`. It still listens.
     Left,
 }

@@ -2,18 +2,18 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-/// Φ: the probability that a standard normal number is at most `z`.
+/// Φ(z): the probability that a standard normal variable is at most `z`.
 pub fn normal_cdf(z: f64) -> f64 {
     0.5 * libm::erfc(-z * FRAC_1_SQRT_2)
 }
 
-/// The density of a standard normal number at `z`.
+/// The density of the standard normal distribution at `z`.
 pub fn normal_density(z: f64) -> f64 {
     libm::exp(-0.5 * z * z) / libm::sqrt(2.0 * PI)
 }
 
-/// Φ⁻¹: the `z` that a standard normal number exceeds with probability `1 - p`, for `p` in (0, 1).
-/// Algorithm AS 241 (PPND16) of Wichura, Applied Statistics 37(3), 1988: exact to about 10⁻¹⁶.
+/// Φ⁻¹(p): the `z` that a standard normal variable exceeds with probability `1 - p`, for `p` in (0,
+/// 1). Algorithm AS 241 (PPND16) of Wichura, Applied Statistics 37(3), 1988: exact to about 10⁻¹⁶.
 pub fn normal_quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {

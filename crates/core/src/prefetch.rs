@@ -1,10 +1,11 @@
-//! Asking memory early: what will be needed soon is on its way to the cache while other work is done.
-//! A million clients do not fit into the cache, and each beats at its own time.
+//! Prefetching: data that will be needed soon is loaded into the cache while other work is done. A
+//! million clients do not fit into the cache, and each beats at its own time.
 
-/// How many items ahead of the one that is dealt with to ask for: as many as memory answers at once.
+/// How many items ahead to prefetch: about as many loads as memory serves at once.
 pub const PREFETCH: usize = 16;
 
-/// Asks for the item of an array; nothing where there is none, and on machines that can't.
+/// Prefetches an item of an array. It does nothing if there is no such item, or if the processor
+/// has no instruction for it.
 #[inline(always)]
 pub fn prefetch<T>(items: &[T], index: u32) {
     if let Some(item) = items.get(index as usize) {

@@ -1,4 +1,4 @@
-//! A probability that can only be valid.
+//! A probability that is always valid.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,12 +11,12 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub struct Probability(f64);
 
 impl Probability {
-    /// Never.
+    /// The probability 0.
     pub const ZERO: Probability = Probability(0.0);
-    /// Always.
+    /// The probability 1.
     pub const ONE: Probability = Probability(1.0);
 
-    /// The probability `p`, or `None` where it is outside `[0, 1]` or no number.
+    /// The probability `p`; `None` if `p` is outside `[0, 1]` or not a number.
     pub fn new(p: f64) -> Option<Self> {
         (0.0..=1.0).contains(&p).then_some(Probability(p))
     }
@@ -26,12 +26,12 @@ impl Probability {
         self.0
     }
 
-    /// Whether this is never.
+    /// Whether it is 0.
     pub const fn is_zero(self) -> bool {
         self.0 == 0.0
     }
 
-    /// Whether something of this probability happens, decided by 64 random bits.
+    /// Whether an event of this probability happens, decided by 64 random bits.
     pub fn decides(self, bits: u64) -> bool {
         crate::unit(bits) < self.0
     }
@@ -75,8 +75,8 @@ impl<'de> Deserialize<'de> for Probability {
 }
 
 impl Probability {
-    /// Percentages from 0 to 100 as a regular expression. How large a number with an exponent is, it
-    /// can't say.
+    /// Percentages from 0 to 100 as a regular expression. It does not check how large a number with
+    /// an exponent is.
     const PERCENTAGE: &str = concat!(
         r"^\s*\+?(0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)|\.[0-9]+",
         r"|([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][+-]?[0-9]+)\s*%\s*$"

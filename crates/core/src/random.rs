@@ -1,5 +1,5 @@
-//! Randomness by name and purpose. A draw is a pure function of (seed, purpose, entity, counter):
-//! adding a client, switching on a stage or drawing in another order shifts nothing else.
+//! Randomness by name and purpose. A draw is a pure function of (seed, purpose, entity, counter),
+//! so that adding a client, switching on a stage or drawing in another order changes no other draw.
 //!
 //! The function is SplitMix64 (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number
 //! Generators*, OOPSLA 2014, with Stafford's mix 13) addressed by its counter. Its numbers are
@@ -21,8 +21,8 @@ pub const fn mix(mut z: u64) -> u64 {
 
 /// 64 random bits as a number in `[0, 1)`, a multiple of 2⁻⁵³.
 ///
-/// The same as `(bits >> 11) as f64 * 2⁻⁵³`. That conversion is one x86 instruction which waits for
-/// whatever was in its register before, and so for the draw before; the sum of two halves does not.
+/// It equals `(bits >> 11) as f64 * 2⁻⁵³`. That conversion is one x86 instruction that depends on
+/// the old value of its target register, and so on the draw before; the sum of two halves does not.
 #[inline]
 pub fn unit(bits: u64) -> f64 {
     let (high, low) = (bits >> 43, bits >> 11 & 0xFFFF_FFFF);
@@ -34,6 +34,15 @@ pub fn unit(bits: u64) -> f64 {
 }
 
 /// The seed of a run.
+///
+/// ```
+/// use skipbeat_core::Seed;
+///
+/// let losses = Seed(7).family("link.up.loss");
+/// let draw = losses.stream(3).unit(0);
+/// assert!((0.0..1.0).contains(&draw));
+/// assert_eq!(draw, Seed(7).family("link.up.loss").stream(3).unit(0), "the same on every machine");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seed(pub u64);
 
@@ -52,7 +61,7 @@ impl Seed {
     }
 }
 
-/// All streams of one purpose.
+/// The streams of one purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Family {
     key: u64,
@@ -66,7 +75,7 @@ impl Family {
     }
 }
 
-/// A random function of a counter.
+/// A random function of a counter: the draws of one entity for one purpose.
 #[derive(Clone, Copy, Debug)]
 pub struct Stream {
     key: u64,
@@ -91,13 +100,13 @@ impl Stream {
         -libm::log(1.0 - self.unit(counter))
     }
 
-    /// The stream read from its start, for what wants a generator.
+    /// The stream read from its start, for code that needs a generator.
     pub const fn draws(self) -> Draws {
         Draws { stream: self, counter: 0 }
     }
 }
 
-/// A [`Stream`] as a generator of the `rand` family.
+/// A [`Stream`] as a random number generator of the `rand` crate.
 #[derive(Clone, Debug)]
 pub struct Draws {
     stream: Stream,

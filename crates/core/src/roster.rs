@@ -1,10 +1,10 @@
-//! Which clients belong to which group: each group is one range of ids.
+//! Which clients belong to which group: each group is a range of ids.
 
 use std::ops::Range;
 
 use crate::ClientId;
 
-/// The groups of a run in the order of the scenario, each a contiguous range of clients.
+/// The groups of a run in the order of the scenario. Each group is a contiguous range of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roster {
     /// `ends[g]` is one past the last client of group `g`.
@@ -12,7 +12,7 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// Numbers the clients of groups of these sizes one after the other.
+    /// A roster of groups of these sizes, whose clients are numbered one after the other.
     pub fn new(sizes: impl IntoIterator<Item = u32>) -> Self {
         let ends = sizes.into_iter().scan(0, |end, size| {
             *end += size;
@@ -21,12 +21,12 @@ impl Roster {
         Roster { ends: ends.collect() }
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     pub fn groups(&self) -> usize {
         self.ends.len()
     }
 
-    /// How many clients there are in all.
+    /// The number of clients in all groups.
     pub fn clients(&self) -> u32 {
         self.ends.last().copied().unwrap_or(0)
     }

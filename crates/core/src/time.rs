@@ -1,5 +1,5 @@
-//! Time as integers: nanoseconds since the run began. Machines get it as a parameter and never
-//! read a clock, so the simulator and the sockets can drive the same code.
+//! Time as an integer: nanoseconds since the run began. Machines get it as a parameter and never
+//! read a clock, so that the simulator and real sockets can drive the same code.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +10,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time: nanoseconds since the run began (good for 584 years).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Time(u64);
 
 /// A length of time in nanoseconds, never negative.
@@ -38,19 +39,19 @@ impl Time {
         self.0 as f64 / 1e9
     }
 
-    /// How long after `earlier` this is; zero where it is not later.
+    /// The span since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Time) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
 
-    /// This time moved into `[from, to]`.
+    /// This time, clamped to `[from, to]`.
     pub fn clip(self, from: Time, to: Time) -> Time {
         Time(self.0.clamp(from.0, to.0))
     }
 }
 
 impl Span {
-    /// No time at all.
+    /// The empty span.
     pub const ZERO: Span = Span(0);
 
     /// A span of `nanos` nanoseconds.
@@ -68,26 +69,26 @@ impl Span {
         Span(seconds * 1_000_000_000)
     }
 
-    /// A span of `seconds`, rounded to the nanosecond; what is negative becomes zero, and what is
-    /// longer than 292 years becomes that.
+    /// A span of `seconds`, rounded to the nanosecond. Negative values become zero, values above
+    /// 292 years become 292 years.
     #[inline]
     pub fn from_seconds(seconds: f64) -> Self {
         Span::rounded(seconds * 1e9)
     }
 
-    /// Whole nanoseconds, at most those that fit a signed number: that is the quick way.
+    /// Whole nanoseconds, limited to what fits a signed integer: that conversion is fast.
     #[inline]
     const fn rounded(nanos: f64) -> Self {
         let nanos = (nanos + 0.5) as i64;
         Span(if nanos > 0 { nanos as u64 } else { 0 })
     }
 
-    /// Nanoseconds.
+    /// The span in nanoseconds.
     pub const fn nanos(self) -> u64 {
         self.0
     }
 
-    /// Seconds.
+    /// The span in seconds.
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1e9
     }
@@ -97,18 +98,18 @@ impl Span {
         self.0 as u128 * self.0 as u128
     }
 
-    /// Whether this is no time at all.
+    /// Whether it is zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// This span times a factor that is not negative, rounded to the nanosecond; at most 292 years.
+    /// This span times a factor from 0, rounded to the nanosecond; at most 292 years.
     #[inline]
     pub fn scaled(self, factor: f64) -> Span {
         Span::rounded(self.0 as f64 * factor)
     }
 
-    /// The difference, zero where `other` is longer.
+    /// The difference; zero if `other` is longer.
     pub const fn saturating_sub(self, other: Span) -> Span {
         Span(self.0.saturating_sub(other.0))
     }
@@ -170,7 +171,7 @@ const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
-/// The largest unit in which the span is a number of at most three decimals.
+/// Written in the largest unit that needs at most three decimals.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, size) = match self.0 {
@@ -201,16 +202,16 @@ impl fmt::Debug for Time {
     }
 }
 
-/// Why a text is no span of time.
+/// Why a text is not a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// The text does not begin with a number.
     #[error("expected a number and a unit such as \"10s\" or \"500ms\", got {0:?}")]
     Number(String),
-    /// The number has no unit or one that is not known.
+    /// The number has no unit, or an unknown one.
     #[error("expected a unit of time (ns, us, ms, s, m, h), got {unit:?} in {text:?}")]
     Unit {
-        /// What stands where the unit should.
+        /// The text in the position of the unit.
         unit: String,
         /// The whole text.
         text: String,
@@ -236,23 +237,23 @@ impl FromStr for Span {
             .ok_or_else(|| TimeError::Unit { unit: unit.to_owned(), text: text.to_owned() })?;
         let whole: u64 = whole.parse().map_err(|_| bad_number())?;
         let mut nanos = whole.checked_mul(size).ok_or_else(bad_number)?;
-        let mut place = size;
+        let mut worth = size;
         for digit in fraction.bytes() {
-            place /= 10;
-            nanos = nanos.checked_add(u64::from(digit - b'0') * place).ok_or_else(bad_number)?;
+            worth /= 10;
+            nanos = nanos.checked_add(u64::from(digit - b'0') * worth).ok_or_else(bad_number)?;
         }
         Ok(Span(nanos))
     }
 }
 
 impl Span {
-    /// What [`Span::from_str`] takes, as a regular expression; only how long a span can be it does
-    /// not say.
+    /// What [`Span::from_str`] accepts, as a regular expression. It does not limit how long a span
+    /// is.
     pub fn pattern() -> String {
         format!("^{}$", Span::unanchored_pattern())
     }
 
-    /// The same within a longer text.
+    /// [`Span::pattern`] for use within a longer text.
     pub fn unanchored_pattern() -> String {
         let units = UNITS.map(|(name, _)| name).join("|");
         format!(r"\s*[0-9]+(\.[0-9]*)?\s*({units})\s*")

@@ -1,5 +1,6 @@
-//! Who is where. At the start each client is at the place of its own number; behind those lie the
-//! addresses that hostile groups forge, and behind those the ones to which clients move.
+//! The address of each client, as a number: its endpoint. At the start client `n` is at endpoint
+//! `n`. After those come the endpoints that hostile groups forge, and then the ones that clients
+//! move to.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +8,26 @@ use skipbeat_core::{AddressPlan, ClientId, EndpointId, Roster};
 use skipbeat_scenario::Group;
 use skipbeat_swarm::SourceAddress;
 
-/// The places of a run.
+/// Which client is at which endpoint.
 #[derive(Debug)]
 pub struct Endpoints {
     clients: u32,
+    /// By group, whether it is hostile.
     hostile: Vec<bool>,
-    /// By group, the first of the places that it forges.
+    /// By group, the first endpoint that it forges.
     forged: Vec<EndpointId>,
-    /// Who forges, has or had each place beyond the clients' own.
+    /// The client that forges, has or had each endpoint from number `clients` on.
     owners: Vec<ClientId>,
-    /// The clients that are not at their first place.
-    homes: BTreeMap<ClientId, EndpointId>,
-    /// The first of the places that clients move to, and the next.
+    /// Where each client is that has moved.
+    moved: BTreeMap<ClientId, EndpointId>,
+    /// The first endpoint that clients move to.
     first_free: EndpointId,
+    /// The next endpoint that a client moves to.
     next: EndpointId,
 }
 
 impl Endpoints {
-    /// Everybody at the first place.
+    /// All clients at their first endpoints.
     pub fn new(groups: &[Group], roster: &Roster) -> Self {
         let mut owners = Vec::new();
         let mut forged = Vec::new();
@@ -40,17 +43,18 @@ impl Endpoints {
             first_free: roster.clients() + owners.len() as u32,
             next: roster.clients() + owners.len() as u32,
             owners,
-            homes: BTreeMap::new(),
+            moved: BTreeMap::new(),
         }
     }
 
-    /// Whether everybody is at the first place and nobody is hostile.
+    /// Whether no client is hostile or has ever moved, so that client and endpoint are the same
+    /// number.
     #[inline]
     pub fn are_plain(&self) -> bool {
         self.owners.is_empty() && !self.hostile.contains(&true)
     }
 
-    /// Who has a place, had it last, or forges it; nobody where it was never taken.
+    /// The client that has an endpoint, had it last, or forges it. `None` if it was never used.
     #[inline]
     pub fn owner(&self, endpoint: EndpointId) -> Option<ClientId> {
         match endpoint.checked_sub(self.clients) {
@@ -59,27 +63,28 @@ impl Endpoints {
         }
     }
 
-    /// Where a client is.
+    /// Where a client is now.
     #[inline]
     pub fn home(&self, client: ClientId) -> EndpointId {
-        if self.homes.is_empty() {
+        if self.moved.is_empty() {
             return client;
         }
-        self.homes.get(&client).copied().unwrap_or(client)
+        self.moved.get(&client).copied().unwrap_or(client)
     }
 
-    /// The client that a datagram reaches which is sent to a place.
+    /// The client that receives what is sent to an endpoint.
     #[inline]
     pub fn at(&self, endpoint: EndpointId) -> Option<ClientId> {
         self.owner(endpoint).filter(|owner| self.home(*owner) == endpoint)
     }
 
-    /// The client that is a member if a place is: an honest one that is there.
+    /// The client at an endpoint, if it is honest. Where the server has a member at an endpoint
+    /// without an honest client, the member is a ghost.
     pub fn honest_at(&self, endpoint: EndpointId, roster: &Roster) -> Option<ClientId> {
         self.at(endpoint).filter(|client| !self.hostile[roster.group_of(*client)])
     }
 
-    /// The place from which a datagram claims to come.
+    /// The endpoint that a datagram has as its source address.
     #[inline]
     pub fn of(&self, client: ClientId, source: SourceAddress, roster: &Roster) -> EndpointId {
         match source {
@@ -89,8 +94,8 @@ impl Endpoints {
         }
     }
 
-    /// A client moves to another place; gives that and the one it leaves. When all addresses were
-    /// used, the first are used again.
+    /// Moves a client to another endpoint. Returns the one it leaves and the new one. When all have
+    /// been used, the first are used again.
     pub fn rebind(&mut self, client: ClientId) -> [EndpointId; 2] {
         let left = self.home(client);
         let endpoint = loop {
@@ -98,7 +103,8 @@ impl Endpoints {
                 self.next = self.first_free;
             }
             self.next += 1;
-            // Whoever is at home there stays; a plan has room for twice its clients.
+            // One that is in use is skipped. Not all are: a plan has addresses for twice its
+            // clients.
             if self.at(self.next - 1).is_none() {
                 break self.next - 1;
             }
@@ -107,7 +113,7 @@ impl Endpoints {
             Some(owner) => *owner = client,
             None => self.owners.push(client),
         }
-        self.homes.insert(client, endpoint);
+        self.moved.insert(client, endpoint);
         [left, endpoint]
     }
 }
@@ -128,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_moves_leaves_a_place_behind_that_nobody_is_at() {
+    fn nobody_is_at_an_endpoint_that_a_client_has_left() {
         let (mut endpoints, roster) = endpoints(5);
         assert_eq!((endpoints.at(3), endpoints.honest_at(3, &roster)), (Some(3), Some(3)));
         assert_eq!(endpoints.rebind(3), [3, 10]);
@@ -141,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn forged_places_belong_to_who_forges_them_and_nobody_is_there() {
+    fn nobody_is_at_a_forged_endpoint_though_it_has_an_owner() {
         let (endpoints, roster) = endpoints(5);
         assert_eq!(endpoints.of(6, SourceAddress::Forged(2), &roster), 9);
         assert_eq!((endpoints.owner(9), endpoints.at(9)), (Some(5), None));

@@ -1,26 +1,29 @@
-//! The books of the way between swarm and server: what enters a link, what the server does, and to
-//! which client each of it belongs.
+//! What the two drivers share of a run: links, endpoints and recorder. Every datagram enters its
+//! link here, and is recorded as it does.
 
-use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, PREFETCH, Roster, Span, Time};
+mod streams;
+
+use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, PREFETCH, Roster, Time};
 use skipbeat_link::{Change, Class, Links, PacketInfo, Transit, Verdict};
 use skipbeat_measure::{Event, GroupKind, MessageSlot, Recorder, Window};
 use skipbeat_protocol::{Down, HEARTBEAT, Tag};
 use skipbeat_scenario::{Group, Plan, Target};
-use skipbeat_server::Note;
 use skipbeat_swarm::{Act, Audience, Datagram, Dialect, GroupOptions, Heard, Transport};
 use skipbeat_workload::WorkloadContext;
 
-use crate::streams::StreamLedger;
+use crate::classify::{class_of_act, heard_in};
 use crate::{Endpoints, Sent};
 
-/// Bytes of an IP packet that are left out where links count bytes: what IP and UDP add to a datagram.
-/// So segments and datagrams are counted alike.
-const UNCOUNTED: usize = 28;
+use streams::StreamLedger;
 
-/// Hears of every datagram that enters a link, beside the books.
+/// Bytes of the IP and UDP headers. Links count the bytes of datagrams without them, so the same is
+/// left out of the IP packets of TCP.
+const HEADERS: usize = 28;
+
+/// Sees every datagram that enters a link, for example to write a capture file.
 pub trait Tap {
-    /// A datagram enters a link at `at`, from a place or to it, and the link gives a verdict. Calls
-    /// of one direction come in order of time.
+    /// A datagram enters a link at `at`, sent from `endpoint` or to it by `direction`, and the link
+    /// gives a verdict. Calls of one direction come in order of time.
     fn passage(
         &mut self,
         at: Time,
@@ -31,34 +34,35 @@ pub trait Tap {
     );
 }
 
-/// Links, addresses and books of a run.
+/// Links, endpoints and recorder of a run.
 pub struct Harness {
-    /// Hears of everything.
+    /// Counts all events.
     pub recorder: Recorder,
-    /// Who is where.
+    /// The endpoint of each client.
     pub endpoints: Endpoints,
-    /// Who belongs to which group.
+    /// The group of each client.
     pub roster: Roster,
-    /// What is later than this is heard as if it came at the end.
+    /// The end of the run. Later events are recorded as of this time.
     pub end: Time,
-    /// Hears of every datagram, where somebody wants to.
+    /// Sees every datagram, where one is set.
     pub tap: Option<Box<dyn Tap>>,
-    /// How clients talk, where the server is not a chat of our kind.
+    /// How clients word what they say to a server with a protocol of its own.
     dialect: Option<Dialect>,
     run: u16,
-    /// Whether the server tells what it takes: ours does.
+    /// Whether the server reports which samples and queries it accepts; the built-in one does.
     server_tells: bool,
     pub(crate) streams: StreamLedger,
     up: Links,
     down: Links,
-    /// Whether all links up are and stay plain.
+    /// Whether all links up are plain for the whole run.
     plain_up: bool,
     scratch: Vec<u8>,
     transits: Vec<Transit>,
 }
 
 impl Harness {
-    /// The harness of a run that has not begun.
+    /// The harness of a run that has not begun: all clients are at their first endpoints, and
+    /// nothing is recorded.
     pub fn new(plan: &Plan) -> Self {
         let roster = plan.roster();
         let window = Window {
@@ -69,15 +73,15 @@ impl Harness {
         let server_tells = matches!(plan.server.target, Target::BuiltIn { .. });
         let kind = |(number, group): (usize, &Group)| {
             let measured = window.from..window.to;
-            let (group_of, clients) = (roster.range(number), roster.clients());
-            let setting =
-                WorkloadContext { group: group_of, clients, window: measured, server_tells };
+            let (members, clients) = (roster.range(number), roster.clients());
+            let context =
+                WorkloadContext { group: members, clients, window: measured, server_tells };
             let GroupOptions { workload, hostile, member, transport, .. } = &group.behaviour;
             GroupKind {
                 hostile: hostile.is_some(),
                 member: *member,
                 stream: *transport == Transport::Tcp,
-                books: workload.map(|work| work.books(setting)),
+                books: workload.map(|work| work.books(context)),
             }
         };
         let kinds = plan.groups.iter().enumerate().map(kind).collect();
@@ -106,50 +110,51 @@ impl Harness {
         }
     }
 
-    /// Tells the books.
+    /// Records an event.
     #[inline(always)]
     pub fn record(&mut self, at: Time, event: Event<'_>) {
         self.recorder.record(at.min(self.end), event);
     }
 
-    /// The message of a tag, if it is of this run and accounted for.
+    /// The message that a tag names, if it is of this run and not closed yet.
     pub fn message(&self, tag: Option<Tag>) -> Option<MessageSlot> {
         tag.filter(|tag| tag.run == self.run).and_then(|tag| self.recorder.find(tag.message))
     }
 
     /// The tag in a text, if it is of this run.
     pub fn tag(&self, text: &[u8]) -> Option<Tag> {
-        let endpoint = self.dialect.as_ref().and_then(|dialect| dialect.tag_at);
-        let text = match endpoint {
+        let position = self.dialect.as_ref().and_then(|dialect| dialect.tag_at);
+        let text = match position {
             Some(at) => text.get(at..at + Tag::LEN)?,
             None => text,
         };
         Tag::find(text).filter(|tag| tag.run == self.run)
     }
 
-    /// A client says something: the message in it is opened, or its sending again noted.
+    /// A client sends something: its message is opened, or recorded as a retransmission.
     #[inline(always)]
     pub(crate) fn open(
         &mut self,
         planned: Time,
         client: ClientId,
         datagram: &Datagram,
-        up: &ClientSet,
+        audience: &ClientSet,
     ) -> Option<MessageSlot> {
         let id = datagram.act.tag()?.message;
         match datagram.act {
             Act::Message { again: true, .. } | Act::Get { again: true, .. } => {
                 self.record(planned, Event::Retransmitted { direction: Direction::Up, client });
             }
-            // Whether another server took it can't be known.
+            // A server that is not ours does not say whether it took a sample.
             Act::Put { .. } if !self.server_tells => {}
             Act::Put { .. } | Act::Get { .. } => {
                 self.record(planned, Event::Request { message: id });
             }
             _ => {
-                let audience = self.dialect.as_ref().and_then(|d| audience(d.audience, client, up));
-                let up = audience.as_ref().unwrap_or(up);
-                self.record(planned, Event::Chat { message: id, up });
+                let dialect = self.dialect.as_ref();
+                let narrower = dialect.and_then(|d| receivers(d.audience, client, audience));
+                let audience = narrower.as_ref().unwrap_or(audience);
+                self.record(planned, Event::Chat { message: id, audience });
             }
         }
         let message = self.recorder.find(id);
@@ -159,8 +164,7 @@ impl Harness {
         message
     }
 
-    /// A segment of a client's connection enters its link, as an IP packet of this many bytes. Counted
-    /// is what it has beyond a datagram's headers.
+    /// A TCP segment of a client's connection enters its link, in an IP packet of this many bytes.
     pub fn segment(
         &mut self,
         now: Time,
@@ -168,7 +172,7 @@ impl Harness {
         client: ClientId,
         packet: usize,
     ) -> Verdict {
-        let (bytes, class) = (packet.saturating_sub(UNCOUNTED), Class::Chat);
+        let (bytes, class) = (packet.saturating_sub(HEADERS), Class::Chat);
         let links = if direction == Direction::Up { &mut self.up } else { &mut self.down };
         let group = self.roster.group_of(client);
         let verdict = links.judge(now, group, client, PacketInfo { bytes, class });
@@ -177,17 +181,18 @@ impl Harness {
         verdict
     }
 
-    /// A client sends: the message is opened, and the link towards the server decides.
+    /// A client sends a datagram: its message is opened, and its link up decides what becomes of
+    /// it.
     #[inline(always)]
     pub(crate) fn send_up<'d>(
         &mut self,
         planned: Time,
         client: ClientId,
         datagram: &'d Datagram,
-        up: &ClientSet,
+        audience: &ClientSet,
     ) -> Sent<'d> {
         let direction = Direction::Up;
-        let message = self.open(planned, client, datagram, up);
+        let message = self.open(planned, client, datagram, audience);
         let bytes = self.length(client, datagram);
         let packet = PacketInfo { bytes, class: class_of_act(datagram.act) };
         let verdict = self.up.judge(planned, self.roster.group_of(client), client, packet);
@@ -211,7 +216,8 @@ impl Harness {
         Sent { client, datagram, messages, from, verdict }
     }
 
-    /// Whether heartbeats of clients are so plain that [`Harness::beat_up`] can deal with many.
+    /// Whether [`Harness::beat_up`] can handle the heartbeats of clients: links up, addresses and
+    /// heartbeats are all plain.
     pub(crate) fn is_plain_up(&self) -> bool {
         self.plain_up
             && !self.streams.any()
@@ -220,7 +226,8 @@ impl Harness {
             && self.endpoints.are_plain()
     }
 
-    /// Clients send a bare heartbeat each.
+    /// Each of these clients sends a bare heartbeat. The buffer that this returns should go back by
+    /// [`Harness::give_back`].
     pub(crate) fn beat_up(&mut self, beats: &[(Time, ClientId)]) -> Vec<Transit> {
         let mut transits = std::mem::take(&mut self.transits);
         let soon = beats.iter().skip(PREFETCH).map(|(_, client)| *client);
@@ -229,12 +236,12 @@ impl Harness {
         transits
     }
 
-    /// The room that [`Harness::beat_up`] gave away.
+    /// Takes back the buffer of [`Harness::beat_up`] for the next call.
     pub(crate) fn give_back(&mut self, transits: Vec<Transit>) {
         self.transits = transits;
     }
 
-    /// Bytes of what a client says.
+    /// The length of a datagram of a client, in bytes.
     fn length(&mut self, client: ClientId, datagram: &Datagram) -> usize {
         match (datagram.session, datagram.act) {
             (None, Act::Heartbeat(None)) if self.dialect.is_none() => HEARTBEAT.len(),
@@ -246,23 +253,23 @@ impl Harness {
         }
     }
 
-    /// Whether a client says a datagram at all: not every server has a word for leaving.
+    /// Whether a client sends a datagram at all: some dialects have no word for leaving.
     pub(crate) fn says(&self, datagram: &Datagram) -> bool {
         self.dialect.as_ref().is_none_or(|dialect| dialect.says(datagram))
     }
 
-    /// The bytes of what a client says.
+    /// Writes the bytes of a datagram of a client into `out`, which is emptied first.
     pub fn write(&self, client: ClientId, datagram: &Datagram, out: &mut Vec<u8>) {
         write(&self.dialect, client, datagram, out);
     }
 
-    /// Whether a datagram of the server answers the heartbeat of a client.
+    /// Whether a datagram of the server acknowledges a heartbeat of the client, by the dialect.
     pub fn is_answer(&self, client: ClientId, payload: &[u8]) -> bool {
         self.dialect.as_ref().is_some_and(|dialect| dialect.is_ack(client, payload))
     }
 
-    /// A datagram goes to a place: the link towards the client there decides. Nothing where no
-    /// client is there (any more).
+    /// The server sends a datagram to an endpoint: the link down of the client there decides what
+    /// becomes of it. `None` if no client is there, or not any more.
     #[inline]
     pub fn send_down(
         &mut self,
@@ -283,11 +290,9 @@ impl Harness {
         let verdict = self.down.judge(now, group, client, PacketInfo { bytes, class });
         let (mut mangled, mut messages) = (0, [message; 2]);
         if !verdict.is_whole() {
+            let tag = Tag::find(payload);
             let whole = verdict.changes().map(|change| {
-                change.is_none_or(|change| {
-                    let damaged = self.damaged(payload, change);
-                    Tag::find(damaged) == Tag::find(payload)
-                })
+                change.is_none_or(|change| Tag::find(self.damaged(payload, change)) == tag)
             });
             (mangled, messages) = what_is_whole(&verdict, whole, message);
         }
@@ -299,9 +304,9 @@ impl Harness {
         Some(SentDown { client, verdict, messages })
     }
 
-    /// A text that clients need not heed goes to many, all at their first places and behind plain
-    /// links: what becomes of it until `last` is in the books at once, and only what arrives later
-    /// is given to `late`.
+    /// The server sends a text to many clients, all at their first endpoints and behind plain
+    /// links. Arrivals up to `last` are recorded at once, ahead of time, which is right only where
+    /// clients do not react to them; `late` gets those after `last`.
     pub fn fan_out(
         &mut self,
         now: Time,
@@ -312,18 +317,25 @@ impl Harness {
         mut late: impl FnMut(&Transit),
     ) {
         let Harness { down, roster, recorder, transits, .. } = self;
-        // All links first, then the books: short loops are quick, since what is in them overlaps.
+        // All links first, then the recorder: in short loops the processor overlaps the iterations.
         for members in to.by_word() {
             down.fly(members.map(|client| (now, client)), std::iter::empty(), roster, transits);
             recorder.fan_out(now, bytes, message, last, transits, &mut late);
         }
     }
 
-    /// What a client has to heed of a datagram of the server, and of its copy, as they arrive.
-    pub fn heed(&mut self, payload: &[u8], verdict: &Verdict) -> [Option<Heard>; 2] {
+    /// What a client makes of a datagram of the server and of its copy, after the link has changed
+    /// them. `unchanged` is what it makes of the payload as it was sent.
+    #[inline]
+    pub fn heard_after(
+        &mut self,
+        unchanged: Option<Heard>,
+        payload: &[u8],
+        verdict: &Verdict,
+    ) -> [Option<Heard>; 2] {
         verdict.changes().map(|change| match change {
-            None => heed(Down::parse(payload)),
-            Some(change) => heed(Down::parse(self.damaged(payload, change))),
+            None => unchanged,
+            Some(change) => heard_in(&Down::parse(self.damaged(payload, change))),
         })
     }
 
@@ -334,104 +346,20 @@ impl Harness {
         change.apply(&mut self.scratch);
         &self.scratch
     }
-
-    /// The server sends a message to its members, who are at these places.
-    pub fn broadcast(&mut self, at: Time, message: Option<MessageSlot>, members: &ClientSet) {
-        let complete = false;
-        if self.endpoints.are_plain() {
-            let datagrams = members.len() - self.written_to(at, message, members);
-            self.record(at, Event::Broadcast { message, members, datagrams, complete });
-            return;
-        }
-        let mut clients = ClientSet::with_room(self.roster.clients());
-        for endpoint in members.iter() {
-            if let Some(client) = self.endpoints.owner(endpoint) {
-                clients.insert(client);
-            }
-        }
-        let datagrams = members.len() - self.written_to(at, message, &clients);
-        self.record(at, Event::Broadcast { message, members: &clients, datagrams, complete });
-    }
-
-    /// The server takes note of something about the peer at a place. `message` is the one that it
-    /// was looking at; `left` is where a peer was that has moved.
-    #[inline]
-    pub fn note(
-        &mut self,
-        at: Time,
-        endpoint: EndpointId,
-        note: Note,
-        left: EndpointId,
-        message: Option<MessageSlot>,
-    ) {
-        let Some(client) = self.endpoints.owner(endpoint) else { return };
-        let honest = self.endpoints.honest_at(endpoint, &self.roster).is_some();
-        let event = match note {
-            Note::Joined if honest => Event::Joined { client },
-            Note::Joined => Event::GhostJoined { client, endpoint },
-            Note::Quit if honest => Event::Quit { client },
-            Note::Quit => Event::GhostGone { client, endpoint, silence: None },
-            Note::Evicted { silence } if honest => {
-                Event::Evicted { client, silence: Some(silence), uncertainty: Span::ZERO }
-            }
-            Note::Evicted { silence } => {
-                Event::GhostGone { client, endpoint, silence: Some(silence) }
-            }
-            Note::Moved => Event::Moved { client, left, to: endpoint, current: honest },
-            Note::Repeated => Event::Repeated { client, message },
-            Note::Taken => Event::Taken { client, message },
-            Note::Served if self.is_stream(client) => {
-                if let Some(message) = message {
-                    self.written(at, Direction::Down, client, message);
-                }
-                Event::Served { client, message, datagrams: 0 }
-            }
-            Note::Served => Event::Served { client, message, datagrams: 1 },
-            Note::Refused(cause) => Event::Refused { client, cause: cause.name(), message },
-        };
-        self.record(at, event);
-    }
-
-    /// A numbered text to the peer at a place is sent again.
-    pub fn retransmitted(&mut self, at: Time, endpoint: EndpointId) {
-        if let Some(client) = self.endpoints.owner(endpoint) {
-            self.record(at, Event::Retransmitted { direction: Direction::Down, client });
-        }
-    }
-
-    /// A numbered text to the peer at a place is not waited for any more.
-    pub fn settled(
-        &mut self,
-        at: Time,
-        endpoint: EndpointId,
-        message: Option<MessageSlot>,
-        acked: bool,
-    ) {
-        if let Some(client) = self.endpoints.owner(endpoint) {
-            self.record(at, Event::Settled { direction: Direction::Down, client, acked, message });
-        }
-    }
-
-    /// A datagram reached a server that has fallen silent.
-    pub fn unread(&mut self, at: Time, endpoint: EndpointId, message: Option<MessageSlot>) {
-        if let Some(client) = self.endpoints.owner(endpoint) {
-            self.record(at, Event::Refused { client, cause: "server-down", message });
-        }
-    }
 }
 
-/// A datagram of the server on its way to a client.
+/// A datagram that the server has sent, and what its link does with it.
 #[derive(Clone, Copy, Debug)]
 pub struct SentDown {
-    /// To whom.
+    /// The client it is sent to.
     pub client: ClientId,
-    /// When it arrives, if it does, and what of it is changed.
+    /// When it arrives, if at all, and how it is changed.
     pub verdict: Verdict,
-    /// The message in it, and in its copy, where it can be told when it arrives.
+    /// The message in it and in its copy, where the link leaves the tag intact.
     pub messages: [Option<MessageSlot>; 2],
 }
 
-/// The bytes of what a client says.
+/// Writes the bytes of a datagram of a client.
 fn write(dialect: &Option<Dialect>, client: ClientId, datagram: &Datagram, out: &mut Vec<u8>) {
     match dialect {
         Some(dialect) => dialect.write(client, datagram, out),
@@ -439,12 +367,12 @@ fn write(dialect: &Option<Dialect>, client: ClientId, datagram: &Datagram, out: 
     }
 }
 
-/// Who should get a message of a client, where that is not everybody who is up.
-fn audience(audience: Audience, client: ClientId, up: &ClientSet) -> Option<ClientSet> {
+/// The clients that should get a message of a client, where these are not `all` of them.
+fn receivers(audience: Audience, client: ClientId, all: &ClientSet) -> Option<ClientSet> {
     match audience {
         Audience::All => None,
         Audience::Others => {
-            let mut others = up.clone();
+            let mut others = all.clone();
             others.remove(client);
             Some(others)
         }
@@ -453,7 +381,8 @@ fn audience(audience: Audience, client: ClientId, up: &ClientSet) -> Option<Clie
     }
 }
 
-/// How many of a datagram and its copy arrive without the message, and the message of each.
+/// How many of a datagram and its copy arrive without the message that was in them, and the message
+/// that each of them still has. `whole` says of each whether its tag is intact.
 fn what_is_whole(
     verdict: &Verdict,
     whole: [bool; 2],
@@ -462,45 +391,4 @@ fn what_is_whole(
     let arrives = [verdict.arrival.is_ok(), verdict.copy().is_some()];
     let mangled = (0..2).filter(|n| message.is_some() && arrives[*n] && !whole[*n]).count();
     (mangled as u32, whole.map(|whole| message.filter(|_| whole)))
-}
-
-/// What kind of datagram a client sends, for the links. A join is a heartbeat that asks for more.
-fn class_of_act(act: Act) -> Class {
-    match act {
-        Act::Heartbeat(_) | Act::Join(_) => Class::Heartbeat,
-        Act::Ack(_) => Class::Ack,
-        Act::Quit => Class::Other,
-        Act::Chat { .. }
-        | Act::Message { .. }
-        | Act::Put { .. }
-        | Act::Get { .. }
-        | Act::Shout(_)
-        | Act::Noise { .. } => Class::Chat,
-    }
-}
-
-/// What kind of datagram the server sends, for the links.
-pub fn class_of(down: &Down<'_>) -> Class {
-    match down {
-        Down::Heartbeat(_) => Class::Heartbeat,
-        Down::Ack(_) => Class::Ack,
-        Down::Chat { .. } | Down::Message { .. } | Down::Value { .. } | Down::Foreign(_) => {
-            Class::Chat
-        }
-        Down::Bye | Down::Cookie(_) | Down::Welcome(_) | Down::Expired(_) => Class::Other,
-    }
-}
-
-/// What of the server's datagram a client has to heed.
-pub fn heed(down: Down<'_>) -> Option<Heard> {
-    match down {
-        Down::Heartbeat(number) => Some(Heard::Heartbeat(number)),
-        Down::Message { number, .. } => Some(Heard::Message(number)),
-        Down::Ack(number) => Some(Heard::Ack(number)),
-        Down::Value { number, .. } => Some(Heard::Value(number)),
-        Down::Cookie(cookie) => Some(Heard::Cookie(cookie)),
-        Down::Welcome(Some(token)) => Some(Heard::Welcome(token)),
-        Down::Expired(token) => Some(Heard::Expired(token)),
-        Down::Welcome(None) | Down::Bye | Down::Chat { .. } | Down::Foreign(_) => None,
-    }
 }

@@ -1,37 +1,23 @@
-//! What the swarm does, told to the books, and handed to the driver as far as it travels.
+//! What the swarm does, turned into events for the recorder, and handed to the driver where it
+//! travels. `server_side` does the same for the server.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, Life, MessageId, Time};
-use skipbeat_link::{Transit, Verdict};
-use skipbeat_measure::{Event, MessageSlot};
+use skipbeat_link::Transit;
+use skipbeat_measure::Event;
 use skipbeat_swarm::{AckEnd, Datagram, Opinion, SwarmEffects};
 
-use crate::Harness;
+use crate::{Harness, Sent};
 
-/// A datagram that a client has sent, and what its link does with it.
-#[derive(Clone, Copy, Debug)]
-pub struct Sent<'a> {
-    /// Who sent it.
-    pub client: ClientId,
-    /// What it is.
-    pub datagram: &'a Datagram,
-    /// The message in it, and in its copy, where it has one that is accounted for and can be told
-    /// when it arrives.
-    pub messages: [Option<MessageSlot>; 2],
-    /// The place from which it seems to come.
-    pub from: EndpointId,
-    /// When it arrives, if it does, and what of it is changed.
-    pub verdict: Verdict,
-}
-
-/// A driver: it carries datagrams to the server.
+/// A driver that carries what clients send to the server.
 pub trait Driver {
-    /// The books.
+    /// The harness of the run.
     fn harness(&mut self) -> &mut Harness;
 
-    /// A datagram has been judged by its link; carries it on if it arrives.
+    /// A link has judged a datagram. The driver carries it to the server at the time of its
+    /// arrival, if it arrives.
     fn launch(&mut self, sent: &Sent<'_>);
 
-    /// The same of a [`Datagram::BARE_BEAT`] each, from clients at their first places.
+    /// The same for many clients at their first endpoints, each with a [`Datagram::BARE_BEAT`].
     fn launch_beats(&mut self, beats: &[Transit]) {
         for beat in beats {
             self.launch(&Sent {
@@ -44,39 +30,39 @@ pub trait Driver {
         }
     }
 
-    /// A client writes something into its stream.
+    /// A client writes a datagram into its stream.
     fn write(&mut self, planned: Time, client: ClientId, datagram: &Datagram);
 
-    /// The life of a client changes whose connection begins and ends with it.
+    /// A client with a stream starts, leaves or crashes; its connection starts and ends with that.
     fn connection(&mut self, at: Time, client: ClientId, life: Life);
 
-    /// A client has moved from one place to another; what it sends from now on comes from there.
+    /// A client has moved to another endpoint, from which it sends from now on.
     fn moved(&mut self, client: ClientId, left: EndpointId, to: EndpointId);
 }
 
-/// The effects of the swarm, for a driver.
-pub struct FromSwarm<'a, C>(pub &'a mut C);
+/// Receives the effects of the swarm, for a driver.
+pub struct FromSwarm<'a, D>(pub &'a mut D);
 
-impl<C: Driver> SwarmEffects for FromSwarm<'_, C> {
+impl<D: Driver> SwarmEffects for FromSwarm<'_, D> {
     #[inline(always)]
-    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet) {
+    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, audience: &ClientSet) {
         if !self.0.harness().says(&datagram) {
             return;
         }
         if self.0.harness().is_stream(client) {
-            self.0.harness().say(planned, client, &datagram, up);
+            self.0.harness().write_up(planned, client, &datagram, audience);
             self.0.write(planned, client, &datagram);
             return;
         }
-        let sent = self.0.harness().send_up(planned, client, &datagram, up);
+        let sent = self.0.harness().send_up(planned, client, &datagram, audience);
         self.0.launch(&sent);
     }
 
-    fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
+    fn beat(&mut self, beats: &[(Time, ClientId)], audience: &ClientSet) {
         let harness = self.0.harness();
         if !harness.is_plain_up() {
             for (planned, client) in beats {
-                self.send(*planned, *client, Datagram::BARE_BEAT, up);
+                self.send(*planned, *client, Datagram::BARE_BEAT, audience);
             }
             return;
         }

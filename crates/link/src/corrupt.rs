@@ -1,13 +1,14 @@
-//! Corruption: errors in the payload that passed the checksum.
+//! Corruption: errors in the payload that the checksum did not find.
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use skipbeat_core::schema::{self, KindKeys};
-use skipbeat_core::{Probability, ScalarOrTable, Stream, mix};
+use skipbeat_core::{
+    Probability, ScalarOrTable, Stream, TaggedTable, common_keys, mix, schema, tagged,
+};
 
 /// Which datagrams are changed, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "ScalarOrTable<Probability, Table>")]
+#[serde(try_from = "ScalarOrTable<Probability, TaggedTable<Kind, Keys>>")]
 pub struct Corrupt {
     /// The probability that a datagram or a copy of one is changed.
     pub probability: Probability,
@@ -19,7 +20,7 @@ pub struct Corrupt {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Damage {
-    /// This many bits flip, at different places.
+    /// This many bits flip, at different positions.
     Bits(u32),
     /// One byte becomes another.
     Byte,
@@ -27,99 +28,100 @@ pub enum Damage {
     Truncate,
     /// Two bytes change places.
     Swap,
-    /// 1 to this many random bytes are added.
+    /// Random bytes are added, at most this many.
     Garbage(u32),
 }
 
-/// A change that a link makes to one datagram: the same for the same bytes, everywhere.
+/// A change of the bytes of one datagram. The same bytes are changed in the same way everywhere.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Change {
     how: Damage,
     draw: u64,
 }
 
+tagged! {
+    /// The long form of [`Damage`].
+    enum Kind: "a corruption", default "bits" {
+        /// Bits flip, at different positions.
+        Bits(Flipped) = "bits",
+        /// One byte becomes another.
+        Byte = "byte",
+        /// The end is cut off, anywhere.
+        Truncate = "truncate",
+        /// Two bytes change places.
+        Swap = "swap",
+        /// Random bytes are added.
+        Garbage(Added) = "garbage",
+    }
+}
+
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = kinds)]
-struct Table {
-    /// The probability that a datagram, or a copy of one, is changed.
-    probability: Probability,
-    /// What is done to it; default `"bits"`.
-    #[serde(default)]
-    kind: Kind,
-    /// `bits`: how many flip, default 1. `garbage`: how many bytes are added at most, default 16.
-    /// 1 to 1024.
+struct Flipped {
+    /// How many bits flip, 1 to 1024; default 1.
     #[schemars(range(min = 1, max = 1024))]
     n: Option<u32>,
 }
 
-#[derive(Deserialize, Default, Clone, Copy, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-enum Kind {
-    /// Bits flip, at different places.
-    #[default]
-    Bits,
-    /// One byte becomes another.
-    Byte,
-    /// The end is cut off, anywhere.
-    Truncate,
-    /// Two bytes change places.
-    Swap,
-    /// Random bytes are added.
-    Garbage,
+#[derive(Deserialize, JsonSchema)]
+struct Added {
+    /// How many bytes are added at most, 1 to 1024; default 16.
+    #[schemars(range(min = 1, max = 1024))]
+    n: Option<u32>,
 }
 
-fn kinds(schema: &mut Schema) {
-    let of = |kind, may_have| KindKeys { kind, needs: &[], may_have };
-    let (bare, counted) = (&["probability"], &["probability", "n"]);
-    let kinds = [
-        of("bits", counted),
-        of("byte", bare),
-        of("truncate", bare),
-        of("swap", bare),
-        of("garbage", counted),
-    ];
-    schema::keys_by_kind(schema, &kinds, Some("bits"));
+common_keys! {
+    #[schemars(transform = needs_probability)]
+    struct Keys {
+        /// The probability that a datagram, or a copy of one, is changed.
+        probability: Probability,
+    }
 }
 
-impl TryFrom<ScalarOrTable<Probability, Table>> for Corrupt {
+fn needs_probability(schema: &mut Schema) {
+    schema::require(schema, "probability");
+}
+
+impl TryFrom<ScalarOrTable<Probability, TaggedTable<Kind, Keys>>> for Corrupt {
     type Error = &'static str;
 
-    fn try_from(form: ScalarOrTable<Probability, Table>) -> Result<Self, &'static str> {
-        let Table { probability, kind, n } = match form {
+    fn try_from(
+        form: ScalarOrTable<Probability, TaggedTable<Kind, Keys>>,
+    ) -> Result<Self, &'static str> {
+        let TaggedTable { model, common } = match form {
             ScalarOrTable::Scalar(probability) => {
                 return Ok(Corrupt { probability, how: Damage::Bits(1) });
             }
             ScalarOrTable::Table(table) => table,
         };
-        if n.is_some_and(|n| !(1..=1024).contains(&n)) {
-            return Err("expected `n` from 1 to 1024");
-        }
-        let how = match (kind, n) {
-            (Kind::Bits, n) => Damage::Bits(n.unwrap_or(1)),
-            (Kind::Garbage, n) => Damage::Garbage(n.unwrap_or(16)),
-            (_, Some(_)) => return Err("`n` belongs to bits and garbage only"),
-            (Kind::Byte, None) => Damage::Byte,
-            (Kind::Truncate, None) => Damage::Truncate,
-            (Kind::Swap, None) => Damage::Swap,
+        let probability = common.probability.ok_or("missing field `probability`")?;
+        let how = match model {
+            Kind::Bits(Flipped { n }) => Damage::Bits(n.unwrap_or(1)),
+            Kind::Byte => Damage::Byte,
+            Kind::Truncate => Damage::Truncate,
+            Kind::Swap => Damage::Swap,
+            Kind::Garbage(Added { n }) => Damage::Garbage(n.unwrap_or(16)),
         };
-        Ok(Corrupt { probability, how })
+        match how {
+            Damage::Bits(n) | Damage::Garbage(n) if !(1..=1024).contains(&n) => {
+                Err("expected `n` from 1 to 1024")
+            }
+            _ => Ok(Corrupt { probability, how }),
+        }
     }
 }
 
 impl Corrupt {
-    /// What happens to the datagram at `index`, or to its copy.
+    /// The change of the datagram at `index`, or of its copy, if any.
     #[inline]
     pub(crate) fn change(&self, stream: Stream, index: u64, copy: bool) -> Option<Change> {
-        let place = 4 * index + 2 * u64::from(copy);
-        let chosen = self.probability.decides(stream.bits(place));
-        chosen.then(|| Change { how: self.how, draw: stream.bits(place + 1) })
+        let counter = 4 * index + 2 * u64::from(copy);
+        let chosen = self.probability.decides(stream.bits(counter));
+        chosen.then(|| Change { how: self.how, draw: stream.bits(counter + 1) })
     }
 }
 
 impl Change {
-    /// Changes the bytes. What has no bytes stays as it is, but for what is added.
+    /// Changes the bytes. An empty datagram can only get longer.
     pub fn apply(self, bytes: &mut Vec<u8>) {
         let draw = |n: u64| mix(self.draw.wrapping_add(n));
         let below = |n: u64, limit: usize| (draw(n) % limit as u64) as usize;

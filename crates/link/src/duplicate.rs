@@ -1,4 +1,4 @@
-//! Duplicates: copies of what arrives.
+//! Duplicates: copies of datagrams that arrive.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,16 +11,16 @@ use skipbeat_core::{Probability, ScalarOrTable, Span, Stream, Time, schema, unit
 pub struct Duplicate {
     /// The probability that a datagram that arrives has a copy.
     pub probability: Probability,
-    /// The copy arrives later than the original by anything in `(0, within]`.
+    /// The copy arrives later than the original, by a uniform time in `(0, within]`.
     pub within: Span,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    /// The probability that what arrives has a copy.
+    /// The probability that a datagram that arrives has a copy.
     probability: Probability,
-    /// The copy comes later by anything up to this, above zero; default `"10ms"`.
+    /// The copy arrives later by a random time of at most this, above zero; default `"10ms"`.
     #[schemars(transform = schema::above_zero)]
     within: Option<Span>,
 }
@@ -45,12 +45,13 @@ impl Duplicate {
     /// No copies.
     pub const NONE: Duplicate = Duplicate { probability: Probability::ZERO, within: Self::WITHIN };
 
-    /// How much later than its original a copy arrives at the most.
+    /// The longest time between a datagram and its copy.
     pub(crate) fn longest(&self) -> Span {
         if self.probability.is_zero() { Span::ZERO } else { self.within }
     }
 
-    /// When the copy of the datagram at `index`, which arrives at `arrival`, does.
+    /// When the copy of the datagram at `index` arrives, if it has one. The original arrives at
+    /// `arrival`.
     #[inline]
     pub(crate) fn copy(&self, stream: Stream, index: u64, arrival: Time) -> Option<Time> {
         if self.probability.is_zero() || !self.probability.decides(stream.bits(2 * index)) {

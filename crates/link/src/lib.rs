@@ -1,18 +1,18 @@
-//! Impairments of one direction of one client's path. A *link* takes a datagram at a time and
-//! gives a [`Verdict`]: when it arrives, what of it is changed, whether a copy follows, or why it
-//! never arrives.
+//! Links: the impairments of one direction of the path of one client. A link is asked about one
+//! datagram at a time, and gives a [`Verdict`]: when the datagram arrives, what is changed in it,
+//! whether a copy follows, or why it is lost.
 //!
-//! The stages stand in a fixed order: outage (partition, clog), loss, MTU, rate and queue, delay,
-//! reorder, duplicate, corrupt. Each draws from a stream of its own, keyed by (seed, stage, link,
-//! index of the datagram on the link), so that switching one stage on shifts no other, and the same
+//! The stages have a fixed order: outage (partition, clog), loss, MTU, rate and queue, delay,
+//! reorder, duplicate, corrupt. Each has its own random stream, keyed by (seed, stage, link, index
+//! of the datagram on the link). So switching one stage on changes no draw of another, and the same
 //! datagrams in the same order get the same verdicts in the simulator, on sockets and in the proxy.
 #![forbid(unsafe_code)]
 
 mod corrupt;
-mod delay;
+pub mod delay;
 mod duplicate;
 mod links;
-mod loss;
+pub mod loss;
 mod options;
 mod outage;
 mod preset;
@@ -36,16 +36,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{ClientId, Span, Time};
 
-/// What a datagram is, for the stages that look at it.
+/// What the stages have to know about a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PacketInfo {
-    /// Its payload in bytes.
+    /// The size of its payload in bytes.
     pub bytes: usize,
-    /// What it says.
+    /// Its class.
     pub class: Class,
 }
 
-/// What a datagram says, as far as loss may depend on it.
+/// Classes of datagrams, for loss that depends on them.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema,
 )]
@@ -64,22 +64,22 @@ pub enum Class {
 /// What a link does with one datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// The place of the datagram on its link, from zero.
+    /// The index of the datagram on its link, from zero.
     pub index: u32,
     /// When it arrives, or why it never does.
     pub arrival: Result<Time, Cause>,
-    /// What else happens to what arrives; mostly nothing.
+    /// What else happens to a datagram that arrives; mostly nothing.
     pub besides: Option<Besides>,
 }
 
-/// What a link does with one datagram, where all that it can do is to lose or delay it.
+/// What a link does with one datagram that it can only lose or delay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Transit {
-    /// Whose link.
+    /// The client whose link it is.
     pub client: ClientId,
-    /// The place of the datagram on its link, from zero.
+    /// The index of the datagram on its link, from zero.
     pub index: u32,
-    /// When it arrives; [`Time::NEVER`] where it is lost.
+    /// When it arrives; [`Time::NEVER`] if it is lost.
     pub arrival: Time,
 }
 
@@ -94,35 +94,36 @@ impl Transit {
     }
 }
 
-/// What happens to a datagram that arrives, beside its delay.
+/// What happens to a datagram that arrives, apart from its delay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Besides {
-    /// How long it was kept by a clog or a queue, and sent at the link's rate, before it travelled.
+    /// How long a clog, the queue and its transmission at the rate of the link took, before the
+    /// delay.
     pub waited: Span,
     /// Whether the reorder stage chose it.
     pub held: bool,
-    /// What is changed of it.
+    /// The change of its bytes, if any.
     pub change: Option<Change>,
-    /// When a copy of it arrives. Only what arrives is copied.
+    /// When a copy of it arrives, if there is one.
     pub copy: Option<Time>,
-    /// What is changed of the copy.
+    /// The change of the copy, if any.
     pub copy_change: Option<Change>,
 }
 
 impl Verdict {
-    /// It is lost.
+    /// The datagram is lost.
     #[inline]
     pub(crate) const fn lost(index: u32, cause: Cause) -> Self {
         Verdict { index, arrival: Err(cause), besides: None }
     }
 
-    /// It arrives as it is.
+    /// The datagram arrives unchanged.
     #[inline]
     pub const fn arrives(index: u32, at: Time) -> Self {
         Verdict { index, arrival: Ok(at), besides: None }
     }
 
-    /// How long it was kept before it travelled.
+    /// How long it waited before the delay; see [`Besides::waited`].
     #[inline]
     pub fn waited(&self) -> Span {
         self.besides.map_or(Span::ZERO, |besides| besides.waited)
@@ -133,19 +134,19 @@ impl Verdict {
         self.besides.is_some_and(|besides| besides.held)
     }
 
-    /// When a copy of it arrives.
+    /// When a copy of it arrives, if there is one.
     #[inline]
     pub fn copy(&self) -> Option<Time> {
         self.besides.and_then(|besides| besides.copy)
     }
 
-    /// What is changed of it, and of its copy.
+    /// The changes of it and of its copy.
     #[inline]
     pub fn changes(&self) -> [Option<Change>; 2] {
         self.besides.map_or([None; 2], |besides| [besides.change, besides.copy_change])
     }
 
-    /// Whether it, and its copy where it has one, arrive as they are.
+    /// Whether it arrives unchanged, and its copy too if there is one.
     #[inline]
     pub fn is_whole(&self) -> bool {
         self.besides.is_none_or(|b| b.change.is_none() && b.copy_change.is_none())
@@ -155,15 +156,15 @@ impl Verdict {
 /// Why a link loses a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Cause {
-    /// The way is cut.
+    /// The link is partitioned.
     Partition,
-    /// The loss model took it.
+    /// The loss model chose it.
     Loss,
-    /// It is larger than the link takes.
+    /// It is larger than the MTU.
     Mtu,
-    /// The queue was full.
+    /// The queue is full.
     Queue,
-    /// The token bucket was empty.
+    /// The token bucket is empty.
     Policed,
 }
 
@@ -172,7 +173,7 @@ impl Cause {
     pub const ALL: [Cause; 5] =
         [Cause::Partition, Cause::Loss, Cause::Mtu, Cause::Queue, Cause::Policed];
 
-    /// The name in `ledger.csv`.
+    /// Its name in `ledger.csv`.
     pub const fn name(self) -> &'static str {
         match self {
             Cause::Partition => "partition",

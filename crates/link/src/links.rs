@@ -1,4 +1,4 @@
-//! All links of one direction: their options over time, what each remembers, the pipeline.
+//! All links of one direction: their options over time, their state, the pipeline of stages.
 
 use serde::Serialize;
 use skipbeat_core::{
@@ -10,48 +10,47 @@ use crate::loss::LossState;
 use crate::rate::Queue;
 use crate::{Besides, Cause, How, LinkOptions, Outage, OutageKind, PacketInfo, Transit, Verdict};
 
-/// What the links of a group are, over time.
+/// The options of the links of a group over time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct LinkSchedule {
-    /// From the beginning.
+    /// The options from the beginning.
     pub options: LinkOptions,
-    /// What they become, and when, in order of time.
+    /// Later options and when they begin to apply, in order of time.
     pub changes: Vec<(Span, LinkOptions)>,
-    /// When they carry nothing.
+    /// Times in which the links carry nothing.
     pub outages: Vec<Outage>,
 }
 
 impl LinkSchedule {
-    /// The travel time that all but one in 10⁴ datagrams stay below, outages and queues apart.
+    /// The delay that all but one in 10⁴ datagrams stay below, without outages and queues.
     pub fn nearly_longest(&self) -> Span {
         let later = self.changes.iter().map(|(_, options)| options.nearly_longest());
         later.fold(self.options.nearly_longest(), Span::max)
     }
 
-    /// The travel time that no datagram undercuts.
+    /// The delay that no datagram undercuts.
     pub fn shortest(&self) -> Span {
         let later = self.changes.iter().map(|(_, options)| options.shortest());
         later.fold(self.options.shortest(), Span::min)
     }
 
-    /// Whether its links ever make copies.
+    /// Whether the links ever make copies.
     pub fn copies(&self) -> bool {
         let copies = |options: &LinkOptions| !options.duplicate.probability.is_zero();
         copies(&self.options) || self.changes.iter().any(|(_, options)| copies(options))
     }
 
-    /// Whether its links do nothing at all, ever.
+    /// Whether the links never do anything.
     pub fn is_nothing(&self) -> bool {
         *self == LinkSchedule::default()
     }
 
-    /// Whether its links do nothing, ever, but lose each datagram by itself and delay it by a draw of
-    /// its own.
+    /// Whether the links only ever lose and delay datagrams, each independently of the others.
     pub fn is_plain(&self) -> bool {
         self.is_steady() && self.outages.is_empty() && self.options.plain_loss().is_some()
     }
 
-    /// Whether its links are the same all the time, outages apart.
+    /// Whether the options never change; there may be outages.
     pub fn is_steady(&self) -> bool {
         self.changes.is_empty()
     }
@@ -64,15 +63,30 @@ impl From<LinkOptions> for LinkSchedule {
 }
 
 /// The links of all clients in one direction.
+///
+/// ```
+/// use skipbeat_core::{Direction, Roster, Seed, Span, Time};
+/// use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, read_compact};
+///
+/// let options = read_compact("loss=5%,delay=30ms", Direction::Up, LinkOptions::default()).unwrap();
+/// let mut links = Links::new(Seed(1), Direction::Up, [options.into()], &Roster::new([10]));
+///
+/// let packet = PacketInfo { bytes: 64, class: Class::Chat };
+/// let verdict = links.judge(Time::ZERO, 0, 7, packet);
+/// match verdict.arrival {
+///     Ok(at) => assert_eq!(at, Time::ZERO + Span::from_millis(30)),
+///     Err(cause) => println!("lost: {}", cause.name()),
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Links {
     groups: Vec<Group>,
     /// How many datagrams each link has seen.
     seen: Vec<u32>,
-    /// The streams of loss and delay of each link, where there are so few that remembering them is
-    /// quicker than finding them.
+    /// The streams of loss and delay of each link, if there are so few links that a table of them
+    /// is faster than computing them.
     streams: Vec<[Stream; 2]>,
-    /// What links remember for stages that want it; empty where none does.
+    /// The state of links for stages that need it; empty if none does.
     loss_states: Vec<LossState>,
     queues: Vec<Queue>,
     delay_states: Vec<DelayState>,
@@ -83,31 +97,31 @@ pub struct Links {
     corrupt: Family,
 }
 
-/// Links whose streams are remembered: 64 kB of them stay in the cache.
+/// The most links whose streams are kept in a table: its 64 kB stay in the cache.
 const FEW: u32 = 4096;
 
-/// The links of a group as they are now, and what they will be.
+/// The options of the links of a group, now and later.
 #[derive(Debug)]
 struct Group {
     options: LinkOptions,
     changes: std::vec::IntoIter<(Span, LinkOptions)>,
     next_change: Option<(Span, LinkOptions)>,
     outages: Vec<Outage>,
-    /// The loss, where its links do nothing but lose each datagram by itself and delay it by a draw
-    /// of its own, as most do: then a verdict takes two draws.
+    /// The loss, if the links only lose and delay datagrams independently, as most do. Then a
+    /// verdict takes two draws.
     plain: Option<Probability>,
-    /// Its clients.
+    /// The clients of the group.
     clients: std::ops::Range<ClientId>,
 }
 
 impl Group {
-    /// Finds out anew whether its links are plain.
+    /// Recomputes whether the links are plain.
     fn look(&mut self) {
         self.plain = self.options.plain_loss().filter(|_| self.outages.is_empty());
     }
 }
 
-/// What a client's link remembers, or a fresh memory.
+/// The state of the link of a client, which begins as the default.
 #[inline]
 fn of<T: Clone + Default>(states: &mut Vec<T>, client: ClientId) -> &mut T {
     let index = client as usize;
@@ -127,7 +141,7 @@ fn streams(known: &[[Stream; 2]], families: [Family; 2], client: ClientId) -> [S
 }
 
 impl Links {
-    /// Fresh links for the clients of a roster; `schedules` by group.
+    /// New links for the clients of a roster. There is a schedule for each group.
     pub fn new(
         seed: Seed,
         direction: Direction,
@@ -166,13 +180,13 @@ impl Links {
         }
     }
 
-    /// The links of a group are others from now on.
+    /// Changes the options of the links of a group.
     pub fn set(&mut self, group: usize, options: LinkOptions) {
         let old = std::mem::replace(&mut self.groups[group].options, options);
         self.groups[group].look();
         let new = &self.groups[group].options;
-        // What has to do with a model that is gone is forgotten. The queue goes on draining, and
-        // whoever must not be overtaken is not.
+        // The state of a model that is gone is dropped. The queue goes on draining, and datagrams
+        // that must not be overtaken are not.
         let only_group = self.groups.len() == 1;
         let clients = &self.groups[group].clients;
         let mine = |client: usize| only_group || clients.contains(&(client as ClientId));
@@ -186,19 +200,19 @@ impl Links {
         }
     }
 
-    /// The links of a group as they are now.
+    /// The present options of the links of a group.
     pub fn options(&self, group: usize) -> &LinkOptions {
         &self.groups[group].options
     }
 
-    /// The links of a group carry nothing for a while.
+    /// Adds an outage to the links of a group.
     pub fn interrupt(&mut self, group: usize, outage: Outage) {
         self.groups[group].outages.push(outage);
         self.groups[group].look();
     }
 
-    /// All outages of the only group end. What a clog has kept comes at the end that it had; what
-    /// comes now does not queue behind it.
+    /// Ends all outages. Datagrams that a clog has kept arrive when it was planned to end; new ones
+    /// do not queue behind them.
     pub fn heal(&mut self) {
         for group in &mut self.groups {
             group.outages.clear();
@@ -207,9 +221,9 @@ impl Links {
         self.queues.clear();
     }
 
-    /// Judges the next datagram on the link of `client`, which belongs to `group` and enters the
-    /// link at `now`. The result depends on the seed, the link, the place on it and what went over
-    /// it before alone.
+    /// Judges the next datagram on the link of `client`, a client of `group`, that enters the link
+    /// at `now`. The result depends only on the seed, the link, the index of the datagram on it,
+    /// and the datagrams before.
     #[inline(always)]
     pub fn judge(
         &mut self,
@@ -231,10 +245,10 @@ impl Links {
         }
     }
 
-    /// What becomes of the next datagrams on links that are and stay plain ([`LinkSchedule::is_plain`]):
-    /// when each enters the link of which client. These are the verdicts of [`Links::judge`], in
-    /// short. `soon` are those of them that may be asked for early. First who loses it, then how long
-    /// the others take: short loops without a branch that is hard to foresee.
+    /// Judges many datagrams at once on links that are plain ([`LinkSchedule::is_plain`]): `sent`
+    /// says when each enters the link of which client. The results are those of [`Links::judge`].
+    /// `soon` are clients whose state is prefetched. Loss comes first and delay second, in two
+    /// short loops without unpredictable branches.
     pub fn fly(
         &mut self,
         sent: impl Iterator<Item = (Time, ClientId)>,
@@ -266,7 +280,7 @@ impl Links {
         }
     }
 
-    /// Two draws decide.
+    /// The verdict of a plain link: two draws decide.
     #[inline(always)]
     fn plain(
         &self,
@@ -284,7 +298,7 @@ impl Links {
         Verdict::arrives(index, now + delay)
     }
 
-    /// All stages, one after the other.
+    /// The verdict of any other link: all stages, one after the other.
     #[inline(never)]
     fn pipeline(
         &mut self,
@@ -295,7 +309,7 @@ impl Links {
         index: u32,
     ) -> Verdict {
         let Group { options, outages, .. } = &self.groups[group];
-        let (link, place) = (u64::from(client), u64::from(index));
+        let (link, number) = (u64::from(client), u64::from(index));
 
         let mut at = now;
         for outage in outages {
@@ -306,11 +320,11 @@ impl Links {
                 }
             }
         }
-        if !options.loss.is_none() && options.loss.heeds(packet.class) {
+        if !options.loss.is_none() && options.loss.applies_to(packet.class) {
             let stream = self.loss.stream(link);
-            let lost = match options.loss.alone() {
-                Some(probability) => probability.decides(stream.bits(place)),
-                None => options.loss.takes(of(&mut self.loss_states, client), stream, place, at),
+            let lost = match options.loss.independent() {
+                Some(probability) => probability.decides(stream.bits(number)),
+                None => options.loss.takes(of(&mut self.loss_states, client), stream, number, at),
             };
             if lost {
                 return Verdict::lost(index, Cause::Loss);
@@ -326,22 +340,22 @@ impl Links {
             }
         }
         let waited = at.since(now);
-        let chosen = options.reorder.and_then(|r| r.choose(self.reorder.stream(link), place));
+        let chosen = options.reorder.and_then(|r| r.choose(self.reorder.stream(link), number));
         let stream = self.delay.stream(link);
         let mut arrival = match chosen {
             Some(How::Early) => at,
             _ if options.delay.remembers() => {
-                options.delay.arrival(of(&mut self.delay_states, client), stream, place, at)
+                options.delay.arrival(of(&mut self.delay_states, client), stream, number, at)
             }
-            _ => at + options.delay.draw(stream, place),
+            _ => at + options.delay.draw(stream, number),
         };
         if let Some(How::Hold(extra)) = chosen {
             arrival += extra;
         }
-        let copy = options.duplicate.copy(self.duplicate.stream(link), place, arrival);
+        let copy = options.duplicate.copy(self.duplicate.stream(link), number, arrival);
         let change = |copied: bool| {
             let corrupt = options.corrupt?;
-            corrupt.change(self.corrupt.stream(link), place, copied)
+            corrupt.change(self.corrupt.stream(link), number, copied)
         };
         let besides = Besides {
             waited,
@@ -354,7 +368,7 @@ impl Links {
         Verdict { index, arrival: Ok(arrival), besides }
     }
 
-    /// The next change of a group takes place.
+    /// Applies the next change of a group.
     fn change(&mut self, number: usize) {
         let group = &mut self.groups[number];
         let next = group.changes.next();
@@ -367,7 +381,9 @@ impl Links {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder};
+    use crate::{
+        Chosen, Class, Corrupt, Damage, Delay, DelayModel, Duplicate, Loss, Reorder, delay,
+    };
 
     const TEXT: PacketInfo = PacketInfo { bytes: 100, class: Class::Chat };
 
@@ -377,7 +393,10 @@ mod tests {
     }
 
     fn exponential() -> DelayModel {
-        DelayModel::Exponential { min: Span::from_millis(1), mean: Span::from_millis(5) }
+        DelayModel::Exponential(delay::Exponential {
+            min: Span::from_millis(1),
+            mean: Span::from_millis(5),
+        })
     }
 
     fn all_on() -> LinkOptions {
@@ -413,9 +432,7 @@ mod tests {
     #[test]
     fn many_at_once_get_the_verdicts_that_each_gets() {
         let roster = Roster::new([5, 5000]);
-        for (loss, delay) in
-            [(0.0, DelayModel::Constant { value: Span::ZERO }), (0.3, exponential())]
-        {
+        for (loss, delay) in [(0.0, Delay::NONE.model), (0.3, exponential())] {
             let loss = Loss::bernoulli(Probability::new(loss).unwrap());
             let options = LinkOptions { loss, delay: delay.into(), ..LinkOptions::default() };
             let schedules = || [options.clone().into(), options.clone().into()];
@@ -431,7 +448,7 @@ mod tests {
         }
     }
 
-    /// Every stage beside every other: the verdicts differ only in what the stage itself does.
+    /// Every stage together with every other: verdicts differ only in what the stage itself does.
     #[test]
     fn no_stage_shifts_another() {
         let full = || LinkOptions {

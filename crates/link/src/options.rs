@@ -1,4 +1,4 @@
-//! The options of a link, and how they are read: key by key, on top of others.
+//! The options of a link, and how tables of them are read on top of other options.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,37 +9,38 @@ use serde::de::value::{F64Deserializer, I64Deserializer, MapAccessDeserializer, 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use skipbeat_core::{Probability, Span, mix};
 
-use crate::{Corrupt, Delay, Duplicate, How, Loss, Rate, Reorder};
+use crate::{
+    Corrupt, Delay, DelayModel, Duplicate, How, Loss, LossModel, Rate, Reorder, delay, loss,
+};
 
 /// The impairments of one direction of the links of a group. The default impairs nothing.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct LinkOptions {
     /// Which datagrams are lost.
     pub loss: Loss,
-    /// The most bytes of payload; larger datagrams are lost.
+    /// The largest payload in bytes. Larger datagrams are lost.
     pub mtu: Option<usize>,
-    /// How many bits a second it carries, and what happens to the rest.
+    /// The rate of the link, and what happens to datagrams above it.
     pub rate: Option<Rate>,
     /// How long datagrams travel.
     pub delay: Delay,
-    /// Which of them are put out of order beside what `delay` does.
+    /// Which datagrams are reordered, in addition to what `delay` does.
     pub reorder: Option<Reorder>,
-    /// Which of them arrive twice.
+    /// Which datagrams arrive twice.
     pub duplicate: Duplicate,
-    /// Which of them are changed.
+    /// Which datagrams are changed.
     pub corrupt: Option<Corrupt>,
 }
 
 impl LinkOptions {
-    /// The travel time that all but one in 10⁴ datagrams stay below. What a queue adds is not known.
+    /// The delay that all but one in 10⁴ datagrams stay below, without the time in a queue.
     pub fn nearly_longest(&self) -> Span {
         let held = self.reorder.map_or(Span::ZERO, |reorder| reorder.longest());
         let copied = self.duplicate.longest();
         self.delay.nearly_longest() + held + copied
     }
 
-    /// The loss, where nothing else happens than that each datagram is lost by itself and takes a
-    /// draw of the delay by itself.
+    /// The loss, if datagrams are only lost and delayed, each independently of the others.
     pub(crate) fn plain_loss(&self) -> Option<Probability> {
         let LinkOptions { loss, mtu, rate, delay, reorder, duplicate, corrupt } = self;
         let more = mtu.is_some()
@@ -48,55 +49,53 @@ impl LinkOptions {
             || reorder.is_some()
             || !duplicate.probability.is_zero()
             || corrupt.is_some();
-        loss.alone().filter(|_| loss.only.is_empty() && !more)
+        loss.independent().filter(|_| loss.only.is_empty() && !more)
     }
 
-    /// The travel time that no datagram undercuts.
+    /// The delay that no datagram undercuts.
     pub fn shortest(&self) -> Span {
         let early = self.reorder.is_some_and(|reorder| reorder.how == How::Early);
         if early { Span::ZERO } else { self.delay.shortest() }
     }
 
-    /// The files that models are read from: their path, and what takes their text.
+    /// The files that models are read from, each with the model that takes its text.
     pub fn files(&mut self) -> impl Iterator<Item = (String, ModelFile<'_>)> {
-        let loss = match &self.loss.model {
-            crate::LossModel::Trace { file, .. } => Some(file.clone()),
+        let loss = match &mut self.loss.model {
+            LossModel::Trace(trace) => Some((trace.file.clone(), ModelFile::Loss(trace))),
             _ => None,
         };
-        let delay = match &self.delay.model {
-            crate::DelayModel::Table { file, .. } => Some(file.clone()),
+        let delay = match &mut self.delay.model {
+            DelayModel::Table(table) => Some((table.file.clone(), ModelFile::Delay(table))),
             _ => None,
         };
-        let loss = loss.map(|file| (file, ModelFile::Loss(&mut self.loss)));
-        let delay = delay.map(|file| (file, ModelFile::Delay(&mut self.delay)));
         loss.into_iter().chain(delay)
     }
 }
 
-/// A model that waits for the text of its file.
+/// A model that needs the text of a file.
 #[derive(Debug)]
 pub enum ModelFile<'a> {
     /// A trace of losses.
-    Loss(&'a mut Loss),
+    Loss(&'a mut loss::Trace),
     /// A table of delays.
-    Delay(&'a mut Delay),
+    Delay(&'a mut delay::Table),
 }
 
 impl ModelFile<'_> {
-    /// Takes the text.
+    /// Gives the text of the file to the model.
     ///
     /// # Errors
-    /// What is wrong with it, and where.
+    /// What is wrong with the text, and in which line.
     pub fn take(self, text: &str) -> Result<(), String> {
         match self {
-            ModelFile::Loss(loss) => loss.model.take_trace(text),
-            ModelFile::Delay(delay) => delay.model.take_table(text),
+            ModelFile::Loss(trace) => trace.read(text),
+            ModelFile::Delay(table) => table.read(text),
         }
     }
 }
 
-/// Stands for what was read from a file: how much it was, and a number that is another for other
-/// contents.
+/// Writes a fingerprint in place of the contents of a file: the number of values, and a hash of
+/// them.
 pub(crate) fn fingerprint<T: std::fmt::Debug, S: serde::Serializer>(
     contents: &std::sync::Arc<[T]>,
     serializer: S,
@@ -107,7 +106,7 @@ pub(crate) fn fingerprint<T: std::fmt::Debug, S: serde::Serializer>(
     serializer.collect_str(&format_args!("{} values, {hash:016x}", contents.len()))
 }
 
-/// A table of link options: what is not there is as in another link.
+/// A table of link options. Keys that are not given keep the value of another link.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a table of link options")]
 pub struct LinkTable {
@@ -164,7 +163,7 @@ impl<T: JsonSchema> JsonSchema for Switch<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The word decides; whatever else stands there is the thing's own business.
+        // Anything but the word is read by `T`, which reports its own mistakes.
         struct Visitor<T>(PhantomData<T>);
         impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
             type Value = Switch<T>;
@@ -192,7 +191,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Switch<T> {
 }
 
 impl LinkTable {
-    /// The options of a link that is like `base` but for what is here.
+    /// The options of `base`, with those of the table in their place.
     pub fn over(self, base: LinkOptions) -> LinkOptions {
         LinkOptions {
             loss: self.loss.unwrap_or(base.loss),

@@ -6,26 +6,26 @@ use skipbeat_core::{Span, Time};
 /// A time in which the links of a group carry nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Outage {
-    /// What becomes of what comes in that time.
+    /// What happens to datagrams in that time.
     pub kind: OutageKind,
-    /// When it begins.
+    /// The beginning, from the start of the run.
     pub from: Span,
-    /// When it is over.
+    /// The end, from the start of the run.
     pub to: Span,
 }
 
-/// What becomes of datagrams in an outage.
+/// What happens to datagrams in an outage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutageKind {
     /// They are lost.
     Partition,
-    /// They are kept, and go on when it is over.
+    /// They are kept, and continue when the outage is over.
     Clog,
 }
 
 impl Outage {
-    /// Whether `now` lies in it.
+    /// Whether it includes `now`.
     pub(crate) fn contains(&self, now: Time) -> bool {
         Time::ZERO + self.from <= now && now < Time::ZERO + self.to
     }

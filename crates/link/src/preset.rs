@@ -1,11 +1,8 @@
-//! Links by name. The numbers are plausible choices to begin with, not measurements: each can be
-//! changed key by key.
+//! Presets of links. Their numbers are plausible, not measured. A scenario can change each key.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skipbeat_core::Direction;
-
-use crate::{LinkOptions, text};
 
 /// A kind of network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
@@ -15,13 +12,13 @@ pub enum LinkPreset {
     Lan,
     /// A shared radio in a house: a few milliseconds with a tail, 1 % loss in short bursts.
     Wifi,
-    /// A telephone with a good signal: 35 ms with a tail, little loss, a queue.
+    /// A phone with a good signal: 35 ms with a tail, little loss, a queue.
     Lte,
     /// A geostationary satellite: a quarter of a second each way, little loss, a queue.
     Satellite,
-    /// A telephone on the move: long delays, and for a second in twenty nearly nothing comes.
+    /// A phone on the move: long delays, and in one second of twenty almost everything is lost.
     LossyMobile,
-    /// A slow line with a queue that is far too long: four seconds of it.
+    /// A slow line with a queue that is far too long: four seconds.
     Bufferbloat,
 }
 
@@ -41,7 +38,7 @@ impl LinkPreset {
         Self::ALL.into_iter().find(|(known, _)| *known == name).map(|(_, preset)| preset)
     }
 
-    /// Its link in compact notation.
+    /// Its options in compact notation.
     pub const fn text(self, direction: Direction) -> &'static str {
         match (self, direction) {
             (LinkPreset::Lan, _) => "delay=normal(mean=300us,deviation=50us,min=100us)",
@@ -69,17 +66,12 @@ impl LinkPreset {
             }
         }
     }
-
-    /// Its link in one direction.
-    pub fn options(self, direction: Direction) -> LinkOptions {
-        let table = text::read_table(self.text(direction));
-        table.expect("presets are tested").over(LinkOptions::default())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::LinkOptions;
 
     #[test]
     fn every_preset_is_a_link() {

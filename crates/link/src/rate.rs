@@ -1,4 +1,4 @@
-//! A limited rate: a queue that drains at it, or a policer that drops what is above.
+//! A limited rate: a queue that drains at the rate, or a policer that drops what exceeds it.
 
 use std::collections::VecDeque;
 use std::str::FromStr;
@@ -15,9 +15,9 @@ use crate::Cause;
 pub struct Rate {
     /// Bits per second.
     pub bits_per_s: f64,
-    /// Bytes that each datagram takes beside its payload: 28 for IPv4 and UDP.
+    /// Bytes of each datagram in addition to its payload: 28 for IPv4 and UDP.
     pub overhead: u32,
-    /// What happens to what is too much.
+    /// What happens to datagrams above the rate.
     pub excess: Excess,
 }
 
@@ -25,13 +25,13 @@ pub struct Rate {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Excess {
-    /// They wait, as long as no more than so many datagrams are in the queue, the one that is being
-    /// sent included; else they are dropped at its tail.
+    /// They wait in a queue of at most this many datagrams, with the one that is being sent.
+    /// Datagrams that find it full are dropped.
     QueuePackets(u32),
-    /// They wait, as long as no more than so many bytes are in the queue, those of the datagram that is
-    /// being sent included.
+    /// They wait in a queue of at most this many bytes, with those of the datagram that is being
+    /// sent. Datagrams that do not fit are dropped.
     QueueBytes(u64),
-    /// They are dropped by a token bucket of so many bytes, and nothing waits.
+    /// They are dropped by a token bucket of this many bytes. Nothing waits.
     Police(u64),
 }
 
@@ -123,17 +123,17 @@ impl TryFrom<Table> for Rate {
     }
 }
 
-/// What a link remembers of its queue.
+/// The state of the queue of a link.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
-    /// When each datagram in the queue will have left, in order, and its bytes.
+    /// When each datagram in the queue will have been sent, in order, and its bytes.
     departures: VecDeque<(Time, f64)>,
-    /// Bytes that a policer allows, and since when.
+    /// The bytes in the token bucket, and when they were counted.
     tokens: Option<(f64, Time)>,
 }
 
 impl Rate {
-    /// When a datagram of `bytes` that comes at `now` has left the queue:
+    /// When a datagram of `bytes` that arrives at `now` will have been sent:
     /// `max(now, previous departure) + 8(bytes+overhead)/R`.
     pub(crate) fn pass(&self, queue: &mut Queue, now: Time, bytes: usize) -> Result<Time, Cause> {
         let bytes = bytes as f64 + f64::from(self.overhead);

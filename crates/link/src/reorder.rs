@@ -1,15 +1,14 @@
-//! Reordering on purpose, beside what a varying delay does by itself.
+//! Deliberate reordering, in addition to that by a varying delay.
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use skipbeat_core::schema::{self, KindKeys};
-use skipbeat_core::{Probability, Span, Stream};
+use skipbeat_core::{Probability, Span, Stream, TaggedTable, common_keys, schema, tagged};
 
-/// Which datagrams are put out of order, and how.
+/// Which datagrams are reordered, and how.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "Table")]
+#[serde(try_from = "TaggedTable<Kind, Keys>")]
 pub struct Reorder {
-    /// Which.
+    /// Which datagrams are chosen.
     pub chosen: Chosen,
     /// What happens to them.
     pub how: How,
@@ -19,9 +18,9 @@ pub struct Reorder {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Chosen {
-    /// Each by itself with this probability.
+    /// Each with this probability, independently of the others.
     Probability(Probability),
-    /// Every n-th of a link: netem's `gap`.
+    /// Every n-th datagram of a link, as with netem's `gap`.
     Every(u32),
 }
 
@@ -29,70 +28,67 @@ pub enum Chosen {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// It waits this much longer, so that those behind it overtake: at a spacing `T` and a
-    /// probability `q` the RFC 4737 reordered ratio is `q(1-q^m)`, `m = ⌊extra/T⌋` (one less where
-    /// `T` divides `extra`: who arrives at the same moment does not overtake).
+    /// It waits this much longer, so that later datagrams overtake it. At a spacing `T` and a
+    /// probability `q` the reordered ratio of RFC 4737 is `q(1-q^m)`, `m = ⌊extra/T⌋` (one less if
+    /// `T` divides `extra`, since a datagram that arrives at the same time does not overtake).
     Hold(Span),
-    /// It skips the delay, and overtakes those before it, as netem's `reorder` does: the ratio is
+    /// It skips the delay, and overtakes earlier datagrams, as with netem's `reorder`. The ratio is
     /// `(1-q)(1-(1-q)^m)`, `m = ⌊delay/T⌋`.
     Early,
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table `{ kind, probability | every, extra }`")]
-#[schemars(transform = kinds)]
-struct Table {
-    /// What happens to a chosen datagram.
-    kind: Kind,
-    /// Each datagram is chosen by itself with this probability.
-    probability: Option<Probability>,
-    /// Every n-th datagram is chosen, from 1; in the place of `probability`.
-    #[schemars(range(min = 1))]
-    every: Option<u32>,
-    /// `hold`: how much longer a chosen datagram travels.
-    extra: Option<Span>,
+tagged! {
+    /// The table form of [`How`].
+    enum Kind: "a reordering" {
+        /// A chosen datagram waits, so that those behind it overtake it.
+        Hold(HoldKeys) = "hold",
+        /// A chosen datagram skips the delay, and overtakes those before it.
+        Early = "early",
+    }
 }
 
-fn kinds(schema: &mut Schema) {
-    let kinds = [
-        KindKeys { kind: "hold", needs: &["extra"], may_have: &["probability", "every"] },
-        KindKeys { kind: "early", needs: &[], may_have: &["probability", "every"] },
-    ];
-    schema::keys_by_kind(schema, &kinds, None);
+#[derive(Deserialize, JsonSchema)]
+struct HoldKeys {
+    /// How much longer a chosen datagram travels.
+    extra: Span,
+}
+
+common_keys! {
+    #[schemars(transform = one_choice)]
+    struct Keys {
+        /// Each datagram is chosen by itself with this probability.
+        probability: Probability,
+        /// Every n-th datagram is chosen, from 1; instead of `probability`.
+        #[schemars(range(min = 1))]
+        every: u32,
+    }
+}
+
+fn one_choice(schema: &mut Schema) {
     schema::exactly_one(schema, &["probability", "every"]);
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(inline)]
-enum Kind {
-    /// It waits, so that those behind it overtake.
-    Hold,
-    /// It skips the delay, and overtakes those before it.
-    Early,
-}
-
-impl TryFrom<Table> for Reorder {
+impl TryFrom<TaggedTable<Kind, Keys>> for Reorder {
     type Error = &'static str;
 
-    fn try_from(Table { kind, probability, every, extra }: Table) -> Result<Self, &'static str> {
-        let chosen = match (probability, every) {
+    fn try_from(
+        TaggedTable { model, common }: TaggedTable<Kind, Keys>,
+    ) -> Result<Self, &'static str> {
+        let chosen = match (common.probability, common.every) {
             (Some(probability), None) => Chosen::Probability(probability),
             (None, Some(every)) if every > 0 => Chosen::Every(every),
-            _ => return Err("reordering takes `probability`, or `every` from 1"),
+            _ => return Err("a reordering needs `probability`, or `every` from 1"),
         };
-        let how = match (kind, extra) {
-            (Kind::Hold, Some(extra)) => How::Hold(extra),
-            (Kind::Hold, None) => return Err("to hold datagrams back takes `extra`, how long"),
-            (Kind::Early, None) => How::Early,
-            (Kind::Early, Some(_)) => return Err("`extra` belongs to `hold` only"),
+        let how = match model {
+            Kind::Hold(HoldKeys { extra }) => How::Hold(extra),
+            Kind::Early => How::Early,
         };
         Ok(Reorder { chosen, how })
     }
 }
 
 impl Reorder {
-    /// What happens to the datagram at `index`, where it is chosen.
+    /// What happens to the datagram at `index`, if it is chosen.
     #[inline]
     pub(crate) fn choose(&self, stream: Stream, index: u64) -> Option<How> {
         let chosen = match self.chosen {

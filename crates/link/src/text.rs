@@ -1,11 +1,11 @@
-//! Links in one line, for the command line: `loss=5%,delay=exp(min=10ms,mean=30ms)`, `@wifi`,
-//! `@lte,loss=ge(p=.01,r=.1)`. It is the scenario's TOML with fewer quotes.
+//! Compact notation of links, for the command line: `loss=5%,delay=exp(min=10ms,mean=30ms)`,
+//! `@wifi`, `@lte,loss=ge(p=.01,r=.1)`. It is the TOML of a scenario with fewer quotes.
 
 use std::fmt::Write;
 
-use skipbeat_core::Direction;
+use skipbeat_core::{Direction, Tagged};
 
-use crate::{LinkOptions, LinkPreset, LinkTable};
+use crate::{LinkOptions, LinkPreset, LinkTable, LossModel};
 
 /// Short names of kinds.
 const SHORT: [(&str, &str); 4] = [
@@ -15,11 +15,7 @@ const SHORT: [(&str, &str); 4] = [
     ("list", "list"),
 ];
 
-/// The kinds that are models of loss: one of them may stand by itself.
-const LOSSES: [&str; 7] =
-    ["bernoulli", "gilbert-elliott", "gilbert-elliott-time", "markov4", "list", "every", "trace"];
-
-/// Reads a link of a direction in compact notation, on top of `base`.
+/// Reads a link in compact notation, on top of `base`. Presets may differ by direction.
 ///
 /// # Errors
 /// What is wrong and what was expected.
@@ -45,6 +41,14 @@ pub fn read_compact(
     Ok(read_table(&rest.join(","))?.over(base))
 }
 
+impl LinkPreset {
+    /// Its options for one direction.
+    pub fn options(self, direction: Direction) -> LinkOptions {
+        let table = read_table(self.text(direction));
+        table.expect("presets are tested").over(LinkOptions::default())
+    }
+}
+
 /// Reads a table in compact notation, without presets.
 pub(crate) fn read_table(text: &str) -> Result<LinkTable, String> {
     let mut toml = String::new();
@@ -53,8 +57,9 @@ pub(crate) fn read_table(text: &str) -> Result<LinkTable, String> {
             Some((key, value)) if !key.contains('(') => (key.trim(), to_toml(value)?),
             _ => {
                 let value = to_toml(part)?;
-                let alone = LOSSES.iter().any(|k| value.starts_with(&format!("{{ kind = \"{k}\"")));
-                if !alone {
+                // A model of loss may stand without its key.
+                let is_loss = |kind: &&str| value.starts_with(&format!("{{ kind = {kind:?}"));
+                if !LossModel::KINDS.iter().any(is_loss) {
                     return Err(format!("expected key=value, got {part:?}"));
                 }
                 ("loss", value)
@@ -96,7 +101,7 @@ fn to_toml(value: &str) -> Result<String, String> {
     })
 }
 
-/// The parts between commas that stand in no brackets.
+/// The parts between commas outside of brackets.
 fn split(text: &str) -> Result<Vec<&str>, String> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0i32, 0);
     for (at, c) in text.char_indices() {
@@ -120,7 +125,7 @@ fn split(text: &str) -> Result<Vec<&str>, String> {
     Ok(parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect())
 }
 
-/// A TOML value as short as it can be read: `{ kind = "phi", pause = "3s" }` is `phi(pause=3s)`.
+/// A TOML value in compact notation: `{ kind = "phi", pause = "3s" }` is `phi(pause=3s)`.
 pub fn compact(value: &str) -> String {
     let plain = |value: &str| {
         value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value).to_owned()
@@ -140,7 +145,7 @@ pub fn compact(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DelayOrder, Loss, LossModel};
+    use crate::{DelayOrder, Loss};
     use skipbeat_core::Span;
 
     fn read(text: &str) -> Result<LinkOptions, String> {
@@ -153,12 +158,12 @@ mod tests {
         assert_eq!(options.loss.model.mean(), Some(0.05));
         assert_eq!(options.delay.mean(), Span::from_millis(30));
         let ge = read("ge(p=.01, r=.1)").unwrap().loss.model;
-        assert!(matches!(ge, LossModel::GilbertElliott { p, .. } if p.get() == 0.01));
+        assert!(matches!(ge, LossModel::GilbertElliott(model) if model.p.get() == 0.01));
         let wifi = read("@wifi,loss=.2").unwrap();
         assert_eq!(wifi.delay, LinkPreset::Wifi.options(Direction::Up).delay);
         assert_eq!(wifi.loss.model.mean(), Some(0.2));
         let list = read("loss=list(indices=[3,1]),mtu=1400").unwrap();
-        assert!(matches!(list.loss.model, LossModel::List { indices } if indices == [1, 3]));
+        assert!(matches!(list.loss.model, LossModel::List(list) if list.indices == [1, 3]));
         assert_eq!((list.mtu, read("").unwrap().loss), (Some(1400), Loss::NONE));
         // What was on can be switched off.
         let on = read("@lte,corrupt=5%,mtu=99,reorder=early(every=5)").unwrap();
@@ -182,7 +187,7 @@ mod tests {
             ("@dsl", "bufferbloat"),
             ("mtu=-1", "1 to 65507 bytes"),
             ("rate=1Mbit", "bandwidth"),
-            ("reorder=5%", "kind, probability"),
+            ("reorder=5%", "a table with `kind`"),
             ("loss=markov4(p13=.1)", "never left"),
             ("delay", "expected key=value"),
             ("loss=ge(p=.1,r=.2,n=3)", "does not belong"),

@@ -1,56 +1,83 @@
-//! Every message × everybody for whom it is: what became of it. A text is for every client that is
-//! up when it is due; a sample is for the server, and a query for its sender, who is to get the
-//! answer: these are for one.
+//! The delivery ledger: what became of each message for each of its receivers. A text is for every
+//! client that is up when it is due. A sample has one receiver, the server. A query has one too:
+//! its sender, who should get the answer.
 //!
-//! A message for many is four bitmaps while it is under way: who should get it, who was a member
-//! when it was broadcast, who got it, for whom a link lost it. One for one is a bit of each. When
-//! nothing of it is under way any more the bits are counted and their place is used again.
+//! While a text is under way it has four bitmaps of clients: who should get it, who was a member
+//! when it was broadcast, who got it, and for whom a link lost it. A message with one receiver has
+//! one bit of each kind. When no copy is under way, the bits are counted and their place is reused.
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use skipbeat_core::{ClientId, ClientSet, MessageId, Roster, Span, Time};
 
 /// A message under way, by its place in memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct MessageSlot(pub u32);
 
-/// The delivery ledger of one group of receivers. Its identity:
-/// `expected = delivered + lost_up + refused + not_member + lost_down + in_flight + kernel_up +
-/// kernel_down + target + unexplained`. Duplicates and surplus stand apart.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+/// The delivery ledger of one group of receivers. Its identity: `expected = delivered + lost_up +
+/// refused + not_member + lost_down + in_flight + kernel_up + kernel_down + target + unexplained`.
+/// Duplicates and surplus are not part of it.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeliveryTally {
-    /// Text × client that was up when it was due, and samples and queries.
+    /// Pairs of a text and a client that was up when it was due, plus samples and queries.
     pub expected: u64,
-    /// Got it at least once; the server a sample, the sender the answer to a query.
+    /// Arrived at least once: a text at the client, a sample at the server, the answer to a query
+    /// at its sender.
     pub delivered: u64,
-    /// The link towards the server lost it, for all, or changed it so that it can't be told, or the
-    /// sender's connection was over before it came.
+    /// Lost on the way to the server, so for all receivers: the link lost it or damaged it beyond
+    /// recognition, or the sender's connection ended first.
     pub lost_up: u64,
-    /// The server refused it, for all.
+    /// Refused by the server, so for all receivers.
     pub refused: u64,
-    /// The server had it, but the client was no member then.
+    /// The server got it, but the client was not a member at that time.
     pub not_member: u64,
-    /// The link towards the client lost it, or it went to an address that the client had left, or the
-    /// client's connection was over before it came.
+    /// Lost on the way to the client: the link lost it, it went to an address that the client had
+    /// left, or the client's connection ended first.
     pub lost_down: u64,
     /// Under way when the run ended.
     pub in_flight: u64,
-    /// Lost in the server's receive buffer, by that socket's own counter.
+    /// Lost at sockets on the way to the server, by the sockets' own counters: not sent, or dropped
+    /// from the server's receive buffer.
     pub kernel_up: u64,
-    /// Lost in the swarm's receive buffer, by that socket's own counter.
+    /// Lost at sockets on the way to the clients, by the sockets' own counters: not sent, or
+    /// dropped from the swarm's receive buffer.
     pub kernel_down: u64,
-    /// A server that is not ours was handed it and never echoed it to anybody.
+    /// Handed to a foreign server, which never echoed it to anybody.
     pub target: u64,
-    /// What nothing above accounts for: must be zero.
+    /// Not accounted for by any term above; must be 0.
     pub unexplained: u64,
-    /// Copies beyond the first.
+    /// Copies after the first that a client got.
     pub duplicates: u64,
-    /// Got by clients that were not up when it was due.
+    /// First copies that reached clients that were not up when the message was due.
     pub surplus: u64,
 }
 
+/// How many of its receivers a message reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessageReach {
+    /// The client that sent it.
+    pub sender: u32,
+    /// Its number among the messages of that client.
+    pub seq: u32,
+    /// The number of expected receivers.
+    pub expected: u64,
+    /// The number of expected receivers that got it.
+    pub delivered: u64,
+    /// Whether something of it was still under way when the run ended.
+    pub open: bool,
+}
+
+impl MessageReach {
+    pub(crate) fn id(&self) -> MessageId {
+        MessageId { sender: self.sender, seq: self.seq }
+    }
+}
+
 impl DeliveryTally {
-    /// Adds another group's.
+    /// Adds the tally of another group.
     pub fn add(&mut self, other: &DeliveryTally) {
         let DeliveryTally {
             expected,
@@ -83,22 +110,24 @@ impl DeliveryTally {
     }
 }
 
-/// What share of its receivers a message reached, over messages of which nothing was under way
-/// when the run ended.
-#[derive(Clone, Copy, Default, Debug, PartialEq)]
+/// Sums over messages of the share of receivers that each reached. Messages with a copy under way
+/// when the run ended are left out.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shares {
     /// Messages with at least one expected receiver.
     pub messages: u64,
     /// Messages that every expected receiver got.
     pub complete: u64,
-    /// Of the shares and their squares, in units of 2⁻³²: whole numbers, so that they do not
-    /// depend on the order.
+    /// Sum of the shares in units of 2⁻³², and of their squares in units of 2⁻⁶⁴. Whole numbers, so
+    /// that the order of addition does not matter.
     sum: u64,
+    #[serde(with = "skipbeat_core::decimal")]
     sum_of_squares: u128,
 }
 
 impl Shares {
-    fn record(&mut self, delivered: u64, expected: u64) {
+    pub(crate) fn record(&mut self, delivered: u64, expected: u64) {
         if let Some(share) = (delivered << 32).checked_div(expected) {
             self.messages += 1;
             self.complete += u64::from(delivered == expected);
@@ -128,17 +157,17 @@ struct Message {
     planned: Time,
     actual: Time,
     to: To,
-    /// Whether it is due in the measured time. Of what was due before it matters only what the server
-    /// knows by it when the measured time begins.
+    /// Whether it is due in the measured time. Earlier messages matter only for what the server
+    /// knows when the measured time begins.
     counts: bool,
-    /// Copies that a link still carries up, or the kernel, to the server.
+    /// Copies on the way to the server, on a link or in the kernel.
     up_pending: u32,
-    /// The server sent them to members, no link towards a client has seen them.
+    /// Datagrams that the server sent and that no link towards a client has seen yet.
     down_pending: u64,
-    /// Links carry them to clients.
+    /// Copies on links towards clients.
     down_flying: u64,
-    /// Senders that will send it again until it is settled: its client, and the server for each
-    /// member that acks; and streams that it is in.
+    /// How many senders will send it again until it is settled (its client, and the server once for
+    /// each member that acks), plus how many streams it is in.
     held: u32,
     broadcast: bool,
     refused: bool,
@@ -146,26 +175,26 @@ struct Message {
     up_in_flight: bool,
 }
 
-/// What a delivery was.
+/// What kind of delivery it was.
 pub(crate) enum Delivery {
     /// The first copy for a client that should get it; planned and real time of sending.
     First { planned: Time, actual: Time },
-    /// The first copy of one that was due before the measured time.
+    /// The first copy of a message that was due before the measured time.
     Early { planned: Time },
-    /// Another copy, or for a client that was not up.
+    /// A later copy, or a copy for a client that was not up when the message was due.
     Other,
 }
 
-/// For whom a message is.
+/// The receivers of a message.
 #[derive(Clone, Copy, Debug)]
 enum To {
-    /// For many: the number of its bitmaps.
+    /// Many clients: the number of the message's set of bitmaps.
     Many(u32),
-    /// For its sender, or for the server on its behalf: a bit for each [`Bits`].
+    /// One receiver, the sender of a query or the server: a bit for each of [`Bits`].
     One(u8),
 }
 
-/// What became of a message for one.
+/// A message with one receiver of which no copy is under way, and whether it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Over {
     pub(crate) id: MessageId,
@@ -189,18 +218,21 @@ pub(crate) struct Deliveries {
     free: Vec<u32>,
     slots: HashMap<MessageId, u32>,
     bits: Vec<u64>,
-    /// Numbers of bitmaps that nobody uses.
+    /// Numbers of bitmap sets that are free.
     free_bits: Vec<u32>,
-    /// Messages for one of which nothing is under way any more and that no reader has heard of.
+    /// Finished messages with one receiver that the workloads have not been told about yet.
     pub(crate) over: Vec<Over>,
-    /// Words of one bitmap.
+    /// The length of one bitmap in words.
     width: usize,
     pub(crate) tallies: Vec<DeliveryTally>,
     pub(crate) shares: Shares,
     pub(crate) sent: Vec<u64>,
-    /// Messages whose sending is accounted for that the server never had although no link lost
-    /// them: the kernel's drop counter has to explain them.
-    pub(crate) missing_up: u64,
+    /// Messages that the server never got although no link lost them, by the group of the sender.
+    /// The kernel's drop counter must explain them.
+    pub(crate) missing_up: Vec<u64>,
+    /// How many receivers each message reached, by the group of the receivers; `None` unless that
+    /// is kept.
+    pub(crate) reach: Option<Vec<Vec<MessageReach>>>,
 }
 
 impl Deliveries {
@@ -216,7 +248,8 @@ impl Deliveries {
             tallies: vec![DeliveryTally::default(); roster.groups()],
             shares: Shares::default(),
             sent: vec![0; roster.groups()],
-            missing_up: 0,
+            missing_up: vec![0; roster.groups()],
+            reach: None,
         }
     }
 
@@ -224,7 +257,7 @@ impl Deliveries {
         self.slots.get(&id).copied().map(MessageSlot)
     }
 
-    /// A message is due, for these.
+    /// A text is due for these clients.
     pub(crate) fn open(&mut self, id: MessageId, planned: Time, up: &ClientSet) {
         let size = KINDS * self.width;
         let number = self.free_bits.pop().unwrap_or((self.bits.len() / size.max(1)) as u32);
@@ -237,7 +270,8 @@ impl Deliveries {
         self.put(id, planned, To::Many(number), true);
     }
 
-    /// A message is due that is for one, in the measured time or before.
+    /// A message with one receiver is due. `counts` says whether that is in the measured time, not
+    /// before it.
     pub(crate) fn open_for_one(&mut self, id: MessageId, planned: Time, counts: bool) {
         self.put(id, planned, To::One(1 << Bits::Expected as u8), counts);
     }
@@ -265,13 +299,14 @@ impl Deliveries {
         self.slots.insert(id, slot);
     }
 
-    /// Whose message it is, and when it was due, if that was in the measured time.
+    /// The message and its planned time, if that is in the measured time.
     pub(crate) fn of(&self, slot: MessageSlot) -> Option<(MessageId, Time)> {
         let message = self.messages[slot.0 as usize].as_ref().filter(|message| message.counts);
         message.map(|message| (message.id, message.planned))
     }
 
-    /// The server has a message for one: takes it, or answers it in so many datagrams.
+    /// The server accepts a sample (`answers` is `None`), or answers a query with this many
+    /// datagrams.
     pub(crate) fn served(
         &mut self,
         slot: MessageSlot,
@@ -293,7 +328,7 @@ impl Deliveries {
         Some((id, delivery))
     }
 
-    /// A link towards the server decided: it carries this many copies.
+    /// A link towards the server will carry this many copies.
     pub(crate) fn offered_up(&mut self, slot: MessageSlot, copies: u32, roster: &Roster) {
         if let Some(message) = &mut self.messages[slot.0 as usize] {
             message.up_pending += copies;
@@ -301,7 +336,7 @@ impl Deliveries {
         }
     }
 
-    /// It left the link towards the server this much too late.
+    /// The message left the link towards the server this late.
     pub(crate) fn left_late(&mut self, slot: MessageSlot, late: Span) {
         if let Some(message) = &mut self.messages[slot.0 as usize] {
             message.actual = message.planned + late;
@@ -331,8 +366,8 @@ impl Deliveries {
         }
     }
 
-    /// The server sends it to its members, in `pending` datagrams that no link has seen yet; none
-    /// where all of them have been on the links.
+    /// The server sends it to its members in `pending` datagrams that no link has seen yet; `None`
+    /// if all of them have been on the links already.
     pub(crate) fn broadcast(
         &mut self,
         slot: MessageSlot,
@@ -368,7 +403,7 @@ impl Deliveries {
         }
     }
 
-    /// A link towards a client decided: it carries this many copies.
+    /// A link towards a client will carry this many copies.
     #[inline]
     pub(crate) fn offered_down(
         &mut self,
@@ -386,8 +421,8 @@ impl Deliveries {
         }
     }
 
-    /// A client gets it, which may be said ahead of time: client by client, and then
-    /// [`Deliveries::told`].
+    /// A client gets it, maybe at a future time. A caller that records future arrivals calls this
+    /// for each client, and then [`Deliveries::told`].
     #[inline(always)]
     pub(crate) fn arrives_ahead(
         &mut self,
@@ -409,7 +444,8 @@ impl Deliveries {
         if expected && !again { Delivery::First { planned, actual } } else { Delivery::Other }
     }
 
-    /// A link towards a client loses it, said ahead of time.
+    /// A link towards a client loses it. Recorded ahead of time, like
+    /// [`Deliveries::arrives_ahead`].
     #[inline(always)]
     pub(crate) fn lost_ahead(&mut self, slot: MessageSlot, client: ClientId) {
         self.set(slot.0, Bits::Lost, client);
@@ -422,7 +458,7 @@ impl Deliveries {
         }
     }
 
-    /// So many datagrams were told of ahead of time.
+    /// This many datagrams were recorded ahead of time.
     pub(crate) fn told(&mut self, slot: MessageSlot, datagrams: u64, roster: &Roster) {
         let Some(message) = &mut self.messages[slot.0 as usize] else { return };
         message.down_pending = message.down_pending.saturating_sub(datagrams);
@@ -441,7 +477,7 @@ impl Deliveries {
         delivery
     }
 
-    /// The stream of a client is over, and it never came out of it there.
+    /// The stream of a client ended before the message came out of it.
     pub(crate) fn severed_down(&mut self, slot: MessageSlot, client: ClientId, roster: &Roster) {
         self.set(slot.0, Bits::Lost, client);
         self.settled(slot, roster);
@@ -470,8 +506,8 @@ impl Deliveries {
         }
     }
 
-    /// The run ends: whatever was under way is put where it belongs. `flying` are the copies on
-    /// links towards clients.
+    /// Ends the run: counts the messages that are still under way. `flying` are the copies on links
+    /// towards clients.
     pub(crate) fn finish(&mut self, flying: &[(MessageSlot, ClientId)], roster: &Roster) {
         let mut flying_bits: HashMap<u32, ClientSet> = HashMap::new();
         for (slot, client) in flying {
@@ -504,11 +540,11 @@ impl Deliveries {
             return;
         }
         let settled = !message.up_in_flight && flying.is_empty() && message.held == 0;
-        // Copies that no link lost and no server had.
+        // Copies that no link lost, but that the server never got.
         let missing_up = message.up_pending > 0 && !message.broadcast && !message.refused;
-        self.missing_up += u64::from(missing_up);
+        self.missing_up[roster.group_of(message.id.sender)] += u64::from(missing_up);
         let term = |sets: Sets| {
-            // Bits of one word → the term each expected bit belongs to, first match wins.
+            // Puts each expected bit of one word under a term: the first that matches.
             let Sets { expected, members, delivered, lost, word } = sets;
             let flying = flying.words().get(word).copied().unwrap_or(0);
             let mut rest = expected & !delivered;
@@ -542,6 +578,12 @@ impl Deliveries {
                     let tally = count(bits, self.width, roster.range(group), term);
                     whole.add(&tally);
                     self.tallies[group].add(&tally);
+                    if let Some(reach) = &mut self.reach {
+                        let MessageId { sender, seq } = message.id;
+                        let DeliveryTally { expected, delivered, .. } = tally;
+                        let open = !settled;
+                        reach[group].push(MessageReach { sender, seq, expected, delivered, open });
+                    }
                 }
                 if settled {
                     self.shares.record(whole.delivered, whole.expected);
@@ -585,7 +627,7 @@ impl Deliveries {
         }
     }
 
-    /// Sets a bit; says whether it was set.
+    /// Sets a bit; returns whether it was set before.
     #[inline]
     fn set(&mut self, slot: u32, kind: Bits, client: ClientId) -> bool {
         match &mut self.messages[slot as usize] {
@@ -597,7 +639,7 @@ impl Deliveries {
                 *word |= bit;
                 was
             }
-            // It may reach somebody else, by a datagram that went astray.
+            // A stray datagram may bring it to another client, which does not count.
             Some(Message { to: To::One(bits), id, .. }) if id.sender == client => {
                 let was = *bits >> kind as u8 & 1 == 1;
                 *bits |= 1 << kind as u8;

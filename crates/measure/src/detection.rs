@@ -1,16 +1,18 @@
 //! Quality of failure detection in the terms of Chen, Toueg and Aguilera, *On the Quality of
 //! Service of Failure Detectors*, IEEE Trans. Computers 51(5), 2002: detection time T_D, mistake
-//! rate λ_M, mistake duration T_M, query accuracy P_A. Detection time and mistakes always stand
-//! together: each is easy alone.
+//! rate λ_M, mistake duration T_M, query accuracy P_A. Detection time and mistakes are always shown
+//! together: keeping one of them low is easy if the other doesn't matter.
 
 use std::collections::BTreeMap;
 
-use skipbeat_core::{ClientId, ClientSet, EndpointId, Life, Roster, Span, Time};
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{ClientId, ClientSet, Distribution, EndpointId, Life, Roster, Span, Time};
 
-use crate::{Distribution, Window};
+use crate::Window;
 
 /// Why a client was evicted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EvictionCause {
     /// It had crashed.
     Crash,
@@ -18,11 +20,16 @@ pub enum EvictionCause {
     Leave,
     /// It was alive: a mistake.
     False,
-    /// It was no client: an address that one had left, or that was forged, or a hostile one's.
+    /// It was a ghost: an address that a client had left, a forged one, or that of a hostile
+    /// client.
     Ghost,
 }
 
 impl EvictionCause {
+    /// Every cause.
+    pub const ALL: [EvictionCause; 4] =
+        [EvictionCause::Crash, EvictionCause::Leave, EvictionCause::False, EvictionCause::Ghost];
+
     /// The name in `evictions.csv`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,67 +42,77 @@ impl EvictionCause {
 }
 
 /// One eviction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Eviction {
-    /// When.
+    /// The time of the eviction.
     pub at: Time,
-    /// Who.
+    /// The client.
     pub client: ClientId,
-    /// Why.
+    /// The cause.
     pub cause: EvictionCause,
-    /// When it crashed or left, if it did; of a ghost, when it became one.
+    /// When the client crashed or left, if it did; for a ghost, when it became one.
     pub died: Option<Time>,
-    /// How long the server had not heard of it, where that is known.
+    /// The time since the server last heard from it, if that is known.
     pub silence: Option<Span>,
     /// How far off `at` may be, to either side.
     pub uncertainty: Span,
 }
 
-/// What was seen in one group. Integrals are in client-seconds of the window.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DetectionTally {
-    live: u32,
-    live_members: u32,
-    stale: u32,
-    pub(crate) live_time: f64,
-    pub(crate) member_time: f64,
-    pub(crate) stale_time: f64,
+/// What was seen in one group. Fields that end in `_ns` are times within the window, summed over
+/// clients, in nanoseconds: whole numbers, so that the order of addition does not matter.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectionTally {
+    /// Time that clients were up.
+    #[serde(with = "skipbeat_core::decimal")]
+    pub live_ns: i128,
+    /// Time that they were up and members.
+    #[serde(with = "skipbeat_core::decimal")]
+    pub member_ns: i128,
+    /// Time that they were members and not up.
+    #[serde(with = "skipbeat_core::decimal")]
+    pub stale_ns: i128,
     /// Crashes in the window.
-    pub(crate) crashes: u64,
+    pub crashes: u64,
     /// Leaves in the window.
-    pub(crate) leaves: u64,
+    pub leaves: u64,
     /// Evictions in the window, of any cause.
-    pub(crate) evictions: u64,
+    pub evictions: u64,
     /// Evictions of live clients in the window.
-    pub(crate) mistakes: u64,
-    /// How long mistakes lasted, of those that ended.
-    pub(crate) mistake_durations: Distribution,
-    /// T_D of crashes early enough in the window to be seen to their end.
-    pub(crate) latency: Distribution,
-    /// Of such crashes, those whose client was back before its eviction.
-    pub(crate) censored: u64,
-    /// Crash of the server → a client takes it for gone.
-    pub(crate) server_latency: Distribution,
-    /// Clients that took a live server for gone, in the window.
-    pub(crate) server_mistakes: u64,
-    /// Live clients that a `quit` put out which was not of their present life, in the window.
-    pub(crate) expelled: u64,
+    pub mistakes: u64,
+    /// T_M: how long mistakes lasted, of those that ended.
+    pub mistake_durations: Distribution,
+    /// T_D: the times from a crash to its eviction. Only for crashes early enough that a slow
+    /// eviction would be seen too.
+    pub latency: Distribution,
+    /// Of these crashes, those whose client was back before it was evicted.
+    pub censored: u64,
+    /// The times from the crash of the server until a client considers it gone.
+    pub server_latency: Distribution,
+    /// How often a client considered a live server gone, in the window.
+    pub server_mistakes: u64,
+    /// Live clients that were removed in the window by a `quit` that is not from their present
+    /// life.
+    pub expelled: u64,
     /// Changes of address in the window.
-    pub(crate) rebinds: u64,
-    /// Change of address in the window → a member at the new address.
-    pub(crate) recoveries: Distribution,
-    ghosts: u32,
-    /// Integral of the number of ghosts.
-    pub(crate) ghost_time: f64,
-    /// Became a ghost, in the window → no member any more.
-    pub(crate) ghost_durations: Distribution,
+    pub rebinds: u64,
+    /// The times from a change of address in the window until the client is a member at the new
+    /// address.
+    pub recoveries: Distribution,
+    /// Time that ghosts were members.
+    #[serde(with = "skipbeat_core::decimal")]
+    pub ghost_ns: i128,
+    /// How long ghosts were members, of those that became one in the window.
+    pub ghost_durations: Distribution,
 }
 
 impl DetectionTally {
-    pub(crate) fn add(&mut self, other: &DetectionTally) {
-        self.live_time += other.live_time;
-        self.member_time += other.member_time;
-        self.stale_time += other.stale_time;
+    /// Adds the tally of another group, or of another part of the run.
+    pub fn add(&mut self, other: &DetectionTally) {
+        self.live_ns += other.live_ns;
+        self.member_ns += other.member_ns;
+        self.stale_ns += other.stale_ns;
         self.crashes += other.crashes;
         self.leaves += other.leaves;
         self.evictions += other.evictions;
@@ -108,9 +125,18 @@ impl DetectionTally {
         self.expelled += other.expelled;
         self.rebinds += other.rebinds;
         self.recoveries.add(&other.recoveries);
-        self.ghost_time += other.ghost_time;
+        self.ghost_ns += other.ghost_ns;
         self.ghost_durations.add(&other.ghost_durations);
     }
+}
+
+/// How many clients of a group are in each state now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    live: u32,
+    live_members: u32,
+    stale: u32,
+    ghosts: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,8 +150,9 @@ struct Client {
 }
 
 impl Client {
-    /// How it was at `at`. The two sides of a real run are heard with a little delay, so this may
-    /// be a moment ago: what the client did since then does not explain what happened to it.
+    /// Its state at `at`. In a real run, the events of the two sides are recorded with a little
+    /// delay, so `at` may be a moment ago. What the client did after `at` is not the cause of what
+    /// happened then.
     fn life_at(&self, at: Time) -> Life {
         match self.life {
             Life::Up if self.since > at && self.died <= at => self.end,
@@ -140,7 +167,7 @@ impl Client {
 struct Settled {
     group: usize,
     died: Time,
-    /// Nothing where the client was back first.
+    /// `None` if the client was back first.
     latency: Option<Span>,
 }
 
@@ -149,7 +176,7 @@ struct Settled {
 pub(crate) struct Detection {
     window: Window,
     clients: Vec<Client>,
-    /// Who is alive: the same as in `clients`, in a place that stays in the cache.
+    /// Who is up. `clients` says so too, but this set stays in the cache.
     up: ClientSet,
     members: ClientSet,
     /// Live clients that were evicted and are not back.
@@ -158,12 +185,14 @@ pub(crate) struct Detection {
     detected: BTreeMap<ClientId, Span>,
     settled: Vec<Settled>,
     server_crashed: Option<Time>,
-    /// Clients whose address has changed and that are no members at the new one yet.
+    /// Clients whose address has changed and that are not yet members at the new one: since when.
     rebound: BTreeMap<ClientId, Time>,
-    /// Members that are no clients, by their address: since when.
+    /// Ghosts by their address: since when.
     ghosts: BTreeMap<EndpointId, Time>,
+    /// By group.
+    standing: Vec<Standing>,
     pub(crate) tallies: Vec<DetectionTally>,
-    pub(crate) evictions: Vec<Eviction>,
+    pub(crate) evictions: Vec<Vec<Eviction>>,
 }
 
 impl Detection {
@@ -181,16 +210,10 @@ impl Detection {
             server_crashed: None,
             rebound: BTreeMap::new(),
             ghosts: BTreeMap::new(),
+            standing: vec![Standing::default(); roster.groups()],
             tallies: vec![DetectionTally::default(); roster.groups()],
-            evictions: Vec::new(),
+            evictions: vec![Vec::new(); roster.groups()],
         }
-    }
-
-    /// What was counted of these groups.
-    pub(crate) fn tally(&self, groups: &[usize]) -> DetectionTally {
-        let mut tally = DetectionTally::default();
-        groups.iter().for_each(|g| tally.add(&self.tallies[*g]));
-        tally
     }
 
     pub(crate) fn life(&mut self, at: Time, id: ClientId, group: usize, life: Life) {
@@ -214,7 +237,7 @@ impl Detection {
             Life::Crashed | Life::Left => {
                 client.died = at;
                 client.end = life;
-                // A mistake that the client did not live to see corrected has no duration.
+                // A mistake has no duration if the client goes away before it is a member again.
                 self.mistaken.remove(&id);
                 self.rebound.remove(&id);
                 tally.crashes += u64::from(within && life == Life::Crashed);
@@ -224,7 +247,7 @@ impl Detection {
         self.count(at, group, was_up, member, life == Life::Up, member);
     }
 
-    /// The life of a client changes that is never to be a member.
+    /// Records a change in the life of a client that should never be a member.
     pub(crate) fn life_of_outsider(&mut self, at: Time, group: usize, life: Life) {
         let within = self.window.contains(at);
         self.tallies[group].crashes += u64::from(within && life == Life::Crashed);
@@ -237,7 +260,7 @@ impl Detection {
         }
         let up = self.up.contains(id);
         self.count(at, group, up, false, up, true);
-        // A late heartbeat of a dead client takes its eviction back.
+        // A late heartbeat of a dead client undoes its eviction.
         self.detected.remove(&id);
         if let Some(since) = self.mistaken.remove(&id)
             && self.window.contains(since)
@@ -251,7 +274,7 @@ impl Detection {
         }
     }
 
-    /// The server heeds a `quit` in the name of a client.
+    /// The server accepts a `quit` in the name of a client.
     pub(crate) fn quit(&mut self, at: Time, id: ClientId, group: usize) {
         let alive = self.clients[id as usize].life_at(at) == Life::Up;
         let within = self.window.contains(at);
@@ -269,7 +292,7 @@ impl Detection {
         }
     }
 
-    /// The server has found a member at another address; `current` says whether it is there.
+    /// The server knows a member by a new address now; `current` says whether the client is there.
     pub(crate) fn moved(
         &mut self,
         at: Time,
@@ -294,7 +317,7 @@ impl Detection {
         }
     }
 
-    /// A ghost is none any more; it was evicted where the silence is known.
+    /// A ghost is no longer a member. It was evicted if the silence is known.
     pub(crate) fn ghost_gone(
         &mut self,
         at: Time,
@@ -310,7 +333,7 @@ impl Detection {
         }
         if silence.is_some() {
             tally.evictions += u64::from(self.window.contains(at));
-            self.evictions.push(Eviction {
+            self.evictions[group].push(Eviction {
                 at,
                 client: id,
                 cause: EvictionCause::Ghost,
@@ -329,10 +352,10 @@ impl Detection {
 
     /// The number of ghosts changes; the change counts for the rest of the window.
     fn count_ghosts(&mut self, at: Time, group: usize, change: i32) {
-        let rest = self.window.to.since(at.clip(self.window.from, self.window.to)).seconds();
-        let tally = &mut self.tallies[group];
-        tally.ghosts = tally.ghosts.saturating_add_signed(change);
-        tally.ghost_time += f64::from(change) * rest;
+        let rest = self.rest_of_window(at);
+        let ghosts = &mut self.standing[group].ghosts;
+        *ghosts = ghosts.saturating_add_signed(change);
+        self.tallies[group].ghost_ns += i128::from(change) * rest;
     }
 
     fn left(&mut self, at: Time, id: ClientId, group: usize) {
@@ -342,7 +365,7 @@ impl Detection {
         }
     }
 
-    /// Says whether the eviction was a mistake.
+    /// Records an eviction; returns whether it was a mistake.
     pub(crate) fn evicted(
         &mut self,
         at: Time,
@@ -352,8 +375,8 @@ impl Detection {
         uncertainty: Span,
     ) -> bool {
         let client = self.clients[id as usize];
-        // Where only a bracket is known, a death before its end explains the eviction, and the
-        // eviction came after the death.
+        // If the eviction is only known to lie in an interval, a death before the end of the
+        // interval explains it, and the eviction came after the death.
         let latest = at + uncertainty;
         let life = client.life_at(latest);
         let (at, uncertainty) = if life == Life::Up {
@@ -380,7 +403,7 @@ impl Detection {
         if cause == EvictionCause::Crash {
             self.detected.insert(id, at.since(client.died));
         }
-        self.evictions.push(Eviction { at, client: id, cause, died, silence, uncertainty });
+        self.evictions[group].push(Eviction { at, client: id, cause, died, silence, uncertainty });
         cause == EvictionCause::False
     }
 
@@ -388,7 +411,7 @@ impl Detection {
         self.server_crashed = Some(at);
     }
 
-    /// A client takes the server for gone.
+    /// A client considers the server gone.
     pub(crate) fn server_suspected(&mut self, at: Time, group: usize) {
         let tally = &mut self.tallies[group];
         match self.server_crashed {
@@ -403,7 +426,8 @@ impl Detection {
         for id in dead {
             self.settle_detection(id, roster.group_of(id));
         }
-        // Detection times count of crashes so early that the slow ones among them were seen too.
+        // Only crashes early enough that slow detections would be seen too count for the detection
+        // time.
         let cohort_end = end - self.window.detection;
         for Settled { group, died, latency } in std::mem::take(&mut self.settled) {
             if self.window.contains(died) && died <= cohort_end {
@@ -414,14 +438,21 @@ impl Detection {
                 }
             }
         }
-        let rest = self.window.to.since(end.clip(self.window.from, self.window.to)).seconds();
-        for tally in &mut self.tallies {
-            // `count` took the counts to last until the end of the window.
-            tally.live_time -= f64::from(tally.live) * rest;
-            tally.member_time -= f64::from(tally.live_members) * rest;
-            tally.stale_time -= f64::from(tally.stale) * rest;
-            tally.ghost_time -= f64::from(tally.ghosts) * rest;
+        let rest = self.rest_of_window(end);
+        for (tally, standing) in self.tallies.iter_mut().zip(&self.standing) {
+            // `count` assumed that the counts last until the end of the window.
+            let Standing { live, live_members, stale, ghosts } = *standing;
+            tally.live_ns -= i128::from(live) * rest;
+            tally.member_ns -= i128::from(live_members) * rest;
+            tally.stale_ns -= i128::from(stale) * rest;
+            tally.ghost_ns -= i128::from(ghosts) * rest;
         }
+    }
+
+    /// The nanoseconds from a moment to the end of the window.
+    fn rest_of_window(&self, at: Time) -> i128 {
+        let Window { from, to, .. } = self.window;
+        to.since(at.clip(from, to)).nanos().into()
     }
 
     /// The last eviction of a crashed client lasted: its detection time counts.
@@ -432,19 +463,20 @@ impl Detection {
         }
     }
 
-    /// A client changes from (up, member) to (up, member) at `at`. Each change counts for the rest
-    /// of the window, so that the order in which changes are heard does not matter.
+    /// A client changes from (up, member) to (up2, member2) at `at`. Each change counts for the
+    /// rest of the window, so that the order in which changes are recorded does not matter.
     fn count(&mut self, at: Time, group: usize, up: bool, member: bool, up2: bool, member2: bool) {
-        let rest = self.window.to.since(at.clip(self.window.from, self.window.to)).seconds();
-        let tally = &mut self.tallies[group];
-        let change = |count: &mut u32, time: &mut f64, before: bool, after: bool| {
+        let rest = self.rest_of_window(at);
+        let (tally, standing) = (&mut self.tallies[group], &mut self.standing[group]);
+        let change = |count: &mut u32, time: &mut i128, before: bool, after: bool| {
             if before != after {
                 *count = if after { *count + 1 } else { *count - 1 };
                 *time += if after { rest } else { -rest };
             }
         };
-        change(&mut tally.live, &mut tally.live_time, up, up2);
-        change(&mut tally.live_members, &mut tally.member_time, up && member, up2 && member2);
-        change(&mut tally.stale, &mut tally.stale_time, !up && member, !up2 && member2);
+        change(&mut standing.live, &mut tally.live_ns, up, up2);
+        let members = (up && member, up2 && member2);
+        change(&mut standing.live_members, &mut tally.member_ns, members.0, members.1);
+        change(&mut standing.stale, &mut tally.stale_ns, !up && member, !up2 && member2);
     }
 }

@@ -1,39 +1,39 @@
-//! The digest of a run: a number that stands for everything that happened, so that two runs can be
-//! compared by it.
+//! The digest of a run: one number computed from all of its events. Runs with the same events have
+//! the same digest.
 
 use skipbeat_core::{Span, Time, mix};
 
 use crate::Event;
 
-/// A sum of hashes, one for each event, so that it does not depend on the order in which
-/// simultaneous or independent events are told.
+/// A sum with one hash per event, so that the order in which simultaneous or independent events are
+/// recorded does not matter.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Digest {
     pub(crate) sum: u64,
     pub(crate) events: u64,
-    /// Every event, where somebody wants to see them.
-    pub(crate) log: Option<Vec<Trace>>,
+    /// Every event, if the log is kept.
+    pub(crate) log: Option<Vec<EventRecord>>,
 }
 
 /// An event as the digest sees it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Trace {
-    /// When.
+pub struct EventRecord {
+    /// The time of the event.
     pub at: Time,
-    /// A number for what happened.
+    /// The number of the kind of event.
     pub kind: u64,
-    /// To which client.
+    /// The client concerned; for a broadcast the number of members; 0 if neither applies.
     pub who: u32,
-    /// The rest of it.
+    /// The other fields, in one word.
     pub what: u64,
 }
 
-/// Odd numbers that spread the fields of an event over the words that are mixed.
+/// Odd multipliers that spread the fields of an event over a word before it is mixed.
 const WHEN: u64 = 0xD6E8_FEB8_6659_FD93;
 const WHAT: u64 = 0xA076_1D64_78BD_642F;
 
 impl Digest {
-    /// Takes in an event. Where its kind is known the match costs nothing.
+    /// Adds an event. Inlined, so that the match costs nothing where the caller knows the kind.
     #[inline(always)]
     pub(crate) fn add(&mut self, at: Time, event: &Event<'_>) {
         let (kind, who, what) = match *event {
@@ -77,7 +77,7 @@ impl Digest {
             Event::InFlight { direction, client, .. } => (12 + direction as u64, client, 0),
         };
         if let Some(log) = &mut self.log {
-            log.push(Trace { at, kind, who, what });
+            log.push(EventRecord { at, kind, who, what });
         }
         self.events += 1;
         let when = (at.nanos() ^ kind << 56).wrapping_mul(WHEN);

@@ -1,257 +1,261 @@
-//! The one event stream. Both worlds speak it; every reader reads it.
+//! The events of a run. Both worlds, `sim` and `net`, emit them, and everything that is measured
+//! comes from them.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, Life, MessageId, Span};
 use skipbeat_link::Verdict;
 
 use crate::MessageSlot;
 
-/// Something that happened at a time that is said beside it.
+/// Something that happened. Its time is passed separately.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A client starts, crashes or leaves.
     Life {
-        /// Whose life.
+        /// The client.
         client: ClientId,
-        /// What it is from now on.
+        /// Its state from now on.
         life: Life,
     },
-    /// A client says something; the time of the event is the planned one.
+    /// A client is due to send a text to everybody. The time of the event is the planned time.
     Chat {
-        /// Which message.
+        /// The message.
         message: MessageId,
-        /// Who is up, and should get it.
-        up: &'a ClientSet,
+        /// The expected receivers: clients that are up and should be members.
+        audience: &'a ClientSet,
     },
-    /// A client says something to the server alone, a sample or a query; the time of the event is the
-    /// planned one.
+    /// A client is due to send a sample or a query, which is for the server alone. The time of the
+    /// event is the planned time.
     Request {
-        /// Which message.
+        /// The message.
         message: MessageId,
     },
-    /// A datagram enters a link, which decides what becomes of it.
+    /// A datagram enters a link, which decides its fate.
     Offered {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose link.
+        /// The client whose link it is.
         client: ClientId,
         /// Its length in bytes.
         bytes: usize,
         /// What the link decided.
         verdict: Verdict,
-        /// How many of what arrives of it, itself and its copy, are so changed that the message in it
-        /// can't be told any more.
+        /// How many of the datagram and its copy arrive so damaged that their message can't be
+        /// recognized.
         mangled: u32,
-        /// The message in it, where it has one that is accounted for.
+        /// The message in it, if there is one that is accounted for.
         message: Option<MessageSlot>,
     },
     /// A datagram leaves a link.
     Arrived {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose link.
+        /// The client whose link it is.
         client: ClientId,
-        /// Its place on the link.
+        /// Its number on the link, in order of entry.
         index: u32,
-        /// Whether the link made it.
+        /// Whether it is a copy made by the link.
         copy: bool,
-        /// How much later than that the world carried it on.
+        /// How much later than the time of the event the world really passed it on.
         late: Span,
-        /// The message in it, where it has one that is accounted for.
+        /// The message in it, if there is one that is accounted for.
         message: Option<MessageSlot>,
     },
-    /// The server sends a datagram to an address that no client has (any more): one that a client
-    /// has left, or one that was forged.
+    /// The server sends a datagram to an address that no client has now: one that a client has
+    /// left, or one that was forged.
     Misaddressed {
-        /// Who had the address, or forged it.
+        /// The client that had the address, or forged it.
         client: ClientId,
         /// Its length in bytes.
         bytes: usize,
-        /// The message in it, where it has one that is accounted for.
+        /// The message in it, if there is one that is accounted for.
         message: Option<MessageSlot>,
     },
     /// The address of a client changes.
     Rebound {
-        /// Which client.
+        /// The client.
         client: ClientId,
-        /// The place that it leaves.
+        /// Its old address.
         left: EndpointId,
     },
-    /// The server found a member at another address, by its session.
+    /// The server recognizes a member at a new address by its session.
     Moved {
-        /// Which client.
+        /// The client.
         client: ClientId,
-        /// Where the server thought it was.
+        /// The address at which the server knew it before.
         left: EndpointId,
-        /// Where it is now, in the server's eyes.
+        /// The address at which the server knows it now.
         to: EndpointId,
-        /// Whether it really is there.
+        /// Whether the client really is at the new address.
         current: bool,
     },
-    /// The server took in a ghost: a member at an address that no honest client has.
+    /// The server admits a ghost: a member at an address that no honest client has.
     GhostJoined {
-        /// Who had the address, or forged it, or is hostile there.
+        /// The client that had the address or forged it, or the hostile client at it.
         client: ClientId,
         /// The address.
         endpoint: EndpointId,
     },
-    /// A ghost is a member no more.
+    /// A ghost is no longer a member.
     GhostGone {
-        /// Who had the address, or forged it, or is hostile there.
+        /// The client that had the address or forged it, or the hostile client at it.
         client: ClientId,
         /// The address.
         endpoint: EndpointId,
-        /// How long the server had not heard of it, if it was evicted.
+        /// The time since the server last heard from it, if it was evicted.
         silence: Option<Span>,
     },
-    /// The server took a client in.
+    /// The server admits a client.
     Joined {
-        /// Which client.
+        /// The client.
         client: ClientId,
     },
-    /// The server took note of a client's `quit`.
+    /// The server accepts a `quit` in the name of a client.
     Quit {
-        /// Which client.
+        /// The client.
         client: ClientId,
     },
-    /// The server threw a client out.
+    /// The server evicts a client.
     Evicted {
-        /// Which client.
+        /// The client.
         client: ClientId,
-        /// How long the server had not heard of it, where that is known.
+        /// The time since the server last heard from it, if that is known.
         silence: Option<Span>,
-        /// How far before or after the stated time it may have been: zero for a server whose
-        /// members can be seen, half the time between two broadcasts for one seen from outside.
+        /// How far the eviction may be before or after the time of the event: zero for a server
+        /// whose members can be seen, half the time between two broadcasts for one seen from
+        /// outside.
         uncertainty: Span,
     },
     /// The server sends a message to its members.
     Broadcast {
-        /// Which message, where it is accounted for.
+        /// The message, if it is accounted for.
         message: Option<MessageSlot>,
-        /// To whom: clients that are members, at whatever address.
+        /// The receivers: clients that are members, at any address.
         members: &'a ClientSet,
-        /// In how many datagrams.
+        /// The number of datagrams.
         datagrams: u32,
-        /// Whether all of it has been on the links already: so where it is seen from outside.
+        /// Whether all datagrams have been on the links already, as when the server is seen from
+        /// outside.
         complete: bool,
     },
-    /// The server refused a datagram.
+    /// The server refuses a datagram.
     Refused {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// Why, by its name.
+        /// The name of the cause.
         cause: &'static str,
-        /// The message in it, where it has one that is accounted for.
+        /// The message in it, if there is one that is accounted for.
         message: Option<MessageSlot>,
     },
-    /// The server took a sample.
+    /// The server accepts a sample.
     Taken {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// Which message, where it is accounted for.
+        /// The message, if it is accounted for.
         message: Option<MessageSlot>,
     },
     /// The server answers a query.
     Served {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// Which message, where it is accounted for.
+        /// The message, if it is accounted for.
         message: Option<MessageSlot>,
-        /// In how many datagrams: none where the answer goes into a stream.
+        /// The number of datagrams of the answer; 0 if it goes into a stream.
         datagrams: u32,
     },
-    /// A message is written into a stream, which brings it to the other end sooner or later.
+    /// A message is written into a stream.
     Written {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose stream.
+        /// The client whose stream it is.
         client: ClientId,
-        /// Which message.
+        /// The message.
         message: MessageSlot,
     },
-    /// A message comes out of a stream. Upwards this is told behind what the server makes of it.
+    /// A message comes out of a stream. On the way up, this event follows those for what the server
+    /// does with the message.
     Read {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose stream.
+        /// The client whose stream it is.
         client: ClientId,
-        /// Which message.
+        /// The message.
         message: MessageSlot,
     },
-    /// A stream is over before a message came out of it.
+    /// A stream ends before a message came out of it.
     Severed {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose stream.
+        /// The client whose stream it is.
         client: ClientId,
-        /// Which message.
+        /// The message.
         message: MessageSlot,
     },
-    /// The connection of a client that lives is over, without its doing.
+    /// The connection of a live client ends, and not because the client closed it.
     Disconnected {
-        /// Whose.
+        /// The client.
         client: ClientId,
     },
     /// The run ends while a message is in a stream.
     InStream {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose stream.
+        /// The client whose stream it is.
         client: ClientId,
-        /// Which message.
+        /// The message.
         message: MessageSlot,
     },
-    /// A message will be sent again until it is settled: upwards to the server, downwards to one
-    /// member.
+    /// A sender will send a message again until it is settled: a client to the server, or the
+    /// server to one member.
     Held {
-        /// Which message, where it is accounted for.
+        /// The message, if it is accounted for.
         message: Option<MessageSlot>,
     },
-    /// Something is sent again, since its ack is overdue.
+    /// A datagram is sent again because its ack is overdue.
     Retransmitted {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose link.
+        /// The client whose link it is.
         client: ClientId,
     },
-    /// A message that was held is not waited for any more.
+    /// A sender stops waiting for the ack of, or the answer to, a message that it held.
     Settled {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose link.
+        /// The client whose link it is.
         client: ClientId,
-        /// Whether the ack came; else it was given up.
+        /// Whether the ack or answer came; otherwise the sender gave up.
         acked: bool,
-        /// Which message, where it is accounted for.
+        /// The message, if it is accounted for.
         message: Option<MessageSlot>,
     },
-    /// A copy reached the server that had the message already, and told it to nobody.
+    /// A copy reaches the server, which has the message already and does not pass it on.
     Repeated {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// Which message, where it is accounted for.
+        /// The message, if it is accounted for.
         message: Option<MessageSlot>,
     },
-    /// A server that is not ours answered the heartbeat of a client.
+    /// A foreign server answers the heartbeat of a client.
     Answered {
-        /// Whose.
+        /// The client.
         client: ClientId,
-        /// How long after the heartbeat was due at the server's side of its link.
+        /// The time since the heartbeat was due at the server's end of its link.
         after: Span,
     },
     /// The server falls silent for good.
     ServerCrashed,
-    /// A client takes the server for gone.
+    /// A client considers the server gone.
     ServerSuspected {
-        /// Which client.
+        /// The client.
         client: ClientId,
     },
     /// The run ends while a datagram is on a link.
     InFlight {
-        /// Which way.
+        /// Towards the server or towards the client.
         direction: Direction,
-        /// Whose link.
+        /// The client whose link it is.
         client: ClientId,
-        /// The message in it, where it has one that is accounted for.
+        /// The message in it, if there is one that is accounted for.
         message: Option<MessageSlot>,
     },
 }

@@ -1,12 +1,14 @@
-//! What no seed fixes: what a run cost, and where time went.
+//! What a run cost on its machine: time, memory and system calls. The seed does not determine any
+//! of it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// System calls and what they carried. A message is what one entry of a call carries: one datagram,
-/// or several to one address where segmentation offload makes them so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// System calls and what they carried. A message is one entry of a call: one datagram, or several
+/// to one address with segmentation offload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Traffic {
     /// Calls that send.
     pub send_calls: u64,
@@ -25,7 +27,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Adds what other sockets did.
+    /// Adds the counts of other sockets.
     pub fn add(&mut self, other: &Traffic) {
         self.send_calls += other.send_calls;
         self.sends += other.sends;
@@ -57,7 +59,8 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// What a run cost.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HostReport {
     /// How long the run took, in seconds.
     pub wall_s: f64,
@@ -65,7 +68,7 @@ pub struct HostReport {
     pub cpu_s: BTreeMap<String, f64>,
     /// The most memory in use, in bytes.
     pub peak_memory_bytes: Option<u64>,
-    /// The same of the server's process, where the run started one.
+    /// The most memory in use by the server's process, in bytes, if the run started one.
     pub server_memory_bytes: Option<u64>,
     /// Datagrams that the server's socket threw away, where this machine can tell.
     pub server_drops: Option<u64>,
@@ -77,19 +80,19 @@ pub struct HostReport {
     pub ns_per_datagram: Option<f64>,
     /// Bytes of receive buffer that the kernel gave, by socket.
     pub receive_buffers: BTreeMap<String, usize>,
-    /// By which calls datagrams went, `batched` or `portable`; none in the simulator.
-    pub io: Option<&'static str>,
+    /// The system calls used for datagrams, `batched` or `portable`; `None` in the simulator.
+    pub io: Option<String>,
     /// System calls and what they carried, by side.
     pub traffic: BTreeMap<String, Traffic>,
     /// Why the built-in server could not send several datagrams as one message.
-    pub without_segments: Option<&'static str>,
+    pub without_segments: Option<String>,
     /// The kernel's counters before the run.
     pub kernel_before: BTreeMap<String, u64>,
     /// The kernel's counters after the run.
     pub kernel_after: BTreeMap<String, u64>,
     /// How much later than planned clients sent, 99th percentile in seconds.
     pub lateness_p99_s: Option<f64>,
-    /// The latest of all, in seconds.
+    /// The largest lateness, in seconds.
     pub lateness_max_s: Option<f64>,
 }
 
@@ -103,7 +106,7 @@ impl HostReport {
     }
 }
 
-/// What shows which part of a run was at its limit.
+/// The numbers that show which part of a run was at its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Load {
     /// How long the run took, in seconds.
@@ -121,7 +124,7 @@ pub struct Load {
 }
 
 impl HostReport {
-    /// Which part was at its limit.
+    /// The numbers that show which part of the run was at its limit.
     pub fn load(&self) -> Load {
         let cpu = |name: &str| self.cpu_s.get(name).copied();
         Load {

@@ -1,140 +1,13 @@
-//! Both ledgers, term by term, as rows. Every term that a datagram or a delivery can fall under is
-//! named here and nowhere else.
+//! The ledgers of datagrams and of deliveries, term by term. Every term that a datagram or a
+//! delivery can fall under is named here and nowhere else.
 
-use skipbeat_core::{Direction, Time};
-use skipbeat_link::{Cause, Verdict};
+use skipbeat_core::Direction;
+use skipbeat_link::Cause;
 
-use crate::DeliveryTally;
-
-/// What the links of one direction of one group did.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct DatagramTally {
-    /// Datagrams that were to enter the links.
-    pub offered: u64,
-    /// Of those, the ones that entered in the measured time.
-    pub offered_in_window: u64,
-    /// Bytes of those that were offered.
-    pub bytes: u64,
-    /// Bytes of those that entered in the measured time.
-    pub bytes_in_window: u64,
-    /// Copies that the links made.
-    pub duplicated: u64,
-    /// Datagrams of those offered that entered no link: no client has the address that they went
-    /// to (any more).
-    pub misaddressed: u64,
-    /// What the links lost, by [`Cause`].
-    pub lost: [u64; Cause::ALL.len()],
-    /// What the reorder stage chose.
-    pub held: u64,
-    /// Datagrams and copies that were changed.
-    pub changed: u64,
-    /// Of those, the ones whose message can't be told any more.
-    pub mangled: u64,
-    /// Datagrams and copies that left the links.
-    pub arrived: u64,
-    /// Datagrams and copies on the links when the run ended.
-    pub in_flight: u64,
-    /// Datagrams of those offered that were sent again for want of an ack.
-    pub retransmitted: u64,
-    /// Messages whose ack came.
-    pub acked: u64,
-    /// Messages that were given up without one.
-    pub given_up: u64,
-    /// The sum of the times that datagrams travelled, copies apart, in nanoseconds; without what
-    /// they waited in clogs and queues.
-    pub delay_ns: u128,
-    /// The sum of the squares of those, in square nanoseconds. A whole number, so that it does not
-    /// depend on the order.
-    pub delay_squares: u128,
-    /// The sum of what they waited, in nanoseconds.
-    pub waited_ns: u128,
-}
-
-impl DatagramTally {
-    /// A datagram of `bytes` comes to a link at `now`, which gives this verdict.
-    #[inline]
-    pub fn offer(&mut self, now: Time, within: bool, bytes: usize, verdict: &Verdict) {
-        self.offered += 1;
-        self.bytes += bytes as u64;
-        self.offered_in_window += u64::from(within);
-        self.bytes_in_window += if within { bytes as u64 } else { 0 };
-        match verdict.arrival {
-            Ok(arrival) => {
-                let travelled = arrival.since(now + verdict.waited());
-                self.delay_ns += u128::from(travelled.nanos());
-                self.delay_squares = self.delay_squares.saturating_add(travelled.squared());
-            }
-            Err(cause) => self.lost[cause as usize] += 1,
-        }
-        let Some(besides) = &verdict.besides else { return };
-        self.waited_ns += u128::from(besides.waited.nanos());
-        self.duplicated += u64::from(besides.copy.is_some());
-        self.held += u64::from(besides.held);
-        let changes = [besides.change, besides.copy_change];
-        self.changed += changes.iter().flatten().count() as u64;
-    }
-
-    /// Datagrams that entered a link.
-    pub fn entered(&self) -> u64 {
-        self.offered - self.misaddressed
-    }
-
-    /// Everything that the links lost.
-    pub fn all_lost(&self) -> u64 {
-        self.lost.iter().sum()
-    }
-
-    /// Adds another group's.
-    pub fn add(&mut self, other: &DatagramTally) {
-        self.offered += other.offered;
-        self.offered_in_window += other.offered_in_window;
-        self.bytes += other.bytes;
-        self.bytes_in_window += other.bytes_in_window;
-        self.duplicated += other.duplicated;
-        self.misaddressed += other.misaddressed;
-        for (mine, theirs) in self.lost.iter_mut().zip(other.lost) {
-            *mine += theirs;
-        }
-        self.held += other.held;
-        self.changed += other.changed;
-        self.mangled += other.mangled;
-        self.delay_squares = self.delay_squares.saturating_add(other.delay_squares);
-        self.waited_ns += other.waited_ns;
-        self.arrived += other.arrived;
-        self.in_flight += other.in_flight;
-        self.retransmitted += other.retransmitted;
-        self.acked += other.acked;
-        self.given_up += other.given_up;
-        self.delay_ns += other.delay_ns;
-    }
-}
-
-/// What carried the datagrams of one direction between the links and the server: nothing in the
-/// simulator, two sockets and a kernel on a real network. By group where a list.
-#[derive(Clone, Debug, Default)]
-pub struct Carriage {
-    /// Handed to the sending socket.
-    pub entered: Vec<u64>,
-    /// The socket did not take it.
-    pub not_sent: u64,
-    /// Thrown away at the receiving socket, by its own counter; `None` where it can't be read.
-    pub dropped: Option<u64>,
-    /// Read from the receiving socket; `None` where a foreign server reads it.
-    pub left: Option<Vec<u64>>,
-}
-
-impl Carriage {
-    /// What neither counter accounts for, in total: `entered - not sent - dropped - left`.
-    pub fn unexplained(&self) -> i64 {
-        let Some(left) = &self.left else { return 0 };
-        let entered: u64 = self.entered.iter().sum();
-        let left: u64 = left.iter().sum();
-        entered as i64 - (self.not_sent + self.dropped.unwrap_or(0) + left) as i64
-    }
-}
+use crate::{DatagramTally, DeliveryTally, RunTally, SocketTally};
 
 /// Which ledger a row belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Level {
     /// Datagrams of one direction.
     Datagrams,
@@ -143,6 +16,9 @@ pub enum Level {
 }
 
 impl Level {
+    /// Both, in the order of `ledger.csv`.
+    pub const ALL: [Level; 2] = [Level::Datagrams, Level::Deliveries];
+
     /// The name in `ledger.csv`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -152,99 +28,180 @@ impl Level {
     }
 }
 
-/// One term of one identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The side of the equation that a term is on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Side {
+    /// What came in.
+    In,
+    /// Where it went.
+    Out,
+    /// Extra information: part of other terms, and in no sum.
+    Beside,
+}
+
+impl Side {
+    /// All of them, in the order of `ledger.csv`.
+    pub const ALL: [Side; 3] = [Side::In, Side::Out, Side::Beside];
+
+    /// The name in `ledger.csv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Side::In => "in",
+            Side::Out => "out",
+            Side::Beside => "beside",
+        }
+    }
+}
+
+/// The name of the term that has to be 0.
+pub const UNEXPLAINED: &str = "unexplained";
+
+/// One term of one equation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LedgerRow {
     /// Which ledger.
     pub level: Level,
-    /// Which way; deliveries go both.
+    /// Which way datagrams went; `None` for deliveries.
     pub direction: Option<Direction>,
-    /// Which group; all of them where there is none.
+    /// Which group; `None` for all together.
     pub group: Option<usize>,
-    /// Which side of the identity and which term of it, such as `in:sent` or `out:loss`.
-    pub term: String,
+    /// Which side of the equation.
+    pub side: Side,
+    /// Which term, as in `ledger.csv`.
+    pub term: &'static str,
     /// How many.
     pub count: i64,
 }
 
-/// The rows of one direction. The identity: the `in` terms add up to the `out` terms. What the
-/// kernel did is known for all groups together only.
-pub(crate) fn datagram_rows(
-    direction: Direction,
-    group: Option<usize>,
-    links: &DatagramTally,
-    carriage: Option<&Carriage>,
-) -> Vec<LedgerRow> {
-    let row = |term: &str, count: u64| LedgerRow {
-        level: Level::Datagrams,
-        direction: Some(direction),
-        group,
-        term: term.to_owned(),
-        count: count as i64,
-    };
-    // Upwards the links come first and the sockets last, downwards it is the other way round.
-    let before = carriage.filter(|_| direction == Direction::Down);
-    let after = carriage.filter(|_| direction == Direction::Up);
-    let sent = before.map_or(links.offered, |c| c.entered.iter().sum());
-    let mut rows = vec![row("in:sent", sent), row("in:duplicated", links.duplicated)];
-    rows.extend(Cause::ALL.map(|c| row(&format!("out:{}", c.name()), links.lost[c as usize])));
-    if direction == Direction::Down {
-        rows.push(row("out:misaddressed", links.misaddressed));
-    }
-    rows.push(row("out:in-flight", links.in_flight));
-    if let Some(carriage) = carriage {
-        rows.push(row("out:not-sent", carriage.not_sent));
-        if let Some(dropped) = carriage.dropped {
-            rows.push(row("out:kernel", dropped));
+/// Both ledgers of a run: of all groups together, then of each.
+pub fn ledger(run: &RunTally) -> Vec<LedgerRow> {
+    let mut rows = Vec::new();
+    let whole = run.all_groups();
+    let groups = run.groups.iter().enumerate().map(|(number, group)| (Some(number), group));
+    for (number, group) in std::iter::once((None, &whole)).chain(groups) {
+        for direction in Direction::BOTH {
+            let way = direction as usize;
+            let sockets = number.is_none().then(|| Sockets {
+                tally: run.sockets.map_or_else(SocketTally::in_sim, |both| both[way]),
+                handed: run.handed(group, true, direction),
+                read: run.read(group, direction),
+            });
+            rows.extend(datagram_rows(direction, number, &group.links[way], sockets));
         }
+        let deliveries = match number {
+            Some(number) => run.settled(number),
+            None => run.settled_in_all(),
+        };
+        rows.extend(delivery_rows(number, &deliveries));
     }
-    match after {
-        Some(Carriage { left: Some(left), .. }) => {
-            rows.push(row("out:received", left.iter().sum()))
-        }
-        Some(Carriage { left: None, not_sent, dropped, .. }) => {
-            let gone = not_sent + dropped.unwrap_or(0);
-            rows.push(row("out:handed-to-target", links.arrived.saturating_sub(gone)));
-        }
-        None => rows.push(row("out:received", links.arrived)),
-    }
-    // Neither part may hide the other.
-    let by_links = links.offered as i64 + links.duplicated as i64
-        - (links.all_lost() + links.misaddressed + links.in_flight + links.arrived) as i64;
-    let by_sockets = carriage.map_or(0, Carriage::unexplained);
-    let count = by_links.abs() + by_sockets.abs();
-    rows.push(LedgerRow { count, ..row("out:unexplained", 0) });
-    rows.push(row("beside:changed", links.changed));
-    rows.push(row("beside:mangled", links.mangled));
-    rows.push(row("beside:retransmitted", links.retransmitted));
-    rows.push(row("beside:acked", links.acked));
-    rows.push(row("beside:given-up", links.given_up));
     rows
 }
 
-/// The rows of the delivery ledger. The identity: `in:expected` is the sum of the `out` terms.
-pub(crate) fn delivery_rows(group: Option<usize>, tally: &DeliveryTally) -> Vec<LedgerRow> {
+/// The unexplained counts of all groups together; 0 unless something is wrong.
+pub(crate) fn unexplained(rows: &[LedgerRow]) -> i64 {
+    let whole = rows.iter().filter(|row| row.group.is_none() && row.term == UNEXPLAINED);
+    whole.map(|row| row.count.abs()).sum()
+}
+
+/// What is known of the sockets of one direction, for all groups together.
+struct Sockets {
+    tally: SocketTally,
+    handed: u64,
+    read: Option<u64>,
+}
+
+impl SocketTally {
+    /// In the simulator nothing is lost between a link and the server.
+    fn in_sim() -> Self {
+        SocketTally { dropped: Some(0), read_is_known: true, ..SocketTally::default() }
+    }
+}
+
+impl Sockets {
+    /// Datagrams that the counters don't account for: handed - not sent - dropped - read.
+    fn unexplained(&self) -> i64 {
+        let Some(read) = self.read else { return 0 };
+        let SocketTally { not_sent, dropped, .. } = self.tally;
+        self.handed as i64 - (not_sent + dropped.unwrap_or(0) + read) as i64
+    }
+}
+
+/// The rows of one direction: the terms `in` add up to the terms `out`. What the kernel did is
+/// known for all groups together only.
+fn datagram_rows(
+    direction: Direction,
+    group: Option<usize>,
+    links: &DatagramTally,
+    sockets: Option<Sockets>,
+) -> Vec<LedgerRow> {
+    let row = |side: Side, term: &'static str, count: u64| LedgerRow {
+        level: Level::Datagrams,
+        direction: Some(direction),
+        group,
+        side,
+        term,
+        count: count as i64,
+    };
+    // Upwards links come first and sockets last, downwards it is the other way round.
+    let before = sockets.as_ref().filter(|_| direction == Direction::Down);
+    let after = sockets.as_ref().filter(|_| direction == Direction::Up);
+    let sent = before.map_or(links.offered, |sockets| sockets.handed);
+    let mut rows = vec![row(Side::In, "sent", sent), row(Side::In, "duplicated", links.duplicated)];
+    rows.extend(Cause::ALL.map(|c| row(Side::Out, c.name(), links.lost[c as usize])));
+    if direction == Direction::Down {
+        rows.push(row(Side::Out, "misaddressed", links.misaddressed));
+    }
+    rows.push(row(Side::Out, "in-flight", links.in_flight));
+    if let Some(SocketTally { not_sent, dropped, .. }) = sockets.as_ref().map(|s| s.tally) {
+        rows.push(row(Side::Out, "not-sent", not_sent));
+        rows.extend(dropped.map(|dropped| row(Side::Out, "kernel", dropped)));
+    }
+    rows.push(match after {
+        Some(Sockets { read: Some(read), .. }) => row(Side::Out, "received", *read),
+        Some(Sockets { read: None, tally, .. }) => {
+            let gone = tally.not_sent + tally.dropped.unwrap_or(0);
+            row(Side::Out, "handed-to-target", links.arrived.saturating_sub(gone))
+        }
+        None => row(Side::Out, "received", links.arrived),
+    });
+    // Absolute values, so that the two parts can't cancel each other.
+    let by_links = links.offered as i64 + links.duplicated as i64
+        - (links.all_lost() + links.misaddressed + links.in_flight + links.arrived) as i64;
+    let by_sockets = sockets.as_ref().map_or(0, Sockets::unexplained);
+    let count = by_links.abs() + by_sockets.abs();
+    rows.push(LedgerRow { count, ..row(Side::Out, UNEXPLAINED, 0) });
+    rows.push(row(Side::Beside, "changed", links.changed));
+    rows.push(row(Side::Beside, "mangled", links.mangled));
+    rows.push(row(Side::Beside, "retransmitted", links.retransmitted));
+    rows.push(row(Side::Beside, "acked", links.acked));
+    rows.push(row(Side::Beside, "given-up", links.given_up));
+    rows
+}
+
+/// The rows of the delivery ledger: `expected` is the sum of the terms `out`.
+fn delivery_rows(group: Option<usize>, tally: &DeliveryTally) -> Vec<LedgerRow> {
     [
-        ("in:expected", tally.expected),
-        ("out:delivered", tally.delivered),
-        ("out:lost-up", tally.lost_up),
-        ("out:refused", tally.refused),
-        ("out:not-member", tally.not_member),
-        ("out:lost-down", tally.lost_down),
-        ("out:in-flight", tally.in_flight),
-        ("out:kernel-up", tally.kernel_up),
-        ("out:kernel-down", tally.kernel_down),
-        ("out:target", tally.target),
-        ("out:unexplained", tally.unexplained),
-        ("beside:duplicates", tally.duplicates),
-        ("beside:surplus", tally.surplus),
+        (Side::In, "expected", tally.expected),
+        (Side::Out, "delivered", tally.delivered),
+        (Side::Out, "lost-up", tally.lost_up),
+        (Side::Out, "refused", tally.refused),
+        (Side::Out, "not-member", tally.not_member),
+        (Side::Out, "lost-down", tally.lost_down),
+        (Side::Out, "in-flight", tally.in_flight),
+        (Side::Out, "kernel-up", tally.kernel_up),
+        (Side::Out, "kernel-down", tally.kernel_down),
+        (Side::Out, "target", tally.target),
+        (Side::Out, UNEXPLAINED, tally.unexplained),
+        (Side::Beside, "duplicates", tally.duplicates),
+        (Side::Beside, "surplus", tally.surplus),
     ]
     .into_iter()
-    .map(|(term, count)| LedgerRow {
+    .map(|(side, term, count)| LedgerRow {
         level: Level::Deliveries,
         direction: None,
         group,
-        term: term.to_owned(),
+        side,
+        term,
         count: count as i64,
     })
     .collect()

@@ -1,16 +1,23 @@
-//! What was measured: typed events go in, figures come out. Nothing here is known to the machines,
-//! and nothing here knows which world the events come from.
+//! Measurement: typed events go in, tallies and figures come out. The state machines do not depend
+//! on this crate, and this crate does not know which world, `sim` or `net`, the events come from.
 //!
-//! Where to look: the events in `event`, who is told of messages and streams in `messages`, every term
-//! of both ledgers in `ledger`, deliveries in `deliveries`, quality of failure detection in `detection`,
-//! RFC 4737 and RFC 3357 in `path`, every common figure and its definition in `figures`, what makes a run
-//! inconclusive in `results`, what a figure has to be in `threshold`.
+//! ```text
+//! events → Recorder → RunTally → Figures, ledger, doubts → RunVerdict
+//! ```
+//!
+//! Where to look: the events in `event`, the sums in `tally`, every common metric and its formula
+//! in `cards`, figures and columns in `figures`, every term of both ledgers in `ledger`, deliveries
+//! in `deliveries`, quality of failure detection in `detection`, RFC 4737 and RFC 3357 in `path`,
+//! conditions on figures in `threshold`, how a run ended in `verdict`.
 #![forbid(unsafe_code)]
 
 mod ahead;
+mod cards;
+mod datagrams;
 mod deliveries;
 mod detection;
 mod digest;
+mod document;
 mod event;
 mod figures;
 mod host;
@@ -20,20 +27,28 @@ mod path;
 mod recorder;
 mod results;
 mod snapshot;
+mod tally;
 mod threshold;
 mod timeline;
+mod verdict;
+mod view;
+mod window;
 
-pub use deliveries::{DeliveryTally, MessageSlot, Shares};
-pub use detection::{Eviction, EvictionCause};
-pub use digest::Trace;
+pub use datagrams::{DatagramTally, SocketCounts, SocketTally};
+pub use deliveries::{DeliveryTally, MessageReach, MessageSlot, Shares};
+pub use detection::{DetectionTally, Eviction, EvictionCause};
+pub use digest::EventRecord;
+pub use document::metrics_document;
 pub use event::Event;
-pub use figures::{Figures, METRICS, Metric, metric};
+pub use figures::{CARDS, Columns, Figures, Metric, PERCENTILES};
 pub use host::{HostReport, Load, Traffic};
-pub use ledger::{Carriage, DatagramTally, LedgerRow, Level};
+pub use ledger::{LedgerRow, Level, Side, UNEXPLAINED, ledger};
 pub use path::{PathTally, StreamOrder, observers_every};
-pub use recorder::{GroupKind, Recorder, Window};
-pub use results::{Doubt, Results, RunContext};
-pub use skipbeat_core::{Better, Distribution, Unit};
+pub use recorder::{GroupKind, Recorder};
+pub use results::{Results, RunContext};
 pub use snapshot::Snapshot;
-pub use threshold::{Judged, Outcome, Threshold};
+pub use tally::{GroupRows, GroupTally, PartDetail, RunFacts, RunTally};
+pub use threshold::{Judged, Threshold};
 pub use timeline::Second;
+pub use verdict::{Doubt, Outcome, RunVerdict, Tone};
+pub use window::Window;

@@ -1,5 +1,5 @@
-//! What becomes of messages beside the datagrams that carry them: who hears of it in the books of
-//! workloads, and what happens to those in streams.
+//! Records what becomes of messages, apart from the datagrams that carry them: tells the books of
+//! the workloads, and handles messages in streams.
 
 use skipbeat_core::{ClientId, ClientSet, Direction, MessageId, Time};
 use skipbeat_workload::{GroupBooks, Reached};
@@ -8,23 +8,23 @@ use crate::deliveries::{Delivery, Over};
 use crate::{Event, MessageSlot, Recorder};
 
 impl Recorder {
-    /// A message is due: for everybody who is up and to be a member, or for the server alone.
-    pub(crate) fn due(&mut self, at: Time, message: MessageId, up: Option<&ClientSet>) {
+    /// A message is due: a text for `audience`, or a message with one receiver if that is `None`.
+    pub(crate) fn due(&mut self, at: Time, message: MessageId, audience: Option<&ClientSet>) {
         let counts = self.window.contains(at);
-        match up {
-            Some(up) if counts => {
+        match audience {
+            Some(audience) if counts => {
                 self.deliveries.sent[self.roster.group_of(message.sender)] += 1;
-                self.deliveries.open(message, at, up);
+                self.deliveries.open(message, at, audience);
             }
             None if at < self.window.to => self.deliveries.open_for_one(message, at, counts),
             _ => {}
         }
         if let Some(books) = self.books_of(message.sender).filter(|_| counts) {
-            books.due(at, message, up);
+            books.due(at, message, audience);
         }
     }
 
-    /// A message reached somebody for whom it is, if it is the first copy.
+    /// Records that a message reached a receiver, if this is the first copy.
     #[inline]
     pub(crate) fn reached(
         &mut self,
@@ -40,7 +40,7 @@ impl Recorder {
                 if let Some(real) = &mut self.latency_real {
                     real[group].record(at.since(actual));
                 }
-                self.timeline.at(at).deliveries += 1;
+                self.timelines[group].at(at).deliveries += 1;
                 planned
             }
             Delivery::Early { planned } => planned,
@@ -53,7 +53,8 @@ impl Recorder {
         }
     }
 
-    /// The server took a message for one, or answers it in so many datagrams.
+    /// The server accepts a sample (`answers` is `None`), or answers a query with this many
+    /// datagrams.
     pub(crate) fn served(&mut self, at: Time, slot: MessageSlot, answers: Option<u32>) {
         let served = self.deliveries.served(slot, answers, &self.roster);
         let Some((id, delivery)) = served else { return };
@@ -61,7 +62,7 @@ impl Recorder {
         self.reached(at, Some(id), id.sender, group, delivery);
     }
 
-    /// Takes note of what happens to streams.
+    /// Records an event of a stream.
     pub(crate) fn record_stream(&mut self, at: Time, event: Event<'_>) {
         match event {
             Event::Written { direction, message, .. } => {
@@ -92,7 +93,7 @@ impl Recorder {
             Event::InStream { direction: Direction::Down, client, message } => {
                 self.flying_down.push((message, client));
             }
-            // It is held, and the server never had it.
+            // It is still held and the server never got it, so it counts as in flight.
             Event::InStream { direction: Direction::Up, .. } => {}
             _ => unreachable!("other events are of datagrams"),
         }
@@ -114,13 +115,13 @@ impl Recorder {
         self.tell_what_is_over();
     }
 
-    /// What the workload of a client counts.
+    /// The books of a client's workload, if it has any.
     #[inline]
     pub(crate) fn books_of(&mut self, client: ClientId) -> Option<&mut GroupBooks> {
         self.workloads[self.roster.group_of(client)].as_mut()
     }
 
-    /// Tells the workloads of what became of messages for one.
+    /// Tells the workloads which messages with one receiver are finished.
     #[inline]
     pub(crate) fn tell_what_is_over(&mut self) {
         while let Some(Over { id, reached }) = self.deliveries.over.pop() {

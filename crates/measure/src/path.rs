@@ -1,19 +1,25 @@
-//! What happens to the order and the gaps of a stream of datagrams on one link, by the standard
-//! definitions: reordering (RFC 4737), loss runs (RFC 3357), jitter (RFC 3550).
+//! Order and losses in the stream of datagrams on one link, by the standard definitions: reordering
+//! (RFC 4737), loss runs (RFC 3357), jitter (RFC 3550).
 //!
-//! The order of a stream is that of its arrivals. A world that knows them ahead of time says them
-//! when the datagrams are sent; they wait here until nothing can come before them.
+//! The order that counts is that of the arrivals. A world that knows arrivals ahead of time records
+//! them when the datagrams are sent. They wait here until nothing can arrive before them.
 //!
-//! Streams are observed one by one. Up to [`OBSERVERS`] links of each direction all are; beyond
-//! that, every k-th client is, k a power of two, and the results say so.
+//! Each observed link has a stream of its own. With up to [`OBSERVERS`] clients all links are
+//! observed; with more, those of every k-th client, k a power of two, and the results say so.
 
-use skipbeat_core::{ClientId, Roster, Span, Time, prefetch};
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Average, ClientId, Roster, Span, Time, prefetch};
 
-/// How many links of each direction are observed at most: what is kept of each is 272 bytes, and
-/// more where there are texts.
+/// The most links observed in each direction. Each takes 272 bytes, and more if there are texts.
 const OBSERVERS: u32 = 16_384;
 
-/// Every which client is observed, of so many.
+/// With `clients` clients, every n-th is observed for order, loss runs and jitter. Returns n, a
+/// power of two.
+///
+/// ```
+/// use skipbeat_measure::observers_every;
+/// assert_eq!((observers_every(16_384), observers_every(16_385)), (1, 2));
+/// ```
 pub fn observers_every(clients: u32) -> u32 {
     clients.div_ceil(OBSERVERS).max(1).next_power_of_two()
 }
@@ -29,7 +35,7 @@ impl Sample {
         Sample { shift: observers_every(clients).ilog2() }
     }
 
-    /// How many of so many clients it takes.
+    /// How many of `clients` clients are observed.
     fn size(self, clients: u32) -> usize {
         clients.div_ceil(1 << self.shift) as usize
     }
@@ -48,9 +54,10 @@ impl Sample {
 }
 
 /// What was seen on the observed links of one direction of one group.
-#[derive(Clone, Copy, Default, Debug, PartialEq)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PathTally {
-    /// Datagrams that arrived, copies apart.
+    /// Datagrams that arrived, without copies.
     pub received: u64,
     /// Those of them that arrived after one that was sent later (RFC 4737, type-P-Reordered).
     pub reordered: u64,
@@ -65,7 +72,7 @@ pub struct PathTally {
 }
 
 impl PathTally {
-    /// Adds another group's or direction's.
+    /// Adds the tally of another group or direction.
     pub fn add(&mut self, other: &PathTally) {
         self.received += other.received;
         self.reordered += other.reordered;
@@ -126,7 +133,7 @@ impl StreamOrder {
 pub(crate) struct Ahead {
     /// When it arrives.
     pub(crate) at: Time,
-    /// Its place on its link.
+    /// Its number on its link.
     pub(crate) index: u32,
     /// How long the message in it was under way, if it is the first copy of one.
     pub(crate) transit: Option<Span>,
@@ -140,17 +147,17 @@ pub(crate) struct Paths {
     orders: Vec<StreamOrder>,
     /// How many streams are observed.
     observed: usize,
-    /// The losses that stand at the end of each stream.
+    /// Consecutive losses at the end of each stream so far.
     open_runs: Vec<u32>,
-    /// What is known ahead of each stream, in the order of sending; empty where nothing ever is.
+    /// Future arrivals on each stream, in the order of sending; empty if none was ever recorded.
     ahead: Vec<Vec<Ahead>>,
-    /// Scratch space: what has come.
+    /// Scratch space for the arrivals that are due.
     due: Vec<u64>,
 }
 
-/// How many arrivals wait until it is found out which of them have come.
+/// How many waiting arrivals a stream makes room for each time it is full.
 const WAITING: usize = 20;
-/// Bits of the place of a waiting arrival.
+/// The bits of a sort key that hold the place of a waiting arrival; the others hold its time.
 const PLACE: u32 = 16;
 
 impl Paths {
@@ -167,7 +174,7 @@ impl Paths {
         }
     }
 
-    /// A datagram, no copy, is sent at `now` and will leave its link at a time that is known.
+    /// A datagram, not a copy, is sent at `now` and will leave its link at a known time.
     #[inline(always)]
     pub(crate) fn arrive_ahead(
         &mut self,
@@ -188,15 +195,15 @@ impl Paths {
         self.ahead[observed].push(arrival);
     }
 
-    /// What of a stream is due until `now` has come: what is sent from now on comes later, or at the
-    /// same time and behind it.
+    /// Handles the arrivals on a stream up to `now`. What is sent from now on arrives later, or at
+    /// the same time but after these.
     #[inline(never)]
     fn come(&mut self, observed: usize, now: Time, tally: &mut PathTally, jitters: &mut Jitters) {
         self.begin();
         let Paths { ahead, due, orders, .. } = self;
         let (ahead, order) = (&mut ahead[observed], &mut orders[observed]);
-        // By time, and at one time in the order of sending: a key of one word has both, unless very
-        // many are under way for very long.
+        // Sorts by time, then by order of sending. Both fit into one word, unless very many
+        // arrivals wait or they are very far apart.
         let first = ahead.iter().map(|arrival| arrival.at).min().unwrap_or(now);
         let narrow = ahead.len() <= 1 << PLACE && now.since(first).nanos() >> (64 - PLACE) == 0;
         if !narrow {
@@ -221,7 +228,7 @@ impl Paths {
         ahead.retain(|arrival| arrival.at > now);
     }
 
-    /// The run is over: what was known ahead has come. `tallies` by group.
+    /// Ends the run: handles all arrivals that wait. `tallies` is by group.
     pub(crate) fn finish(
         &mut self,
         roster: &Roster,
@@ -234,7 +241,7 @@ impl Paths {
         }
     }
 
-    /// Something arrives: there are streams from now on.
+    /// Something arrives, so the streams are needed from now on.
     #[inline]
     fn begin(&mut self) {
         if self.orders.is_empty() {
@@ -242,7 +249,7 @@ impl Paths {
         }
     }
 
-    /// Something is about to arrive on a link.
+    /// Prefetches the state of a link on which something is about to arrive.
     #[inline]
     pub(crate) fn expect(&self, soon: ClientId) {
         if let Some(observed) = self.sample.place(soon) {
@@ -264,7 +271,7 @@ impl Paths {
         }
     }
 
-    /// A datagram, no copy, leaves a link.
+    /// A datagram, not a copy, leaves a link.
     #[inline]
     pub(crate) fn arrive(&mut self, client: ClientId, index: u32, tally: &mut PathTally) {
         if let Some(observed) = self.sample.place(client) {
@@ -297,7 +304,7 @@ impl Jitter {
     }
 }
 
-/// The jitter of what each observed client gets.
+/// The jitter of the messages that each observed client gets.
 #[derive(Debug)]
 pub(crate) struct Jitters {
     sample: Sample,
@@ -317,12 +324,13 @@ impl Jitters {
         }
     }
 
-    /// The mean over the observed clients in `range` that got messages, in seconds.
-    pub(crate) fn mean(&self, range: std::ops::Range<ClientId>) -> Option<f64> {
-        let clients = range.filter_map(|client| self.sample.place(client));
-        let heard = clients.map(|observed| self.streams[observed]).filter(|s| s.messages > 0);
-        let (sum, n) = heard.fold((0.0, 0u64), |(sum, n), stream| (sum + stream.jitter, n + 1));
-        (n > 0).then(|| sum / n as f64 / 1e9)
+    /// The jitter of the observed clients in `range` that got messages, in nanoseconds.
+    pub(crate) fn average(&self, range: std::ops::Range<ClientId>) -> Average {
+        let mut average = Average::default();
+        let observed = range.filter_map(|client| self.sample.place(client));
+        let streams = observed.map(|observed| self.streams[observed]);
+        streams.filter(|stream| stream.messages > 0).for_each(|s| average.record(s.jitter));
+        average
     }
 }
 

@@ -1,68 +1,46 @@
-//! The reader of the event stream that keeps everything: it hands each event to those who count,
-//! and makes the results when the run is over.
+//! The recorder reads all events of a run. It passes each to the parts that count, and makes the
+//! results when the run is over.
 
 use std::collections::BTreeMap;
 
-use skipbeat_core::{ClientId, Direction, MessageId, Roster, Span, Time};
+use skipbeat_core::{ClientId, Direction, Distribution, MessageId, Roster, Time};
 use skipbeat_link::Verdict;
-use skipbeat_workload::GroupBooks;
+use skipbeat_workload::{GroupBooks, WorkloadTallies};
 
 use crate::deliveries::{Deliveries, Delivery};
 use crate::detection::Detection;
 use crate::digest::Digest;
-use crate::figures::Basis;
-use crate::ledger::{datagram_rows, delivery_rows};
 use crate::path::{Jitters, Paths};
-use crate::results::doubts;
-use crate::timeline::Timeline;
+use crate::tally::{GroupRows, GroupTally, PartDetail, RunFacts, RunTally};
+use crate::timeline::{self, Timeline};
 use crate::{
-    Carriage, DatagramTally, DeliveryTally, Distribution, Event, Figures, LedgerRow, MessageSlot,
-    PathTally, Results, RunContext, Second, Shares, observers_every,
+    Columns, DatagramTally, Event, MessageSlot, PathTally, Results, RunContext, Second,
+    SocketCounts, SocketTally, Window, observers_every,
 };
 
-/// The part of a run that is measured: from the end of the warm-up to the beginning of the drain.
-/// What is measured belongs to it by its *planned* time.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    /// The first moment that counts.
-    pub from: Time,
-    /// The first moment that does not count any more.
-    pub to: Time,
-    /// The longest that the eviction of a crashed client takes; crashes closer to the end of the
-    /// run are left out of the detection time, since only the fast ones among them would be seen.
-    pub detection: Span,
-}
-
-impl Window {
-    /// Whether a moment counts.
-    pub fn contains(&self, at: Time) -> bool {
-        self.from <= at && at < self.to
-    }
-}
-
-/// What a group is, to those who count.
+/// What the recorder has to know about a group.
 #[derive(Clone, Debug)]
 pub struct GroupKind {
     /// Whether its clients are hostile.
     pub hostile: bool,
-    /// Whether they are to be members.
+    /// Whether its clients should be members.
     pub member: bool,
-    /// Whether they talk over streams.
+    /// Whether its clients talk over streams.
     pub stream: bool,
-    /// The books of what they do.
+    /// The books of its workload, if it has any.
     pub books: Option<GroupBooks>,
 }
 
 /// The links of one direction, by group.
-pub(crate) struct Way {
+pub(crate) struct LinkBooks {
     pub(crate) datagrams: Vec<DatagramTally>,
     pub(crate) path_tallies: Vec<PathTally>,
     pub(crate) paths: Paths,
 }
 
-impl Way {
+impl LinkBooks {
     fn new(roster: &Roster) -> Self {
-        Way {
+        LinkBooks {
             datagrams: vec![DatagramTally::default(); roster.groups()],
             path_tallies: vec![PathTally::default(); roster.groups()],
             paths: Paths::new(roster.clients()),
@@ -74,31 +52,35 @@ impl Way {
 pub struct Recorder {
     pub(crate) roster: Roster,
     pub(crate) window: Window,
-    pub(crate) ways: [Way; 2],
+    pub(crate) ways: [LinkBooks; 2],
     pub(crate) deliveries: Deliveries,
-    /// What the workload of each group counts beside that.
+    /// The books of each group's workload.
     pub(crate) workloads: Vec<Option<GroupBooks>>,
     detection: Detection,
     /// Connections of living clients that ended by themselves, by group.
     pub(crate) disconnected: Vec<u64>,
     pub(crate) latency: Vec<Distribution>,
-    /// Heartbeat → its answer, by group.
+    /// The times from a heartbeat to its answer, by group.
     answers: Vec<Distribution>,
-    /// Nothing as long as every message left at its planned time: then it is `latency`.
+    /// `None` as long as every message left at its planned time: then it equals `latency`.
     pub(crate) latency_real: Option<Vec<Distribution>>,
     pub(crate) jitters: Jitters,
-    pub(crate) timeline: Timeline,
-    /// Members of any kind, now and at the most.
+    /// By group.
+    pub(crate) timelines: Vec<Timeline>,
+    /// The number of members, ghosts included: now, and the most so far.
     members: u64,
     members_max: u64,
+    /// Changes of the number of members, by group; `None` unless the run is a part of one.
+    member_changes: Option<Vec<Vec<(Time, i32)>>>,
     /// Which groups are hostile.
     hostile: Vec<bool>,
-    /// Which groups are of clients that are to be members.
+    /// Which groups have clients that should be members.
     member: Vec<bool>,
     /// Which groups talk over streams.
     stream: Vec<bool>,
-    refusals: BTreeMap<&'static str, u64>,
-    /// Until when something was told ahead of time.
+    /// By group.
+    refusals: Vec<BTreeMap<&'static str, u64>>,
+    /// The latest arrival that was recorded ahead of time.
     pub(crate) told_until: Time,
     pub(crate) flying_down: Vec<(MessageSlot, ClientId)>,
     pub(crate) digest: Digest,
@@ -110,7 +92,7 @@ impl Recorder {
         let groups = roster.groups();
         let clients = roster.clients();
         Recorder {
-            ways: [Way::new(&roster), Way::new(&roster)],
+            ways: [LinkBooks::new(&roster), LinkBooks::new(&roster)],
             deliveries: Deliveries::new(&roster),
             hostile: kinds.iter().map(|kind| kind.hostile).collect(),
             stream: kinds.iter().map(|kind| kind.stream).collect(),
@@ -122,10 +104,11 @@ impl Recorder {
             answers: vec![Distribution::default(); groups],
             latency_real: None,
             jitters: Jitters::new(clients),
-            timeline: Timeline::default(),
+            timelines: (0..groups).map(|_| Timeline::default()).collect(),
             members: 0,
             members_max: 0,
-            refusals: BTreeMap::new(),
+            member_changes: None,
+            refusals: vec![BTreeMap::new(); groups],
             told_until: Time::ZERO,
             flying_down: Vec::new(),
             digest: Digest::default(),
@@ -134,17 +117,26 @@ impl Recorder {
         }
     }
 
-    /// The latest arrival that is in the books ahead of its time.
+    /// The latest arrival that was recorded ahead of time.
     pub fn told_until(&self) -> Time {
         self.told_until
     }
 
-    /// Keeps every event for [`Results::log`]: for runs that are short.
+    /// Keeps every event for [`Results::log`]; only for short runs.
     pub fn keep_log(&mut self) {
         self.digest.log = Some(Vec::new());
     }
 
-    /// Something of this client is about to arrive at the server.
+    /// Keeps what is needed to add this run to other parts of the same run: see
+    /// [`PartDetail`](crate::PartDetail). The memory for it grows with the number of messages and
+    /// of joins.
+    pub fn keep_parts(&mut self) {
+        let groups = self.roster.groups();
+        self.member_changes = Some(vec![Vec::new(); groups]);
+        self.deliveries.reach = Some(vec![Vec::new(); groups]);
+    }
+
+    /// Prefetches the state of a client from which something is about to arrive at the server.
     #[inline]
     pub fn expect(&self, soon: ClientId) {
         self.ways[Direction::Up as usize].paths.expect(soon);
@@ -155,8 +147,7 @@ impl Recorder {
         self.deliveries.find(message)
     }
 
-    /// Takes note of an event. The two that make up nearly all of a run are dealt with where they
-    /// happen.
+    /// Records an event. The two kinds that make up nearly all of a run are handled inline.
     #[inline(always)]
     pub fn record(&mut self, at: Time, event: Event<'_>) {
         match event {
@@ -165,7 +156,7 @@ impl Recorder {
                 if mangled > 0 {
                     self.links_of(direction, client).mangled += u64::from(mangled);
                 }
-                // Those of them that still carry it.
+                // Mangled copies don't carry the message any more.
                 let copies =
                     u32::from(verdict.arrival.is_ok()) + u32::from(verdict.copy().is_some());
                 let message = message.map(|slot| (slot, copies.saturating_sub(mangled)));
@@ -179,12 +170,12 @@ impl Recorder {
         }
     }
 
-    /// Takes note of anything but the passage of a datagram.
+    /// Records any event but a datagram that enters or leaves a link.
     #[inline(never)]
     fn record_other(&mut self, at: Time, event: Event<'_>) {
         self.digest.add(at, &event);
         match event {
-            Event::Chat { message, up } => self.due(at, message, Some(up)),
+            Event::Chat { message, audience } => self.due(at, message, Some(audience)),
             Event::Request { message } => self.due(at, message, None),
             Event::Taken { message: Some(slot), .. } => self.served(at, slot, None),
             Event::Served { message: Some(slot), datagrams, .. } => {
@@ -209,8 +200,9 @@ impl Recorder {
                     (_, None) => {}
                 }
             }
-            Event::Refused { cause, message, .. } => {
-                *self.refusals.entry(cause).or_default() += 1;
+            Event::Refused { client, cause, message } => {
+                let group = self.roster.group_of(client);
+                *self.refusals[group].entry(cause).or_default() += 1;
                 if let Some(slot) = message {
                     self.deliveries.refused(slot, &self.roster);
                 }
@@ -258,7 +250,7 @@ impl Recorder {
         let way = &mut self.ways[direction as usize];
         way.datagrams[group].offer(at, self.window.contains(at), bytes, verdict);
         way.paths.offer(client, verdict.arrival.is_err(), &mut way.path_tallies[group]);
-        let second = self.timeline.at(at);
+        let second = self.timelines[group].at(at);
         if let Err(cause) = verdict.arrival {
             second.lost[cause as usize] += 1;
         }
@@ -293,7 +285,7 @@ impl Recorder {
         }
         match direction {
             Direction::Up => {
-                self.timeline.at(at).up_received += 1;
+                self.timelines[group].at(at).up_received += 1;
                 if let Some(slot) = message.filter(|_| !copy) {
                     if !late.is_zero() {
                         self.latency_real.get_or_insert_with(|| self.latency.clone());
@@ -302,7 +294,7 @@ impl Recorder {
                 }
             }
             Direction::Down => {
-                self.timeline.at(at).down_received += 1;
+                self.timelines[group].at(at).down_received += 1;
                 if let Some(slot) = message {
                     self.deliver(at, slot, client, group);
                 }
@@ -324,7 +316,7 @@ impl Recorder {
         links.bytes += bytes as u64;
         links.bytes_in_window += if within { bytes as u64 } else { 0 };
         links.misaddressed += 1;
-        let second = self.timeline.at(at);
+        let second = self.timelines[self.roster.group_of(client)].at(at);
         second.down_sent += 1;
         second.down_bytes += bytes as u64;
         if let Some(slot) = message {
@@ -374,12 +366,14 @@ impl Recorder {
                 }
             }
             Event::Joined { client } => {
-                self.detection.joined(at, client, self.roster.group_of(client));
-                self.member_joined(at);
+                let group = self.roster.group_of(client);
+                self.detection.joined(at, client, group);
+                self.member_joined(at, group);
             }
             Event::Quit { client } => {
-                self.detection.quit(at, client, self.roster.group_of(client));
-                self.member_gone(at);
+                let group = self.roster.group_of(client);
+                self.detection.quit(at, client, group);
+                self.member_gone(at, group);
             }
             Event::Rebound { client, left } => {
                 self.detection.rebound(at, client, self.roster.group_of(client), left);
@@ -389,20 +383,21 @@ impl Recorder {
                 self.detection.moved(at, client, group, [left, to], current);
             }
             Event::GhostJoined { client, endpoint } => {
-                self.detection.ghost_joined(at, endpoint, self.roster.group_of(client));
-                self.member_joined(at);
+                let group = self.roster.group_of(client);
+                self.detection.ghost_joined(at, endpoint, group);
+                self.member_joined(at, group);
             }
             Event::GhostGone { client, endpoint, silence } => {
                 let group = self.roster.group_of(client);
                 self.detection.ghost_gone(at, client, group, endpoint, silence);
-                self.member_gone(at);
-                self.timeline.at(at).evictions += u64::from(silence.is_some());
+                self.member_gone(at, group);
+                self.timelines[group].at(at).evictions += u64::from(silence.is_some());
             }
             Event::Evicted { client, silence, uncertainty } => {
                 let group = self.roster.group_of(client);
                 let mistake = self.detection.evicted(at, client, group, silence, uncertainty);
-                self.member_gone(at);
-                let second = self.timeline.at(at);
+                self.member_gone(at, group);
+                let second = self.timelines[group].at(at);
                 second.evictions += 1;
                 second.false_evictions += u64::from(mistake);
             }
@@ -414,15 +409,21 @@ impl Recorder {
         }
     }
 
-    fn member_joined(&mut self, at: Time) {
-        self.timeline.at(at).members += 1;
+    fn member_joined(&mut self, at: Time, group: usize) {
+        self.timelines[group].at(at).members += 1;
         self.members += 1;
         self.members_max = self.members_max.max(self.members);
+        if let Some(changes) = &mut self.member_changes {
+            changes[group].push((at, 1));
+        }
     }
 
-    fn member_gone(&mut self, at: Time) {
-        self.timeline.at(at).members -= 1;
+    fn member_gone(&mut self, at: Time, group: usize) {
+        self.timelines[group].at(at).members -= 1;
         self.members = self.members.saturating_sub(1);
+        if let Some(changes) = &mut self.member_changes {
+            changes[group].push((at, -1));
+        }
     }
 
     #[inline]
@@ -436,198 +437,129 @@ impl Recorder {
         self.tell_what_is_over();
     }
 
-    /// The run is over.
-    pub fn finish(mut self, context: RunContext) -> Results {
-        for Way { paths, path_tallies, .. } in &mut self.ways {
+    /// Ends the run; returns its results, with figures for these columns.
+    pub fn finish(mut self, context: RunContext, columns: &Columns) -> Results {
+        for LinkBooks { paths, path_tallies, .. } in &mut self.ways {
             paths.finish(&self.roster, path_tallies, &mut self.jitters);
         }
         self.deliveries.finish(&self.flying_down, &self.roster);
         self.tell_what_is_over();
         self.detection.finish(context.end, &self.roster);
-        let [up, down] = context.carriage.clone().unwrap_or_else(|| self.frictionless());
-        self.settle_kernel(&up, &down, context.foreign);
-        let carriage = [&up, &down];
-
-        let groups: Vec<usize> = (0..self.roster.groups()).collect();
-        let mut ledger = Vec::new();
-        for group in std::iter::once(None).chain(groups.iter().copied().map(Some)) {
-            let of = group.map_or(&groups[..], |g| &groups[g..=g]);
-            for direction in Direction::BOTH {
-                let links = self.link_tally(direction, of);
-                let whole = group.is_none().then_some(carriage[direction as usize]);
-                ledger.extend(datagram_rows(direction, group, &links, whole));
-            }
-            ledger.extend(delivery_rows(group, &self.delivery_tally(of)));
-        }
-        let unexplained = total_unexplained(&ledger);
-        let doubts = doubts(unexplained, carriage, &context);
-        let detection = &self.detection;
-        let figures = self.figures(&groups, Some(unexplained), detection, carriage, &context);
-        let of_group = |g: &usize| self.figures(&[*g], None, detection, carriage, &context);
-        let by_group = groups.iter().map(of_group).collect();
-        let detection = detection.tally(&groups);
-        let mut evictions = std::mem::take(&mut self.detection.evictions);
-        evictions.sort_by_key(|eviction| (eviction.at, eviction.client));
-        let latency_real = self.latency_real.as_ref().unwrap_or(&self.latency);
-        let [ways_up, ways_down] = self.ways;
-        Results {
-            figures,
-            groups: by_group,
-            timeline: self.timeline.finish(context.end),
-            evictions,
-            ledger,
-            links: [ways_up.datagrams, ways_down.datagrams],
-            paths: [ways_up.path_tallies, ways_down.path_tallies],
-            latency: sum(&self.latency, &groups),
-            latency_real: sum(latency_real, &groups),
-            eviction_latency: detection.latency,
-            mistake_duration: detection.mistake_durations,
-            lateness: context.lateness,
-            refusals: self.refusals,
-            doubts,
-            observed_every: observers_every(self.roster.clients()),
-            digest: self.digest.sum,
-            events: self.digest.events,
-            log: self.digest.log.unwrap_or_default(),
-            end: context.end,
-        }
+        let mut tally = self.tally(&context, &self.detection);
+        tally.rows = self.rows(context.end);
+        tally.lateness = context.lateness;
+        Results { log: self.digest.log.unwrap_or_default(), ..Results::of(tally, columns) }
     }
 
-    /// In the simulator what leaves a link is at the server, and what the server sends is on one.
-    fn frictionless(&self) -> [Carriage; 2] {
-        let carry = |count: fn(&DatagramTally) -> u64, way: &Way| {
-            let counts: Vec<u64> = way.datagrams.iter().map(count).collect();
-            Carriage { entered: counts.clone(), not_sent: 0, dropped: Some(0), left: Some(counts) }
-        };
-        let [up, down] = &self.ways;
-        [carry(|tally| tally.arrived, up), carry(|tally| tally.offered, down)]
-    }
-
-    /// What is missing without a cause belongs to the sockets as far as their own counters say
-    /// so; the rest is unexplained, or the target's where that is not ours.
-    fn settle_kernel(&mut self, up: &Carriage, down: &Carriage, foreign: bool) {
-        let up_explained = self.deliveries.missing_up <= up.dropped.unwrap_or(0) + up.not_sent;
-        let missing_down: u64 = self.deliveries.tallies.iter().map(|t| t.kernel_down).sum();
-        let down_explained = missing_down <= down.dropped.unwrap_or(0) + down.not_sent;
-        for tally in &mut self.deliveries.tallies {
-            if !up_explained {
-                let missing = std::mem::take(&mut tally.kernel_up);
-                *(if foreign { &mut tally.target } else { &mut tally.unexplained }) += missing;
-            }
-            if !down_explained {
-                tally.unexplained += std::mem::take(&mut tally.kernel_down);
-            }
-        }
-    }
-
-    fn link_tally(&self, direction: Direction, groups: &[usize]) -> DatagramTally {
-        let mut tally = DatagramTally::default();
-        groups.iter().for_each(|g| tally.add(&self.ways[direction as usize].datagrams[*g]));
-        tally
-    }
-
-    fn path_tally(&self, direction: Direction, groups: &[usize]) -> PathTally {
-        let mut tally = PathTally::default();
-        groups.iter().for_each(|g| tally.add(&self.ways[direction as usize].path_tallies[*g]));
-        tally
-    }
-
-    fn delivery_tally(&self, groups: &[usize]) -> DeliveryTally {
-        let mut tally = DeliveryTally::default();
-        groups.iter().for_each(|g| tally.add(&self.deliveries.tallies[*g]));
-        tally
-    }
-
-    /// The figures of the whole run and of each group, as if it ended now, but without what is still
-    /// open of messages.
-    pub(crate) fn figures_so_far(&self, context: &RunContext) -> (Figures, Vec<Figures>) {
+    /// The tally as if the run ended now, but without messages that are still under way.
+    pub(crate) fn tally_so_far(&self, context: &RunContext) -> RunTally {
         let mut detection = self.detection.clone();
         detection.finish(context.end, &self.roster);
-        let [up, down] = context.carriage.clone().unwrap_or_else(|| self.frictionless());
-        let groups: Vec<usize> = (0..self.roster.groups()).collect();
-        let of = |groups: &[usize], unexplained| {
-            self.figures(groups, unexplained, &detection, [&up, &down], context)
-        };
-        (of(&groups, Some(0)), groups.iter().map(|g| of(&[*g], None)).collect())
+        self.tally(context, &detection)
     }
 
-    /// Members now, of any kind.
+    fn tally(&self, context: &RunContext, detection: &Detection) -> RunTally {
+        let RunContext { end, foreign, membership_seen, answers_known, server_beats, .. } =
+            *context;
+        let Window { from, to, .. } = self.window;
+        let sockets = context.sockets.as_ref();
+        let groups = 0..self.roster.groups();
+        let seconds = self.timelines.iter().fold(Vec::new(), |mut sum, timeline| {
+            timeline::add(&mut sum, &timeline.until(end));
+            sum
+        });
+        RunTally {
+            facts: RunFacts {
+                end,
+                from,
+                to,
+                foreign,
+                membership_seen,
+                answers_known,
+                server_beats,
+                lateness_limit: context.lateness_limit,
+                observed_every: observers_every(self.roster.clients()),
+            },
+            groups: groups.map(|g| self.group(g, context, detection)).collect(),
+            rows: Vec::new(),
+            sockets: sockets.map(|sockets| {
+                sockets.each_ref().map(|way| SocketTally {
+                    handed_of_no_group: way.handed_of_no_group,
+                    not_sent: way.not_sent,
+                    dropped: way.dropped,
+                    read_is_known: way.read.is_some(),
+                })
+            }),
+            lateness: None,
+            shares: Some(self.deliveries.shares),
+            members_max: Some(self.members_max),
+            busiest_second: timeline::busiest(&seconds, from, to),
+            digest: self.digest.sum,
+            events: self.digest.events,
+        }
+    }
+
+    fn group(&self, g: usize, context: &RunContext, detection: &Detection) -> GroupTally {
+        let [up, down] = &self.ways;
+        let of_sockets = |counts: fn(&SocketCounts) -> Option<&Vec<u64>>| {
+            let count = |way: &SocketCounts| counts(way).map_or(0, |counts| counts[g]);
+            context.sockets.as_ref().map_or([0, 0], |sockets| sockets.each_ref().map(count))
+        };
+        let links = [up.datagrams[g], down.datagrams[g]];
+        let range = self.roster.range(g);
+        let refused = self.refusals[g].iter().map(|(cause, count)| (cause.to_string(), *count));
+        let workload = self.workloads[g].as_ref();
+        GroupTally {
+            clients: range.len() as u32,
+            messages: self.deliveries.sent[g],
+            attack: self.hostile[g].then_some(links.map(|links| links.bytes)),
+            links,
+            order: [up.path_tallies[g], down.path_tallies[g]],
+            jitter: self.jitters.average(range),
+            handed: of_sockets(|way| Some(&way.handed)),
+            read: of_sockets(|way| way.read.as_ref()),
+            deliveries: self.deliveries.tallies[g],
+            missing_up: self.deliveries.missing_up[g],
+            detection: detection.tallies[g].clone(),
+            latency: self.latency[g].clone(),
+            latency_real: self.latency_real.as_ref().map(|by_group| by_group[g].clone()),
+            answer_latency: self.answers[g].clone(),
+            connections_broken: self.stream[g].then_some(self.disconnected[g]),
+            only_streams: self.stream[g],
+            refused: refused.collect(),
+            workloads: workload
+                .map(|books| WorkloadTallies::of(books, context.end))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The records that grow with the length of the run, by group.
+    fn rows(&mut self, end: Time) -> Vec<GroupRows> {
+        let reach = self.deliveries.reach.take();
+        let parts = self.member_changes.take().zip(reach).map(|(members, reach)| {
+            let parts = members.into_iter().zip(reach);
+            parts.map(|(members, messages)| PartDetail::new(members, messages)).collect::<Vec<_>>()
+        });
+        let mut parts = parts.into_iter().flatten();
+        let evictions = std::mem::take(&mut self.detection.evictions);
+        let rows = self.timelines.iter().zip(evictions);
+        rows.map(|(timeline, evictions)| {
+            GroupRows::new(timeline.until(end), evictions, parts.next())
+        })
+        .collect()
+    }
+
+    /// The number of members now, ghosts included.
     pub(crate) fn members(&self) -> u64 {
         self.members
     }
 
-    /// What happened in the last second that was over before a moment.
+    /// What happened in the last whole second before a moment.
     pub(crate) fn second_before(&self, now: Time) -> Option<Second> {
-        self.timeline.before(now)
-    }
-
-    /// Bytes that the hostile ones of these groups sent, and that were sent to them and to the
-    /// addresses that they forged.
-    fn attack(&self, groups: &[usize]) -> Option<[u64; 2]> {
-        let hostile: Vec<usize> = groups.iter().copied().filter(|g| self.hostile[*g]).collect();
-        let bytes = |direction| self.link_tally(direction, &hostile).bytes;
-        (!hostile.is_empty()).then(|| Direction::BOTH.map(bytes))
-    }
-
-    fn figures(
-        &self,
-        groups: &[usize],
-        unexplained: Option<i64>,
-        detection: &Detection,
-        [up, down]: [&Carriage; 2],
-        context: &RunContext,
-    ) -> Figures {
-        let whole = unexplained.is_some();
-        let range = |g: &usize| self.roster.range(*g);
-        let first = groups.iter().map(range).map(|r| r.start).min().unwrap_or(0);
-        let last = groups.iter().map(range).map(|r| r.end).max().unwrap_or(0);
-        let shares: &Shares = &self.deliveries.shares;
-        let workloads = groups.iter().filter_map(|g| self.workloads[*g].as_ref());
-        Figures::compute(&Basis {
-            clients: last - first,
-            chat_sent: groups.iter().map(|g| self.deliveries.sent[*g]).sum(),
-            deliveries: &self.delivery_tally(groups),
-            shares: whole.then_some(shares),
-            detection: &detection.tally(groups),
-            up: &self.link_tally(Direction::Up, groups),
-            down: &self.link_tally(Direction::Down, groups),
-            attack: self.attack(groups),
-            members_max: whole.then_some(self.members_max),
-            rx_peak: self.timeline.busiest(self.window.from, self.window.to).filter(|_| whole),
-            up_path: &self.path_tally(Direction::Up, groups),
-            down_path: &self.path_tally(Direction::Down, groups),
-            latency: &sum(&self.latency, groups),
-            answers: &sum(&self.answers, groups),
-            answers_known: context.answers_known,
-            latency_real: &sum(self.latency_real.as_ref().unwrap_or(&self.latency), groups),
-            jitter: self.jitters.mean(first..last),
-            up_received: (up.left.as_ref()).map(|left| groups.iter().map(|g| left[*g]).sum()),
-            // Of all groups together, what has no group counts too.
-            down_sent: match unexplained {
-                Some(_) => down.entered.iter().sum(),
-                None => groups.iter().map(|g| down.entered[*g]).sum(),
-            },
-            datagrams_seen: context.carriage.is_none() || !groups.iter().all(|g| self.stream[*g]),
-            connections_broken: (groups.iter().any(|g| self.stream[*g]))
-                .then(|| groups.iter().map(|g| self.disconnected[*g]).sum()),
-            unexplained,
-            membership_seen: context.membership_seen,
-            membership_told: !context.foreign,
-            server_beats: context.server_beats,
-            workloads: skipbeat_workload::figures(workloads, context.end),
-            run_s: context.end.seconds(),
-            window_s: self.window.to.min(context.end).since(self.window.from).seconds(),
+        let seconds = self.timelines.iter().filter_map(|timeline| timeline.before(now));
+        seconds.reduce(|mut sum, second| {
+            sum.add(&second);
+            sum
         })
     }
-}
-
-fn sum(distributions: &[Distribution], groups: &[usize]) -> Distribution {
-    let mut sum = Distribution::default();
-    groups.iter().for_each(|g| sum.add(&distributions[*g]));
-    sum
-}
-
-fn total_unexplained(ledger: &[LedgerRow]) -> i64 {
-    let whole = ledger.iter().filter(|row| row.group.is_none() && row.term == "out:unexplained");
-    whole.map(|row| row.count.abs()).sum()
 }

@@ -1,35 +1,37 @@
-//! A look into the books while a run goes on: for progress, and for thresholds that end it.
+//! A view of the books while a run goes on, for progress, the dashboard and thresholds that end the
+//! run early.
 
 use skipbeat_core::Time;
 
-use crate::{Figures, Recorder, RunContext, Second};
+use crate::{Columns, Figures, Recorder, RunContext, Second};
 
-/// What can be seen of a run at a moment.
+/// The state of a run at one moment.
 pub struct Snapshot<'a> {
-    /// The time of the run.
+    /// The time since the start of the run.
     pub now: Time,
     books: Option<(&'a Recorder, RunContext)>,
 }
 
 impl<'a> Snapshot<'a> {
-    /// Before there are books.
+    /// A snapshot from before there are books.
     pub fn early(now: Time) -> Self {
         Snapshot { now, books: None }
     }
 
-    /// Into these books; `world.end` is now.
+    /// A snapshot of these books; `context.end` is now.
     pub fn new(recorder: &'a Recorder, context: RunContext) -> Self {
         Snapshot { now: context.end, books: Some((recorder, context)) }
     }
 
-    /// The figures so far, of the whole run and of its groups, as if it had ended now; but messages
-    /// under way do not count yet. It costs a look at every client.
-    pub fn figures(&self) -> Option<(Figures, Vec<Figures>)> {
+    /// The figures so far, of the whole run and of its groups, as if it had ended now, except that
+    /// messages under way do not count yet. The cost grows with the number of clients.
+    pub fn figures(&self, columns: &Columns) -> Option<(Figures, Vec<Figures>)> {
         let (recorder, context) = self.books.as_ref()?;
-        Some(recorder.figures_so_far(context))
+        let tally = recorder.tally_so_far(context);
+        Some((Figures::of_all(&tally, columns), Figures::of_groups(&tally, columns)))
     }
 
-    /// Members now, of any kind.
+    /// The number of members now, ghosts included.
     pub fn members(&self) -> Option<u64> {
         self.books.as_ref().map(|(recorder, _)| recorder.members())
     }

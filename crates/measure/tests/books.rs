@@ -1,10 +1,10 @@
-//! The recorder given the hard cases: evictions seen late or only within a bracket of time, runs
-//! that end early, and drivers that forget a datagram.
+//! Hard cases for the recorder: evictions seen late or only within a bracket of time, runs that end
+//! early, and drivers that forget a datagram.
 
 use skipbeat_core::{ClientSet, Direction, Life, Roster, Span, Time};
 use skipbeat_link::Verdict;
 use skipbeat_measure::{
-    Doubt, Event, EvictionCause, GroupKind, Recorder, Results, RunContext, Window,
+    Columns, Doubt, Event, EvictionCause, GroupKind, Recorder, Results, RunContext, Window,
 };
 
 fn at(seconds: f64) -> Time {
@@ -21,16 +21,17 @@ fn recorder() -> Recorder {
 }
 
 fn finish(recorder: Recorder, end: f64) -> Results {
-    recorder.finish(RunContext {
+    let context = RunContext {
         end: at(end),
-        carriage: None,
+        sockets: None,
         foreign: false,
         membership_seen: true,
         answers_known: false,
         server_beats: false,
         lateness: None,
         lateness_limit: Span::ZERO,
-    })
+    };
+    recorder.finish(context, &Columns::default())
 }
 
 fn life(recorder: &mut Recorder, seconds: f64, client: u32, life: Life) {
@@ -55,7 +56,7 @@ fn a_crash_within_the_bracket_of_an_eviction_is_its_cause_and_comes_first() {
     // The eviction was between 16 and 24 s. The middle would be before the crash.
     evicted(&mut recorder, 20.0 - 1e-3, 0, 4.0);
     let results = finish(recorder, 110.0);
-    let [eviction] = results.evictions[..] else { panic!("one eviction") };
+    let [eviction] = results.tally.evictions()[..] else { panic!("one eviction") };
     assert_eq!(eviction.cause, EvictionCause::Crash);
     assert!(eviction.at > at(21.9) && eviction.at < at(22.1), "the middle of 20 s to 24 s");
     assert_eq!(results.figures.get("false_evictions"), Some(0.0));
@@ -76,7 +77,8 @@ fn an_eviction_reported_late_has_the_cause_of_its_own_time() {
     // Crashed just after the eviction.
     life(&mut recorder, 40.0, 2, Life::Crashed);
     evicted(&mut recorder, 39.9, 2, 0.0);
-    let causes: Vec<_> = finish(recorder, 110.0).evictions.iter().map(|e| e.cause).collect();
+    let causes: Vec<_> =
+        finish(recorder, 110.0).tally.evictions().iter().map(|e| e.cause).collect();
     assert_eq!(causes, [EvictionCause::Leave, EvictionCause::False, EvictionCause::False]);
 }
 
@@ -104,8 +106,8 @@ fn a_run_that_ends_early_measures_up_to_its_end() {
         }
         let results = finish(recorder, end);
         assert_eq!(results.figures.get("live_time_s"), Some(live), "ended at {end}");
-        // A crash shortly before the end is left out: it could be detected in time only if fast, a
-        // bias.
+        // A crash shortly before the end is left out: only a fast detection of it would be seen,
+        // which is a bias.
         assert_eq!(results.figures.get("eviction_latency_samples"), Some(crashes_seen));
     }
 }
@@ -128,13 +130,13 @@ fn a_datagram_that_the_driver_forgets_makes_the_run_inconclusive() {
 #[test]
 fn a_message_that_is_lost_track_of_is_unexplained_for_each_receiver() {
     let mut recorder = recorder();
-    let mut up = ClientSet::new();
+    let mut audience = ClientSet::new();
     for client in 0..3 {
         member(&mut recorder, client);
-        up.insert(client);
+        audience.insert(client);
     }
     let message = skipbeat_core::MessageId { sender: 0, seq: 0 };
-    recorder.record(at(20.0), Event::Chat { message, up: &up });
+    recorder.record(at(20.0), Event::Chat { message, audience: &audience });
     let slot = recorder.find(message);
     let verdict = Verdict::arrives(0, at(20.1));
     let (direction, client, bytes, copy) = (Direction::Up, 0, 64, false);

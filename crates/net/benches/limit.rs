@@ -1,20 +1,17 @@
-//! How close the built-in server comes to what the system calls allow.
+//! How close the built-in server comes to what the system calls allow. 1,000 clients get messages
+//! of 60 bytes; senders run on one core and receivers on another. These take turns:
 //!
-//! First 60-byte messages go out to 1,000 clients, in turns
+//! - (a) a bare loop of `send_to`,
+//! - (b) a bare loop of the best strategy, with headers made in advance: `sendmmsg` with one
+//!   datagram or with segments (`UDP_SEGMENT`), no fragments,
+//! - (c) the built-in server, core and runtime.
 //!
-//! - (a) from a bare loop of `send_to`,
-//! - (b) from the best bare loop: `sendmmsg` with headers that are built in advance, one datagram
-//!   per header or several as segments (`UDP_SEGMENT`),
-//! - (c) from our server.
+//! With 8 pending messages also to clients that read with `UDP_GRO`, for which the kernel does not
+//! split messages.
 //!
-//! With 8 messages pending, (b) and (c) also send to clients that read with `UDP_GRO`, whose kernel
-//! does not split what was sent together.
-//!
-//! Then heartbeats come in, to a bare loop of `recvmmsg` with a look-up in a hash map, and to our
-//! server.
-//!
-//! Figures are the processor time per datagram of the thread that does the work: the median over
-//! all rounds, and ratios of medians. Senders run on one core and receivers on another.
+//! Then heartbeats are received: by a bare loop of `recvmmsg` with a lookup in a hash map, and by
+//! the server. Figures are processor time per datagram of the thread that does the work: the median
+//! of the rounds, and the ratio of medians.
 #![expect(unsafe_code, reason = "the bare loops are the system calls themselves")]
 
 use std::collections::HashMap;
@@ -35,13 +32,13 @@ use socket2::Socket;
 
 const CLIENTS: u32 = 1000;
 const LENGTH: usize = 60;
-/// Messages in a round, each to all clients.
+/// Messages of a round, to all clients.
 const MESSAGES: usize = 48;
 const ROUNDS: usize = 15;
 const HEARTBEATS: usize = 64 * 1000;
 
 fn main() {
-    // `cargo test` runs benches too, only to check that they work.
+    // `cargo test` only checks that benches run.
     let rounds = if std::env::args().any(|argument| argument == "--bench") { ROUNDS } else { 1 };
     pin(0, 0);
     let cases = [("a", 1), ("b", 1), ("b", 8), ("c", 1), ("c", 8), ("b gro", 8), ("c gro", 8)];
@@ -91,7 +88,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A server with a thousand members, and a thread that counts the datagrams they receive.
+/// A server with a thousand members, and a thread that counts what they receive.
 struct Room {
     server: LiveServer,
     server_thread: i32,
@@ -103,7 +100,7 @@ struct Room {
 }
 
 impl Room {
-    /// With `gro`, clients receive datagrams that were sent together in one read.
+    /// With `gro` the clients read the datagrams of one message as one.
     fn open(gro: bool) -> Self {
         let any = "127.0.0.1:0".parse().expect("an address");
         let timeout = Span::from_secs(3600);
@@ -145,7 +142,7 @@ impl Room {
         (0..CLIENTS).map(|n| SocketAddr::from((ip(n), self.port()))).collect()
     }
 
-    /// Sends a heartbeat from each client.
+    /// A heartbeat of each client.
     fn beat(&self) {
         let mut batch = Batch::new();
         for client in 0..CLIENTS {
@@ -154,7 +151,7 @@ impl Room {
         batch.send(&self.clients);
     }
 
-    /// Waits until the count of received datagrams is `datagrams` above `before`.
+    /// Waits until so many more datagrams were received.
     fn wait_for(&self, before: u64, datagrams: usize) {
         while self.received.load(Ordering::Relaxed) < before + datagrams as u64 {
             std::thread::sleep(Duration::from_micros(200));
@@ -194,12 +191,11 @@ impl Room {
     }
 
     fn server(&self, pending: usize) -> f64 {
-        // The server appends the sender's address. With it the text is as long as in the other
-        // cases.
+        // With what the server adds it is as long as the others.
         let ending = format!(". from {}:{}", ip(0), self.port()).len();
         let texts = vec![b'x'; (LENGTH - ending) * pending];
         let segment = (pending > 1).then_some((LENGTH - ending) as u16);
-        // All pending texts are in the server's socket before it reads the first.
+        // All of them are in the socket of the server at once.
         let mut batch = Batch::new();
         batch.add(self.server.address(), Some(ip(0)), &texts, segment);
         let start = cpu(self.server_thread);
@@ -233,7 +229,7 @@ impl Drop for Room {
     }
 }
 
-/// The cost of a heartbeat for a loop that only reads it and looks up its sender.
+/// The same for a loop that does only what is necessary.
 fn bare_fan_in() -> f64 {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
     big_buffer(&socket);
@@ -256,8 +252,8 @@ fn bare_fan_in() -> f64 {
     reader.join().expect("it counts")
 }
 
-/// Sends heartbeats from all clients, on the core of the receiver. So a whole queue waits whenever
-/// the receiver runs, and the figure does not include the cost of waking it for each.
+/// Sends heartbeats of all clients, on the core of the receiver, so that many are there when it
+/// runs. How often it is woken should not be measured.
 fn send_heartbeats(clients: &UdpSocket, to: SocketAddr) {
     let clients = clients.try_clone().expect("a copy");
     let sender = std::thread::spawn(move || {
@@ -272,7 +268,7 @@ fn send_heartbeats(clients: &UdpSocket, to: SocketAddr) {
 }
 
 fn ip(client: u32) -> Ipv4Addr {
-    // All addresses have the same length as text.
+    // All of them have as many digits.
     Ipv4Addr::new(127, 100, 100 + (client / 100) as u8, 100 + (client % 100) as u8)
 }
 
@@ -299,15 +295,15 @@ fn big_buffer(socket: &UdpSocket) {
     }
 }
 
-/// A socket that receives at its port on every loopback address.
+/// A socket for every loopback address at its port.
 fn swarm_socket() -> UdpSocket {
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
     big_buffer(&socket);
     socket
 }
 
-/// Counts received datagrams until `stop` is set. It polls, because the sender would pay for waking
-/// it.
+/// Counts what is received until the flag is set. It polls instead of being woken, since waking it
+/// would be work for the sender.
 fn count(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) {
     socket.set_nonblocking(true).expect("it can be set");
     while !stop.load(Ordering::Relaxed) {
@@ -320,12 +316,11 @@ fn count(socket: &UdpSocket, received: &AtomicU64, stop: &AtomicBool) {
     }
 }
 
-/// Calls `recvmmsg` once, and `each` with the sender and the length of every buffer filled. Returns
-/// the number of buffers. A blocking socket waits for the first datagram only.
+/// Receives a batch with `recvmmsg`, and waits for its first datagram.
 fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize {
     const BATCH: usize = 64;
     let mut buffers = [[0u8; 512]; BATCH];
-    // SAFETY: all zeros is a valid value of all three types.
+    // SAFETY: all zeros is valid for all three.
     let (mut names, mut slices, mut headers) = unsafe {
         (
             zeroed::<[libc::sockaddr_in; BATCH]>(),
@@ -356,10 +351,10 @@ fn receive(socket: &UdpSocket, mut each: impl FnMut(SocketAddr, usize)) -> usize
     count
 }
 
-/// Headers for `sendmmsg`, built once and sent many times.
+/// Headers for `sendmmsg`, made in advance.
 struct Batch {
     headers: Vec<libc::mmsghdr>,
-    /// What the headers point to.
+    /// What the headers point to. Boxes, so that nothing moves.
     #[expect(clippy::vec_box, reason = "the headers point into them, so they must not move")]
     kept: Vec<Box<Kept>>,
 }
@@ -384,7 +379,7 @@ impl Batch {
         segment: Option<u16>,
     ) {
         let SocketAddr::V4(to) = to else { unreachable!("all are IPv4") };
-        // SAFETY: all zeros is a valid value of all three types.
+        // SAFETY: all zeros is valid for each.
         let (mut name, slice, mut header) = unsafe {
             (zeroed::<libc::sockaddr_in>(), zeroed::<libc::iovec>(), zeroed::<libc::mmsghdr>())
         };
@@ -397,7 +392,7 @@ impl Batch {
         let word = |low: i32, high: i32| low as u32 as u64 | (high as u32 as u64) << 32;
         let mut used = 0;
         if let Some(from) = from {
-            // A cmsghdr, then an in_pktinfo: any interface, the source address, and no destination.
+            // cmsghdr, then in_pktinfo: any interface (0), the local address, an unused field.
             let local = i32::from_ne_bytes(from.octets());
             let level = word(libc::IPPROTO_IP, libc::IP_PKTINFO);
             kept.control[..4].copy_from_slice(&[28, level, word(0, local), 0]);
@@ -422,7 +417,7 @@ impl Batch {
 
     fn send(&mut self, socket: &UdpSocket) {
         for batch in self.headers.chunks_mut(64) {
-            // SAFETY: every header points into a box in `kept`, which lives as long as the header.
+            // SAFETY: every header points to a box of `kept`, which lives as long.
             let sent = unsafe {
                 libc::sendmmsg(socket.as_raw_fd(), batch.as_mut_ptr(), batch.len() as u32, 0)
             };
@@ -431,9 +426,9 @@ impl Batch {
     }
 }
 
-/// Pins a thread to a core, if there is that core; 0 is the calling thread.
+/// Pins a thread to a core, if there are that many; thread 0 is the calling one.
 fn pin(thread: i32, core: usize) {
-    // SAFETY: all zeros is an empty set, and the kernel only reads it.
+    // SAFETY: all zeros is the empty set, and the kernel only reads it.
     unsafe {
         let mut set: libc::cpu_set_t = zeroed();
         libc::CPU_SET(core, &mut set);
@@ -442,13 +437,13 @@ fn pin(thread: i32, core: usize) {
 }
 
 fn newest_thread_named(name: &str) -> i32 {
-    // A new thread sets its name only once it runs.
+    // The thread sets its name when it starts.
     std::thread::sleep(Duration::from_millis(50));
     for _ in 0..100 {
         let threads = std::fs::read_dir("/proc/self/task").expect("this is Linux").flatten();
         let named = threads.filter(|thread| {
             let comm = std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
-            // The kernel keeps the first fifteen bytes of a name.
+            // The kernel keeps fifteen characters.
             !comm.trim_end().is_empty() && name.starts_with(comm.trim_end())
         });
         let numbers = named.filter_map(|thread| thread.file_name().to_str()?.parse().ok());
@@ -460,9 +455,9 @@ fn newest_thread_named(name: &str) -> i32 {
     panic!("no thread {name}");
 }
 
-/// The processor time of a thread so far, in nanoseconds; 0 is the calling thread.
+/// Processor time of a thread so far, in nanoseconds; thread 0 is the calling one.
 fn cpu(thread: i32) -> u64 {
-    // The clock id of another thread, as the kernel encodes it (MAKE_THREAD_CPUCLOCK).
+    // The clock of a thread by its number, as the kernel makes it (MAKE_THREAD_CPUCLOCK).
     let clock = if thread == 0 { libc::CLOCK_THREAD_CPUTIME_ID } else { (!thread << 3) | 6 };
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec.

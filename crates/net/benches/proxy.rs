@@ -1,6 +1,6 @@
-//! The throughput of the proxy in datagrams per second, with and without impairments. A client
-//! sends bursts, a server echoes them, and a burst ends when all of it is back. So each datagram
-//! counts twice, and none may be lost.
+//! How many datagrams the proxy carries per second on this machine, with and without impairments. A
+//! client sends bursts to an echo server, and the next burst begins when all of one is back. So
+//! each datagram counts twice, and none may be lost.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use skipbeat_net::{
     BoundProxy, Io, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals,
 };
 
-/// Datagrams in flight at a time: few enough for the default socket buffers of any system.
+/// Datagrams that are under way at a time. The buffers of every system have room for so many.
 const BURST: usize = 128;
 const BURSTS: usize = 8;
 
-/// Observes nothing, and stops the proxy when the flag is set.
+/// An observer that lets the proxy run until the flag is set.
 struct Silent(Arc<AtomicBool>);
 
 impl ProxyObserver for Silent {
     fn passage(&mut self, _: &Passage<'_>) {}
     fn session(&mut self, _: Time, _: SocketAddr, _: bool) {}
-    fn look(&mut self, _: Time, _: &ProxyTotals, _: [&LinkOptions; 2]) -> Vec<ProxyCommand> {
+    fn tick(&mut self, _: Time, _: &ProxyTotals, _: [&LinkOptions; 2]) -> Vec<ProxyCommand> {
         if self.0.load(Ordering::Relaxed) { vec![ProxyCommand::Stop] } else { Vec::new() }
     }
 }
@@ -35,7 +35,7 @@ fn socket() -> UdpSocket {
     socket
 }
 
-/// Starts a server that echoes every datagram until the flag is set.
+/// Starts an echo server that runs until the flag is set. Returns its address.
 fn echo(stop: Arc<AtomicBool>) -> SocketAddr {
     let server = socket();
     server.set_read_timeout(Some(Duration::from_millis(100))).expect("it can be set");

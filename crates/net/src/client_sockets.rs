@@ -1,5 +1,5 @@
-//! How the clients of a swarm reach the server: one socket that speaks for thousands of local
-//! addresses, one for each of several threads, or a socket for each client.
+//! The sockets of a swarm: one for thousands of local addresses, one for each of several threads,
+//! or one for each client.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use skipbeat_core::{AddressPlan, EndpointId, Span};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::{Sockets, SwarmPlan};
+use skipbeat_sys::{dropped, set_receive_buffer};
 use socket2::Socket;
 
 use crate::NetError;
@@ -16,23 +17,22 @@ use crate::lane::Lanes;
 use crate::peers::Known;
 use crate::shared::{BoundSocket, SharedSocket};
 use crate::spread::Spread;
-use crate::sys::{dropped, set_receive_buffer};
 use crate::wire::{Batch, Io, Poller};
 
-/// Datagrams that wait for a full send buffer before clients have to wait themselves.
+/// If more datagrams than this wait for a full send buffer, further ones stay on their links.
 const MOST_WAITING: usize = 1024;
 
-/// How long what is left at the end may take to be sent.
+/// How long sending what is left may take at the end.
 const REST: Duration = Duration::from_millis(200);
 
 /// The sockets of a swarm.
 pub(crate) enum ClientSockets {
-    /// One for all.
+    /// One for all clients.
     Shared(Box<Shared>),
     /// One for each range of clients, with a thread of its own.
     Lanes(Box<Lanes>),
     /// One for each client.
-    PerClient(Box<SocketEach>),
+    PerClient(Box<PerClient>),
 }
 
 /// One socket for all clients.
@@ -42,20 +42,20 @@ pub(crate) struct Shared {
     receive_buffer: usize,
 }
 
-/// A connected socket for every place.
-pub(crate) struct SocketEach {
+/// A connected socket for every endpoint.
+pub(crate) struct PerClient {
     target: SocketAddr,
-    /// What was asked for each socket's buffers.
+    /// Has the sizes of the buffers of each socket.
     plan: SwarmPlan,
     sockets: Vec<UdpSocket>,
     endpoints: HashMap<SocketAddr, EndpointId>,
     poller: Poller,
     buffer: Vec<u8>,
-    /// The last batch: whose and how long, and the bytes one after the other.
+    /// The datagrams of the last batch: endpoint and length. Their bytes are in `bytes`, in order.
     received: Vec<(EndpointId, usize)>,
     bytes: Vec<u8>,
     waiting: Vec<(EndpointId, Vec<u8>)>,
-    /// Whether some send buffer is full.
+    /// Whether the send buffer of some socket is full.
     full: bool,
     refused: u64,
     receive_buffer: usize,
@@ -63,7 +63,8 @@ pub(crate) struct SocketEach {
 }
 
 impl ClientSockets {
-    /// Opens the sockets for the first places; must be called within a tokio runtime.
+    /// Opens the sockets for the first `endpoints`; must be called within a tokio runtime. `room`
+    /// is the length of the longest datagram that is received, in bytes.
     pub(crate) fn open(
         target: SocketAddr,
         endpoints: u32,
@@ -85,10 +86,10 @@ impl ClientSockets {
                 ClientSockets::open_shared(target, first, endpoints, plan, room)
                     .map_err(|source| NetError::Bind { what: "the swarm", address, source })
             }
-            _ if plan.threads > 1 => Err(NetError::ThreadsOfSocketEach),
+            _ if plan.threads > 1 => Err(NetError::ThreadsNeedShared),
             _ => {
-                let each = SocketEach::open(target, endpoints, plan, io, room)?;
-                Ok(ClientSockets::PerClient(Box::new(each)))
+                let sockets = PerClient::open(target, endpoints, plan, io, room)?;
+                Ok(ClientSockets::PerClient(Box::new(sockets)))
             }
         }
     }
@@ -111,7 +112,7 @@ impl ClientSockets {
         Ok(ClientSockets::Shared(Box::new(Shared { socket, spread, receive_buffer })))
     }
 
-    /// The addresses of shared sockets.
+    /// The addresses of endpoints, if they follow from a plan.
     fn spread(&self) -> Option<&Spread> {
         match self {
             ClientSockets::Shared(shared) => Some(&shared.spread),
@@ -120,7 +121,7 @@ impl ClientSockets {
         }
     }
 
-    /// The addresses of the first places, for a server that knows them from the start.
+    /// The addresses of the clients, for the built-in server, which knows them from the start.
     pub(crate) fn known(&self, clients: u32) -> io::Result<Known> {
         match self {
             ClientSockets::PerClient(sockets) => {
@@ -132,7 +133,7 @@ impl ClientSockets {
         }
     }
 
-    /// The place at an address.
+    /// The endpoint that has an address.
     pub(crate) fn endpoint(&self, address: SocketAddr) -> Option<EndpointId> {
         match self {
             ClientSockets::PerClient(sockets) => sockets.endpoints.get(&address).copied(),
@@ -140,8 +141,9 @@ impl ClientSockets {
         }
     }
 
-    /// Somebody moves to a place, the next one that was never taken or one that was.
-    pub(crate) fn take_place(&mut self, endpoint: EndpointId) -> io::Result<()> {
+    /// Makes sure that an endpoint has a socket: the next one after those that have, or any of
+    /// those.
+    pub(crate) fn open_endpoint(&mut self, endpoint: EndpointId) -> io::Result<()> {
         match self {
             ClientSockets::PerClient(sockets) if endpoint as usize >= sockets.sockets.len() => {
                 sockets.add(endpoint).map(drop)
@@ -159,7 +161,7 @@ impl ClientSockets {
         }
     }
 
-    /// The datagrams of the last batch, each with the place it is for.
+    /// The datagrams of the last batch, each with the endpoint it was sent to.
     pub(crate) fn each(&self, each: impl FnMut(EndpointId, &[u8])) {
         match self {
             ClientSockets::Shared(shared) => shared.socket.each(each),
@@ -168,7 +170,7 @@ impl ClientSockets {
         }
     }
 
-    /// Adds a datagram to those that wait to be sent.
+    /// Queues a datagram to the server.
     pub(crate) fn send(&mut self, from: EndpointId, payload: &[u8]) {
         match self {
             ClientSockets::Shared(shared) => shared.socket.send(from, payload),
@@ -177,9 +179,9 @@ impl ClientSockets {
         }
     }
 
-    /// Whether so many wait for a full send buffer that clients have to wait as well: what is not
-    /// sent in time is late, and nothing is dropped.
-    pub(crate) fn is_jammed(&self) -> bool {
+    /// Whether so many datagrams wait for a full send buffer that no more should be queued. They
+    /// get late by that, but are not dropped.
+    pub(crate) fn is_congested(&self) -> bool {
         match self {
             ClientSockets::Shared(shared) => {
                 shared.socket.full && shared.socket.queue.len() >= MOST_WAITING
@@ -191,7 +193,7 @@ impl ClientSockets {
         }
     }
 
-    /// Sends what waits, as far as the send buffer takes it.
+    /// Sends what is queued, until the send buffer is full.
     pub(crate) fn flush(&mut self) {
         match self {
             ClientSockets::Shared(shared) => shared.socket.flush(),
@@ -200,7 +202,7 @@ impl ClientSockets {
         }
     }
 
-    /// Waits until there is something to read, or room for what waits to be sent.
+    /// Waits until there is something to read, or room in a full send buffer.
     pub(crate) async fn ready(&mut self) -> io::Result<()> {
         match self {
             ClientSockets::Shared(shared) => shared.socket.ready().await,
@@ -209,8 +211,8 @@ impl ClientSockets {
         }
     }
 
-    /// Nothing more will be sent: what waits goes now; what the send buffer does not take in a while is
-    /// given up.
+    /// Sends what is queued at the end of a run. What the send buffer does not take in time is
+    /// dropped and counted.
     pub(crate) async fn send_the_rest(&mut self) {
         self.flush();
         if let ClientSockets::Lanes(lanes) = self {
@@ -234,7 +236,7 @@ impl ClientSockets {
         }
     }
 
-    /// Whether something waits because the send buffer was full at the last flush.
+    /// Whether the send buffer was full at the last flush.
     pub(crate) fn is_full(&self) -> bool {
         match self {
             ClientSockets::Shared(shared) => shared.socket.full,
@@ -243,7 +245,7 @@ impl ClientSockets {
         }
     }
 
-    /// Nothing more will be read or sent; gives the processor time of threads of its own.
+    /// Stops reading and sending. Returns the processor time of threads that it had, if it had any.
     pub(crate) fn stop(&mut self) -> Option<Span> {
         match self {
             ClientSockets::Lanes(lanes) => lanes.stop(),
@@ -251,7 +253,7 @@ impl ClientSockets {
         }
     }
 
-    /// Datagrams that our sockets threw away before they were read, where the system says.
+    /// Datagrams that the kernel dropped because a receive buffer was full, if it tells.
     pub(crate) fn dropped(&self) -> Option<u64> {
         match self {
             ClientSockets::Shared(shared) => shared.socket.dropped(),
@@ -262,7 +264,7 @@ impl ClientSockets {
         }
     }
 
-    /// Datagrams that the kernel did not take, those that still wait included.
+    /// Datagrams that the kernel refused, and those that are still queued.
     pub(crate) fn not_sent(&self) -> u64 {
         match self {
             ClientSockets::Shared(shared) => {
@@ -274,7 +276,7 @@ impl ClientSockets {
         }
     }
 
-    /// Bytes of receive buffer of each socket.
+    /// Bytes of the receive buffer of each socket.
     pub(crate) fn receive_buffer(&self) -> usize {
         match self {
             ClientSockets::Shared(shared) => shared.receive_buffer,
@@ -283,7 +285,7 @@ impl ClientSockets {
         }
     }
 
-    /// What the sockets did.
+    /// System calls, and what they carried.
     pub(crate) fn traffic(&self) -> Traffic {
         match self {
             ClientSockets::Shared(shared) => shared.socket.traffic(),
@@ -293,7 +295,7 @@ impl ClientSockets {
     }
 }
 
-impl SocketEach {
+impl PerClient {
     fn open(
         target: SocketAddr,
         endpoints: u32,
@@ -301,7 +303,7 @@ impl SocketEach {
         io: Io,
         room: usize,
     ) -> Result<Self, NetError> {
-        let mut each = SocketEach {
+        let mut opened = PerClient {
             target,
             plan: *plan,
             sockets: Vec::new(),
@@ -317,14 +319,14 @@ impl SocketEach {
             traffic: Traffic::default(),
         };
         for endpoint in 0..endpoints {
-            each.receive_buffer = each.add(endpoint).map_err(|source| {
+            opened.receive_buffer = opened.add(endpoint).map_err(|source| {
                 NetError::SocketPerClient { open: endpoint, clients: endpoints, source }
             })?;
         }
-        Ok(each)
+        Ok(opened)
     }
 
-    /// Opens the socket of the next place; gives its receive buffer in bytes.
+    /// Opens the socket of the next endpoint. Returns the bytes of its receive buffer.
     fn add(&mut self, endpoint: EndpointId) -> io::Result<usize> {
         let any = if self.target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
         let socket = Socket::from(UdpSocket::bind(any)?);
@@ -348,8 +350,8 @@ impl SocketEach {
         self.received.clear();
         self.bytes.clear();
         let ready = self.poller.ready()?;
-        for client in &ready {
-            let socket = &self.sockets[*client as usize];
+        for endpoint in &ready {
+            let socket = &self.sockets[*endpoint as usize];
             loop {
                 self.traffic.receive_calls += 1;
                 match socket.recv(&mut self.buffer) {
@@ -357,10 +359,10 @@ impl SocketEach {
                         self.traffic.receives += 1;
                         self.traffic.datagrams_received += 1;
                         self.bytes.extend_from_slice(&self.buffer[..length]);
-                        self.received.push((*client, length));
+                        self.received.push((*endpoint, length));
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                    // "Port unreachable" for an earlier datagram: it says nothing of this socket.
+                    // "Port unreachable" for an earlier datagram, no error of this socket.
                     Err(_) => {}
                 }
             }
@@ -370,19 +372,19 @@ impl SocketEach {
 
     fn each(&self, mut each: impl FnMut(EndpointId, &[u8])) {
         let mut rest = &self.bytes[..];
-        for (client, length) in &self.received {
+        for (endpoint, length) in &self.received {
             let (payload, after) = rest.split_at(*length);
-            each(*client, payload);
+            each(*endpoint, payload);
             rest = after;
         }
     }
 
     fn flush(&mut self) {
-        let SocketEach { sockets, traffic, refused, waiting, .. } = self;
-        // What one socket does not take yet waits, and the others go on.
-        waiting.retain(|(client, payload)| {
-            let socket = &sockets[*client as usize];
-            // The first try may only fetch the error of an earlier datagram.
+        let PerClient { sockets, traffic, refused, waiting, .. } = self;
+        // A datagram for a full socket waits, and the others are sent.
+        waiting.retain(|(endpoint, payload)| {
+            let socket = &sockets[*endpoint as usize];
+            // The first attempt may only report the error of an earlier datagram.
             for _ in 0..2 {
                 traffic.send_calls += 1;
                 match socket.send(payload) {
@@ -405,11 +407,11 @@ impl SocketEach {
     }
 
     async fn ready(&mut self) -> io::Result<()> {
-        let SocketEach { poller, full, .. } = self;
+        let PerClient { poller, full, .. } = self;
         if !*full {
             return poller.wait().await;
         }
-        // Each has a buffer of its own: whether one has room is asked again soon.
+        // Every socket has a send buffer of its own, so it is just tried again soon.
         let soon = tokio::time::sleep(Duration::from_millis(1));
         tokio::select! {
             ready = poller.wait() => ready,

@@ -1,7 +1,7 @@
-//! Which datagrams to one address can go as one message, and in which order texts of one moment go
-//! so that there are few messages. It changes nothing that a receiver can see but time: every byte is
-//! the same, and what one member said stays in order. The order of different members is free within
-//! a moment, since none of them can have heard the others yet.
+//! Puts datagrams to one address into few messages: texts that were queued together are sorted by
+//! length, since the datagrams of a message must have equal lengths. Receivers get the same bytes,
+//! and the texts of one speaker stay in order. Those of different speakers may change places, since
+//! none of them can have read the others' texts yet.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -9,22 +9,22 @@ use std::ops::Range;
 
 use skipbeat_server::PeerId;
 
-use crate::message::ByteRange;
+use skipbeat_sys::ByteRange;
 
 /// The most bytes of one message: the longest UDP payload there is over IPv4 (RFC 768, RFC 791).
 const MOST_BYTES: usize = 65_507;
 
-/// An order of texts, by who says each and its length, in which those of equal length stand together
-/// and shorter ones behind them.
+/// An order of texts in which those of equal length are together, and shorter ones come after
+/// longer ones. `texts` has the speaker and the length of each. Returns their indices.
 pub(crate) fn arrange(texts: &[(Option<PeerId>, usize)]) -> Vec<usize> {
-    // A text that is longer than an earlier one of the same member comes a round later than it.
+    // A text that is longer than an earlier one of the same speaker goes into a later round.
     let mut last: HashMap<Option<PeerId>, (u32, usize)> = HashMap::new();
     let mut order: Vec<(u32, Reverse<usize>, usize)> = Vec::with_capacity(texts.len());
     let mut highest = 0;
     for (index, &(speaker, length)) in texts.iter().enumerate() {
         let (round, longest) = last.get(&speaker).copied().unwrap_or((0, usize::MAX));
         let round = match speaker {
-            // What the server says itself, its `bye` above all, is heard after what was said before.
+            // What the server itself says, above all its `bye`, must come after all earlier texts.
             None => highest + 1,
             Some(_) => round + u32::from(length > longest),
         };
@@ -36,16 +36,16 @@ pub(crate) fn arrange(texts: &[(Option<PeerId>, usize)]) -> Vec<usize> {
     order.into_iter().map(|(.., index)| index).collect()
 }
 
-/// Cuts datagrams to one address, in their order, into messages: up to `most` of equal length, of
-/// which only the last may be shorter.
-pub(crate) fn runs(pieces: &[ByteRange], most: usize) -> impl Iterator<Item = Range<usize>> + '_ {
-    let length = |n: usize| (pieces[n].1 - pieces[n].0) as usize;
+/// Cuts datagrams to one address, in their order, into messages of up to `most`: of equal length,
+/// but the last may be shorter.
+pub(crate) fn runs(ranges: &[ByteRange], most: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+    let length = |n: usize| (ranges[n].1 - ranges[n].0) as usize;
     let mut start = 0;
     std::iter::from_fn(move || {
-        let segment = (start < pieces.len()).then(|| length(start))?;
+        let segment = (start < ranges.len()).then(|| length(start))?;
         let (mut end, mut bytes) = (start + 1, segment);
-        // An empty datagram can't be part of a message: nothing would stand for it.
-        while segment > 0 && end < pieces.len() && end - start < most {
+        // An empty datagram can't share a message: it would take no bytes in it.
+        while segment > 0 && end < ranges.len() && end - start < most {
             let next = length(end);
             if next == 0 || next > segment || bytes + next > MOST_BYTES {
                 break;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pieces(lengths: &[usize]) -> Vec<ByteRange> {
+    fn ranges(lengths: &[usize]) -> Vec<ByteRange> {
         let ends = lengths.iter().scan(0, |end, length| {
             *end += *length as u32;
             Some(*end)
@@ -75,8 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_lengths_go_together_and_one_shorter_ends_the_message() {
-        let cut = |lengths: &[usize], most| runs(&pieces(lengths), most).collect::<Vec<_>>();
+    fn equal_lengths_share_a_message_and_a_shorter_one_ends_it() {
+        let cut = |lengths: &[usize], most| runs(&ranges(lengths), most).collect::<Vec<_>>();
         assert_eq!(cut(&[60, 60, 60, 61], 64), [0..3, 3..4]);
         assert_eq!(cut(&[60, 60, 59, 59, 60], 64), [0..3, 3..4, 4..5]);
         assert_eq!(cut(&[60, 60, 60], 2), [0..2, 2..3]);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_like_length_stand_together_but_no_member_is_put_out_of_order() {
+    fn texts_of_equal_length_come_together_but_those_of_one_speaker_stay_in_order() {
         let by = |speaker, length| (Some(speaker), length);
         let order = arrange(&[by(1, 60), by(2, 61), by(3, 60), by(1, 61), by(4, 61)]);
         assert_eq!(order, [1, 4, 0, 2, 3]);
@@ -96,12 +96,15 @@ mod tests {
     proptest! {
         #[test]
         fn messages_are_what_the_kernel_takes_and_nothing_is_lost(
-            lengths in prop::collection::vec(prop_oneof![0..4usize, 50..53usize, 1000..3000usize], 0..200),
+            lengths in prop::collection::vec(
+                prop_oneof![0..4usize, 50..53usize, 1000..3000usize],
+                0..200,
+            ),
             most in 1..=64usize,
         ) {
-            let pieces = pieces(&lengths);
+            let ranges = ranges(&lengths);
             let mut next = 0;
-            for run in runs(&pieces, most) {
+            for run in runs(&ranges, most) {
                 prop_assert_eq!(run.start, next);
                 next = run.end;
                 let lengths = &lengths[run];
@@ -111,11 +114,11 @@ mod tests {
                 prop_assert!(others.iter().all(|length| *length == lengths[0]));
                 prop_assert!(others.is_empty() || (1..=lengths[0]).contains(last));
             }
-            prop_assert_eq!(next, pieces.len());
+            prop_assert_eq!(next, ranges.len());
         }
 
         #[test]
-        fn what_one_member_says_stays_in_order(
+        fn texts_of_one_speaker_stay_in_order(
             texts in prop::collection::vec((prop::option::of(0..5u32), 50..54usize), 0..60),
         ) {
             let order = arrange(&texts);

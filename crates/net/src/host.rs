@@ -1,17 +1,17 @@
-//! What no seed fixes, read from `/proc`: memory, processor time and kernel counters. Where there is no
-//! `/proc` nothing is known.
+//! Memory, processor time and kernel counters, read from `/proc`. On systems without `/proc` all of
+//! these are unknown.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use skipbeat_core::Span;
 
-/// The most memory that this process has had in use, in bytes.
+/// The peak memory of this process in bytes, or `None` where the system does not tell.
 pub fn peak_memory() -> Option<u64> {
     peak_memory_of(std::process::id())
 }
 
-/// The most memory that a process has had in use, in bytes.
+/// The peak memory of a process in bytes.
 pub(crate) fn peak_memory_of(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -19,8 +19,8 @@ pub(crate) fn peak_memory_of(process: u32) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Processor time of all threads of a process. Of those that live the scheduler knows it to the
-/// nanosecond; with those that have ended the kernel counts in hundredths of a second.
+/// Processor time of all threads of a process. For running threads the scheduler tells it to the
+/// nanosecond; with those that have ended it is known to a hundredth of a second.
 pub(crate) fn cpu_of(process: u32) -> Option<Span> {
     coarse_cpu_of(process).max(fine_cpu_of(process))
 }
@@ -37,16 +37,16 @@ fn fine_cpu_of(process: u32) -> Option<Span> {
 
 fn coarse_cpu_of(process: u32) -> Option<Span> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program stands in brackets and may have spaces.
+    // The name of the program is in brackets and may contain spaces.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut ticks = fields.split(' ').skip(11).map(str::parse::<u64>);
     let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
     Some(Span::from_millis((user + system) * 10))
 }
 
-/// The counters of the kernel that tell what became of datagrams, by protocol and name: UDP and IP
-/// of both families (`/proc/net/snmp`, `snmp6`), and what the queues between network card and IP
-/// dropped (`softnet_stat`). They are of the whole network namespace. None where there are none.
+/// The counters of the kernel about datagrams, by protocol and name: UDP and IP of both families
+/// (`/proc/net/snmp`, `snmp6`), and what the queues between network card and IP dropped
+/// (`softnet_stat`). They are for the whole network namespace. Empty where the system has none.
 pub fn kernel_counters() -> BTreeMap<String, u64> {
     let mut counters = BTreeMap::new();
     let text = fs::read_to_string("/proc/net/snmp").unwrap_or_default();
@@ -78,7 +78,7 @@ pub fn kernel_counters() -> BTreeMap<String, u64> {
     counters
 }
 
-/// The drop counter of whatever UDP socket of this machine is bound to a port, from outside.
+/// The drop counter of the UDP sockets that are bound to a port of this machine, by any program.
 pub(crate) fn dropped_at_port(port: u16) -> Option<u64> {
     let mut found = None;
     for table in ["/proc/net/udp", "/proc/net/udp6"] {

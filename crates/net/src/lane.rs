@@ -1,5 +1,6 @@
-//! A swarm on several threads. Each has a socket for its range of clients, and does the system calls
-//! of that; the thread that plays the clients has the links and the books, of which there are one.
+//! A swarm on several threads. Each thread has a socket for a range of clients and makes the system
+//! calls for it. Links and recorder stay on the thread that plays the clients, so that all events
+//! have one order.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,26 +13,28 @@ use std::time::Duration;
 use skipbeat_core::{EndpointId, Span};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::SwarmPlan;
+use skipbeat_sys::thread_cpu;
 use tokio::sync::Notify;
 
 use crate::shared::{BoundSocket, SharedSocket};
 use crate::spread::Spread;
-use crate::sys::thread_cpu;
 use crate::wire::Batch;
 
-/// Batches that may wait to be looked at; more stay in the socket, whose counter tells of drops.
+/// The most batches that a thread reads ahead. More stay in the socket, which counts what it drops.
 const MOST_BATCHES: usize = 256;
-/// Batches that are read before what waits to be sent has its turn.
+/// Batches that are read before queued datagrams are sent.
 const BATCHES_AT_ONCE: usize = 16;
-/// So many datagrams that wait may be what clients wait for.
-const JAM: usize = 512;
-/// How long what is left at the end may take to be sent.
+/// When so many datagrams waited to be sent, the thread of the clients may be waiting for it.
+const CONGESTED: usize = 512;
+/// How long sending what is left may take at the end.
 const REST: Duration = Duration::from_millis(200);
 
-/// Datagrams with the place that each is from or for, their bytes one after the other.
+/// Datagrams that are handed from thread to thread together.
 #[derive(Default)]
 struct Bundle {
+    /// The bytes of all datagrams, in order.
     bytes: Vec<u8>,
+    /// The endpoint that each is from or for, and its length.
     datagrams: Vec<(EndpointId, u32)>,
 }
 
@@ -56,13 +59,13 @@ impl Bundle {
     }
 }
 
-/// What a thread and the one that plays the clients share.
+/// What the thread of a lane shares with the one that plays the clients.
 #[derive(Default)]
 struct LaneState {
     state: Mutex<State>,
-    /// There is something to send, or room for what is read, or an end of it.
+    /// Wakes the thread: there is something to send, or room to read ahead, or it has to end.
     wake: Notify,
-    /// Datagrams that wait to be sent.
+    /// How many datagrams wait to be sent.
     waiting: AtomicUsize,
 }
 
@@ -70,14 +73,14 @@ struct LaneState {
 struct State {
     to_send: Vec<Bundle>,
     read: VecDeque<Bundle>,
-    /// Bundles whose room is used again.
+    /// Bundles whose buffers are used again.
     empty: Vec<Bundle>,
-    /// Why the thread ended, if it failed.
+    /// The error that ended the thread, if any.
     failure: Option<io::Error>,
     refused: u64,
     traffic: Traffic,
     dropped: Option<u64>,
-    /// What can't be sent at once is given up from now on.
+    /// Whether what can't be sent at once is dropped, as at the end of a run.
     end_sending: bool,
     stop: bool,
 }
@@ -88,15 +91,16 @@ impl LaneState {
     }
 }
 
-/// The threads.
+/// All threads, seen from the one that plays the clients.
 pub(crate) struct Lanes {
     pub(crate) spread: Spread,
     pub(crate) receive_buffer: usize,
     lanes: Vec<Lane>,
-    /// Somebody has read something.
-    news: Arc<Notify>,
-    /// What is looked at, and whose it was.
+    /// Wakes the thread that plays the clients: some lane has read something.
+    readable: Arc<Notify>,
+    /// The batch that was taken last.
     current: Bundle,
+    /// The index of the lane from which the next batch is taken.
     next: usize,
 }
 
@@ -118,13 +122,13 @@ impl Lanes {
         let sockets = (0..plan.threads).map(bind).collect::<io::Result<Vec<_>>>()?;
         let spread = Spread::new(sockets.iter().map(|socket| socket.plan).collect(), endpoints);
         let receive_buffer = sockets.first().map_or(0, |socket| socket.receive_buffer);
-        let news = Arc::new(Notify::new());
-        let lanes = sockets.into_iter().map(|socket| Lane::start(socket, &news));
+        let readable = Arc::new(Notify::new());
+        let lanes = sockets.into_iter().map(|socket| Lane::start(socket, &readable));
         Ok(Lanes {
             lanes: lanes.collect::<io::Result<_>>()?,
             spread,
             receive_buffer,
-            news,
+            readable,
             current: Bundle::default(),
             next: 0,
         })
@@ -135,7 +139,7 @@ impl Lanes {
         self.lanes.len()
     }
 
-    /// Takes what a thread has read, each thread in turn.
+    /// Takes a batch that a thread has read, from each thread in turn.
     pub(crate) fn fill(&mut self) -> io::Result<Batch> {
         self.current.clear();
         for _ in 0..self.lanes.len() {
@@ -163,7 +167,7 @@ impl Lanes {
         self.lanes[self.spread.range(from)].outgoing.push(from, payload);
     }
 
-    /// Hands to the threads what waits.
+    /// Hands queued datagrams to the threads.
     pub(crate) fn flush(&mut self) {
         for Lane { shared, outgoing, .. } in &mut self.lanes {
             if outgoing.datagrams.is_empty() {
@@ -181,11 +185,11 @@ impl Lanes {
 
     /// Waits until a thread has read something.
     pub(crate) async fn ready(&self) -> io::Result<()> {
-        self.news.notified().await;
+        self.readable.notified().await;
         Ok(())
     }
 
-    /// Datagrams that wait to be sent.
+    /// How many datagrams wait to be sent.
     pub(crate) fn waiting(&self) -> usize {
         let waiting = |lane: &Lane| {
             lane.shared.waiting.load(Ordering::Relaxed) + lane.outgoing.datagrams.len()
@@ -193,7 +197,7 @@ impl Lanes {
         self.lanes.iter().map(waiting).sum()
     }
 
-    /// Gives the threads some time to send what waits, and has them give up the rest.
+    /// Gives the threads some time to send what is queued, and then has them drop the rest.
     pub(crate) fn end_sending(&self) {
         for end in [false, true] {
             for lane in self.lanes.iter().filter(|_| end) {
@@ -209,7 +213,7 @@ impl Lanes {
         }
     }
 
-    /// Ends the threads; gives their processor time.
+    /// Ends the threads. Returns their processor time, if the system tells.
     pub(crate) fn stop(&mut self) -> Option<Span> {
         let mut cpu = Some(Span::ZERO);
         for Lane { shared, thread, .. } in &mut self.lanes {
@@ -243,18 +247,18 @@ impl Drop for Lanes {
 }
 
 impl Lane {
-    fn start(socket: BoundSocket, news: &Arc<Notify>) -> io::Result<Self> {
+    fn start(socket: BoundSocket, readable: &Arc<Notify>) -> io::Result<Self> {
         let shared = Arc::new(LaneState::default());
-        let (of_thread, news) = (Arc::clone(&shared), Arc::clone(news));
+        let (of_thread, readable) = (Arc::clone(&shared), Arc::clone(readable));
         let body = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let done = runtime.and_then(|runtime| {
-                // Readiness belongs to the runtime that a socket is registered with.
-                runtime.block_on(async { work(socket.start()?, &of_thread, &news).await })
+                // The socket has to be registered with the runtime of this thread.
+                runtime.block_on(async { work(socket.start()?, &of_thread, &readable).await })
             });
             if let Err(failure) = done {
                 of_thread.state().failure = Some(failure);
-                news.notify_one();
+                readable.notify_one();
             }
             thread_cpu()
         };
@@ -263,12 +267,12 @@ impl Lane {
     }
 }
 
-/// The loop of a thread: send what waits, read what there is, wait.
-async fn work(mut socket: SharedSocket, shared: &LaneState, news: &Notify) -> io::Result<()> {
+/// The loop of a thread: it sends what is queued, reads, and waits.
+async fn work(mut socket: SharedSocket, shared: &LaneState, readable: &Notify) -> io::Result<()> {
     loop {
         let (to_send, room, end_sending, stop) = {
             let mut state = shared.state();
-            // At the end all is read that there is.
+            // At the end everything is read.
             let most = if state.stop { usize::MAX } else { MOST_BATCHES };
             let room = most.saturating_sub(state.read.len());
             (std::mem::take(&mut state.to_send), room, state.end_sending, state.stop)
@@ -282,9 +286,9 @@ async fn work(mut socket: SharedSocket, shared: &LaneState, news: &Notify) -> io
             socket.queue.give_up();
         }
         let gone = before - socket.queue.len();
-        if shared.waiting.fetch_sub(gone, Ordering::Relaxed) >= JAM && gone > 0 {
-            // Clients may be waiting for that.
-            news.notify_one();
+        if shared.waiting.fetch_sub(gone, Ordering::Relaxed) >= CONGESTED && gone > 0 {
+            // Whether clients may send again has to be checked.
+            readable.notify_one();
         }
         let mut last = Batch::Full;
         for _ in 0..room.min(BATCHES_AT_ONCE) {
@@ -294,7 +298,7 @@ async fn work(mut socket: SharedSocket, shared: &LaneState, news: &Notify) -> io
                 bundle.clear();
                 socket.each(|endpoint, payload| bundle.push(endpoint, payload));
                 shared.state().read.push_back(bundle);
-                news.notify_one();
+                readable.notify_one();
             }
             if last != Batch::Full {
                 break;
@@ -311,7 +315,7 @@ async fn work(mut socket: SharedSocket, shared: &LaneState, news: &Notify) -> io
             return Ok(());
         }
         if last == Batch::Full && socket.full {
-            // Whether there is room again is known after tokio had its turn.
+            // Tokio has to poll the socket before it knows that there is room again.
             tokio::task::yield_now().await;
         }
         if room == 0 {

@@ -1,18 +1,21 @@
-//! Real sockets. The machines are those that run in the simulator; here a kernel carries their
-//! datagrams. The link model works on the swarm's side in both directions, so any server can be
-//! tested, and no privilege is needed.
+//! Runs on real sockets. Server and swarm are those of the simulator, but a kernel carries their
+//! datagrams, in real time. Both links are on the side of the swarm, so any server can be tested,
+//! and no privilege is needed.
 //!
-//! Where to look: `server` is the built-in server's thread, `swarm` the loop that plays all
-//! clients, `transport` their sockets (`shared`, and on several threads `lane`), `outside` the
-//! membership of a server that is not ours, `outgoing` what the server wants sent and what of it goes
-//! together, `stream` one TCP connection and `streams` those of the clients, `wire` what all of these
-//! know of the kernel, `sys` the system calls, `plain` what other systems have in their place, `run`
-//! how it all is put together.
-#![cfg_attr(not(batched), expect(dead_code, reason = "some of it is for the batched calls"))]
+//! - [`run`] plays a scenario against the built-in server, a command or an address.
+//! - [`LiveServer`] is the built-in server without a run.
+//! - [`BoundProxy`] puts links between any clients and any server.
+//!
+//! Where to look: `play` is the loop of the swarm and `driver` carries its datagrams;
+//! `client_sockets` has its sockets (`shared`, and with several threads `lane`), `streams` its TCP
+//! connections. `server` is the built-in server and `outgoing` its queue; `outside` infers the
+//! members of a foreign one. `wire` chooses between the two forms of the system calls, which are in
+//! `skipbeat-sys`.
+#![forbid(unsafe_code)]
 
 mod client_sockets;
-mod clock;
 mod coalesce;
+mod driver;
 mod error;
 mod host;
 mod lane;
@@ -21,7 +24,7 @@ mod message;
 mod outgoing;
 mod outside;
 mod peers;
-mod plain;
+mod play;
 mod proxy;
 mod queue;
 mod run;
@@ -30,18 +33,14 @@ mod shared;
 mod spread;
 mod stream;
 mod streams;
-mod swarm;
-#[cfg_attr(not(batched), path = "sys_elsewhere.rs")]
-mod sys;
 mod target;
 mod wire;
 
-pub use clock::Clock;
 pub use error::NetError;
 pub use host::{kernel_counters, peak_memory};
 pub use live::LiveServer;
 pub use proxy::{BoundProxy, Passage, ProxyCommand, ProxyObserver, ProxyOptions, ProxyTotals};
 pub use run::{NetRun, run};
 pub use server::{Member, Stats};
-pub use sys::thread_cpu;
+pub use skipbeat_sys::{Clock, thread_cpu};
 pub use wire::Io;

@@ -1,37 +1,25 @@
-//! Messages on their way to a socket: each goes to one address and is one datagram, or several of
-//! which all but the last have the same length. Their bytes are kept elsewhere, once.
+//! Messages that wait to be sent. Only ranges are kept here; the bytes are in a buffer of the
+//! owner.
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Where the bytes of a datagram are: start and end.
-pub(crate) type ByteRange = (u32, u32);
-
-/// A message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Message<'a> {
-    /// Where it goes.
-    pub(crate) to: SocketAddr,
-    /// The local address it comes from, where the socket has many.
-    pub(crate) from: Option<IpAddr>,
-    /// Its datagrams.
-    pub(crate) datagrams: &'a [ByteRange],
-}
+use skipbeat_sys::{ByteRange, Message};
 
 #[derive(Debug)]
-struct Head {
+struct Header {
     to: SocketAddr,
     from: Option<IpAddr>,
-    /// One past its last datagram; its first follows the last of the one before.
+    /// The index after its last datagram. Its first one follows the last of the message before.
     end: u32,
 }
 
-/// Messages in the order in which they are sent.
+/// A queue of messages.
 #[derive(Debug, Default)]
 pub(crate) struct MessageQueue {
     datagrams: Vec<ByteRange>,
-    heads: Vec<Head>,
-    /// How many are gone.
-    gone: usize,
+    headers: Vec<Header>,
+    /// How many messages at the front were sent but not removed yet.
+    sent: usize,
 }
 
 impl MessageQueue {
@@ -39,59 +27,64 @@ impl MessageQueue {
     #[inline]
     pub(crate) fn push(&mut self, to: SocketAddr, from: Option<IpAddr>, datagrams: &[ByteRange]) {
         self.datagrams.extend_from_slice(datagrams);
-        self.heads.push(Head { to, from, end: self.datagrams.len() as u32 });
+        self.headers.push(Header { to, from, end: self.datagrams.len() as u32 });
     }
 
-    /// How many wait.
+    /// How many messages wait.
     pub(crate) fn len(&self) -> usize {
-        self.heads.len() - self.gone
+        self.headers.len() - self.sent
     }
 
-    /// Datagrams in those that wait.
+    /// How many datagrams wait.
     pub(crate) fn datagrams(&self) -> usize {
-        let first = self.gone.checked_sub(1).map_or(0, |last| self.heads[last].end);
+        let first = self.sent.checked_sub(1).map_or(0, |last| self.headers[last].end);
         self.datagrams.len() - first as usize
     }
 
-    /// The `n`-th of those that wait.
+    /// The `n`-th message that waits, counted from zero.
     #[inline]
     pub(crate) fn get(&self, n: usize) -> Message<'_> {
-        let n = self.gone + n;
-        let start = n.checked_sub(1).map_or(0, |last| self.heads[last].end);
-        let Head { to, from, end } = self.heads[n];
+        let n = self.sent + n;
+        let start = n.checked_sub(1).map_or(0, |last| self.headers[last].end);
+        let Header { to, from, end } = self.headers[n];
         Message { to, from, datagrams: &self.datagrams[start as usize..end as usize] }
     }
 
-    /// The first so many are gone.
+    /// The messages that wait, in order.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Message<'_>> {
+        (0..self.len()).map(|n| self.get(n))
+    }
+
+    /// The first messages were sent.
     pub(crate) fn advance(&mut self, messages: usize) {
-        self.gone += messages;
-        if self.gone == self.heads.len() {
+        self.sent += messages;
+        if self.sent == self.headers.len() {
             self.datagrams.clear();
-            self.heads.clear();
-            self.gone = 0;
+            self.headers.clear();
+            self.sent = 0;
         }
     }
 
-    /// Forgets what is gone, if that is much.
+    /// Frees the memory of sent messages, if that is worth it.
     pub(crate) fn tidy(&mut self) {
         const MUCH: usize = 4096;
-        if self.gone >= MUCH && self.gone >= self.heads.len() / 2 {
-            self.forget_gone();
+        if self.sent >= MUCH && self.sent >= self.headers.len() / 2 {
+            self.remove_sent();
         }
     }
 
-    /// Forgets what is gone.
-    pub(crate) fn forget_gone(&mut self) {
-        let Some(last) = self.gone.checked_sub(1) else { return };
-        let first = self.heads[last].end;
+    /// Frees the memory of sent messages.
+    pub(crate) fn remove_sent(&mut self) {
+        let Some(last) = self.sent.checked_sub(1) else { return };
+        let first = self.headers[last].end;
         self.datagrams.drain(..first as usize);
-        self.heads.drain(..self.gone);
-        self.heads.iter_mut().for_each(|head| head.end -= first);
-        self.gone = 0;
+        self.headers.drain(..self.sent);
+        self.headers.iter_mut().for_each(|header| header.end -= first);
+        self.sent = 0;
     }
 
-    /// Where the first byte of those that wait is; from now on it is at zero. Nothing may be gone but
-    /// not forgotten.
+    /// Moves all ranges so that the first begins at zero, and returns by how much. The owner has to
+    /// remove as many bytes from its buffer. Sent messages must have been removed before.
     pub(crate) fn rebase(&mut self) -> u32 {
         let base = self.datagrams.iter().map(|(start, _)| *start).min().unwrap_or(0);
         for (start, end) in &mut self.datagrams {
@@ -100,12 +93,12 @@ impl MessageQueue {
         base
     }
 
-    /// Makes each datagram of the first a message of its own.
+    /// Makes each datagram of the first message a message of its own.
     pub(crate) fn split_first(&mut self) {
-        let start = self.gone.checked_sub(1).map_or(0, |last| self.heads[last].end);
-        let Head { to, from, end } = self.heads[self.gone];
-        let each = (start + 1..=end).map(|end| Head { to, from, end });
-        self.heads.splice(self.gone..=self.gone, each);
+        let start = self.sent.checked_sub(1).map_or(0, |last| self.headers[last].end);
+        let Header { to, from, end } = self.headers[self.sent];
+        let each = (start + 1..=end).map(|end| Header { to, from, end });
+        self.headers.splice(self.sent..=self.sent, each);
     }
 }
 
@@ -114,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_can_be_split_while_others_are_gone() {
+    fn a_message_can_be_split_after_others_were_sent() {
         let to = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let mut messages = MessageQueue::default();
         messages.push(to(1), None, &[(0, 1)]);
@@ -124,7 +117,7 @@ mod tests {
         assert_eq!((messages.len(), messages.datagrams()), (2, 4));
         messages.split_first();
         let all: Vec<_> = (0..4).map(|n| (messages.get(n).to, messages.get(n).datagrams)).collect();
-        let one = |port, piece: &'static [ByteRange]| (to(port), piece);
+        let one = |port, range: &'static [ByteRange]| (to(port), range);
         let expected = [one(2, &[(0, 1)]), one(2, &[(1, 2)]), one(2, &[(2, 3)]), one(3, &[(3, 4)])];
         assert_eq!(all, expected);
         messages.advance(4);
@@ -132,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_forgotten_though_something_always_waits() {
+    fn sent_messages_are_removed_though_others_wait() {
         let to = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut messages = MessageQueue::default();
         for n in 0..10_000 {
@@ -140,7 +133,7 @@ mod tests {
         }
         messages.advance(9_990);
         messages.tidy();
-        assert_eq!((messages.heads.len(), messages.rebase()), (10, 9_990));
+        assert_eq!((messages.headers.len(), messages.rebase()), (10, 9_990));
         assert_eq!(
             (messages.get(0).datagrams, messages.get(9).datagrams),
             (&[(0, 1)][..], &[(9, 10)][..])

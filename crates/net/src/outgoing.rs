@@ -1,89 +1,98 @@
-//! What the server wants sent, until the socket takes it. Texts to all members are kept once. What
-//! came in one moment goes to each member together, in as few messages as its lengths allow.
+//! What the server core wants to send, until the socket takes it. A text to many members is kept
+//! once. Texts are collected into rounds: those of one round go to each member together, in as few
+//! messages as their lengths allow.
 //!
-//! Who sends more than the network takes must not forget to listen: when the send buffer is full the
-//! rest waits here, and what comes meanwhile waits behind it, where it finds company. So much may
-//! wait; a text beyond that goes to nobody, and each datagram of it is counted.
+//! When the send buffer is full, the rest of a round waits here while the server reads on, and new
+//! texts are collected for the next round. The number of datagrams that may wait is limited: a text
+//! beyond the limit is dropped, and each of its datagrams is counted.
 
 use std::net::SocketAddr;
 use std::ops::Range;
 
 use skipbeat_core::ClientSet;
 use skipbeat_server::PeerId;
+use skipbeat_sys::ByteRange;
 use tokio::net::UdpSocket;
 
 use crate::coalesce::{arrange, runs};
-use crate::message::{ByteRange, MessageQueue};
+use crate::message::MessageQueue;
 use crate::peers::Peers;
 use crate::wire::Sender;
 
-/// Messages that are put together before the socket is asked.
+/// Messages that are prepared for one call.
 const MESSAGES_AT_ONCE: usize = 64;
-/// Bytes of texts that may wait, however few they go to.
+/// Bytes of texts that may wait, regardless of the number of recipients.
 const MOST_BYTES: usize = 64 << 20;
 
 /// A text to many, or a datagram to one.
 struct Text {
     range: ByteRange,
-    /// Who said it, where it is a text of a member.
+    /// The member that said it, if it is a text of a member.
     speaker: Option<PeerId>,
-    to: To,
+    to: Recipients,
 }
 
 #[derive(Clone, Copy)]
-enum To {
-    /// Everybody in a set of the round.
+enum Recipients {
+    /// All members of a set, by its index in the round.
     Set(usize),
-    /// One, who is at this address now: the number may be another's before it is sent.
+    /// One peer, with the address that it had when the text was queued: by the time it is sent, the
+    /// id may belong to another address.
     One(PeerId, SocketAddr),
 }
 
-/// What goes out together.
+/// Texts that are sent together.
 #[derive(Default)]
 struct Round {
     bytes: Vec<u8>,
     texts: Vec<Text>,
-    /// Different sets of members, in the order in which they came up.
+    /// The sets of members that texts go to. Consecutive texts to the same members share one.
     sets: Vec<ClientSet>,
 }
 
-/// A round that is being sent.
-struct Going {
+/// A round that is being sent, peer by peer.
+struct ActiveRound {
     round: Round,
-    /// Everybody who gets something.
-    all: ClientSet,
-    /// The texts to all, arranged, if all of them go to the same members.
-    same: Vec<ByteRange>,
+    /// All peers that get something.
+    recipients: ClientSet,
+    /// If all texts to many go to the same members: those texts, in an order that makes few
+    /// messages.
+    shared: Vec<ByteRange>,
+    /// How `shared` is cut into messages.
     runs: Vec<Range<usize>>,
-    /// The places of texts to many.
+    /// The indices of texts to many.
     to_many: Vec<usize>,
-    /// The places of what goes to one, by whom: those get everything in the order in which it came.
-    singles: Vec<(PeerId, usize)>,
-    /// Who is next.
-    next: PeerId,
+    /// The indices of texts to one peer, sorted by peer. Such a peer gets all its texts in the
+    /// order in which they were queued.
+    to_one: Vec<(PeerId, usize)>,
+    /// The first peer that has not had its texts yet.
+    next_peer: PeerId,
 }
 
-/// The queue.
+/// The queue of the server.
 pub(crate) struct Outgoing {
-    going: Option<Going>,
-    coming: Round,
+    active: Option<ActiveRound>,
+    /// The round that new texts are added to.
+    collecting: Round,
+    /// Messages of the active round that the socket has not taken yet.
     queue: MessageQueue,
     pub(crate) sender: Sender,
-    /// Datagrams in `coming`, and those of `going` that are in no message yet.
+    /// Datagrams that wait and are in no message yet.
     waiting: u64,
-    /// How many may wait.
+    /// How many datagrams may wait.
     most_waiting: u64,
-    /// Datagrams beyond that.
+    /// Datagrams that were dropped because of that limit.
     pub(crate) overflowed: u64,
+    /// Kept for its capacity.
     ranges: Vec<ByteRange>,
 }
 
 /// How far a flush came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Flushed {
-    /// Nothing waits.
+    /// Everything was sent.
     All,
-    /// The socket would take more, but others have their turn.
+    /// There is more to send, and the socket may take it.
     Some,
     /// The send buffer is full.
     Full,
@@ -92,8 +101,8 @@ pub(crate) enum Flushed {
 impl Outgoing {
     pub(crate) fn new(sender: Sender, most_waiting: u64) -> Self {
         Outgoing {
-            going: None,
-            coming: Round::default(),
+            active: None,
+            collecting: Round::default(),
             queue: MessageQueue::default(),
             sender,
             waiting: 0,
@@ -103,66 +112,68 @@ impl Outgoing {
         }
     }
 
-    /// Datagrams that wait.
+    /// How many datagrams wait.
     pub(crate) fn waiting(&self) -> u64 {
         self.waiting + self.queue.datagrams() as u64
     }
 
-    /// Whether part of what waits may be gone already.
-    pub(crate) fn is_going(&self) -> bool {
-        self.going.is_some()
+    /// Whether a round is being sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.active.is_some()
     }
 
-    /// The last text that comes may wait, however much does.
-    pub(crate) fn take_the_last(&mut self) {
+    /// Lifts the limit, for the `bye` at the end.
+    pub(crate) fn lift_limit(&mut self) {
         self.most_waiting = u64::MAX;
     }
 
-    /// Texts that no message has been made of.
-    pub(crate) fn coming(&self) -> usize {
-        self.coming.texts.len()
+    /// How many texts are collected for the next round.
+    pub(crate) fn collected(&self) -> usize {
+        self.collecting.texts.len()
     }
 
-    /// A text for all of a set; `speaker` is the member who says it. Says whether there is room.
+    /// Adds a text for all peers of a set; `speaker` is the member that said it. Returns whether
+    /// there was room.
     pub(crate) fn text(&mut self, payload: &[u8], speaker: Option<PeerId>, to: &ClientSet) -> bool {
-        if !self.has_room(to.len().into()) {
+        if !self.reserve(to.len().into()) {
             return false;
         }
-        let Round { sets, .. } = &mut self.coming;
+        let Round { sets, .. } = &mut self.collecting;
         if sets.last() != Some(to) {
             sets.push(to.clone());
         }
-        let to = To::Set(sets.len() - 1);
+        let to = Recipients::Set(sets.len() - 1);
         self.add(payload, speaker, to);
         true
     }
 
-    /// A datagram for one. Says whether there is room.
+    /// Adds a datagram for one peer. Returns whether there was room.
     pub(crate) fn single(&mut self, payload: &[u8], to: PeerId, address: SocketAddr) -> bool {
-        if !self.has_room(1) {
+        if !self.reserve(1) {
             return false;
         }
-        self.add(payload, None, To::One(to, address));
+        self.add(payload, None, Recipients::One(to, address));
         true
     }
 
-    /// Whether so many datagrams more may wait. Where none waits any number may.
-    fn has_room(&mut self, datagrams: u64) -> bool {
+    /// Reserves room for datagrams, or counts them as overflowed. Returns whether there was room.
+    /// If nothing waits there is room for any number.
+    fn reserve(&mut self, datagrams: u64) -> bool {
         let room = self.waiting() == 0 || self.waiting() + datagrams <= self.most_waiting;
-        let room = room && self.coming.bytes.len() < MOST_BYTES;
+        let room = room && self.collecting.bytes.len() < MOST_BYTES;
         *(if room { &mut self.waiting } else { &mut self.overflowed }) += datagrams;
         room
     }
 
-    fn add(&mut self, payload: &[u8], speaker: Option<PeerId>, to: To) {
-        let Round { bytes, texts, .. } = &mut self.coming;
+    fn add(&mut self, payload: &[u8], speaker: Option<PeerId>, to: Recipients) {
+        let Round { bytes, texts, .. } = &mut self.collecting;
         let start = bytes.len() as u32;
         bytes.extend_from_slice(payload);
         texts.push(Text { range: (start, bytes.len() as u32), speaker, to });
     }
 
-    /// Sends what waits, up to `messages`; `count` is told who gets how many datagrams, as they are
-    /// put into messages.
+    /// Sends what waits, up to about `messages`. `count` is called with a peer and a number of
+    /// datagrams when these are put into messages.
     pub(crate) fn flush(
         &mut self,
         socket: &UdpSocket,
@@ -172,30 +183,31 @@ impl Outgoing {
     ) -> Flushed {
         loop {
             let segments = self.sender.segments();
-            if self.going.is_none() {
-                if self.coming.texts.is_empty() {
+            if self.active.is_none() {
+                if self.collecting.texts.is_empty() {
                     return Flushed::All;
                 }
-                self.going = Some(Going::new(std::mem::take(&mut self.coming), segments));
+                self.active =
+                    Some(ActiveRound::new(std::mem::take(&mut self.collecting), segments));
             }
-            let Outgoing { going: Some(going), queue, ranges, waiting, sender, .. } = self else {
-                unreachable!("there is a round")
+            let Outgoing { active: Some(active), queue, ranges, waiting, sender, .. } = self else {
+                unreachable!("there is an active round")
             };
-            let more = going.fill(queue, peers, segments, ranges, |peer, datagrams| {
+            let more = active.fill(queue, peers, segments, ranges, |peer, datagrams| {
                 *waiting -= datagrams;
                 count(peer, datagrams);
             });
             let before = queue.len();
-            if !sender.send(socket, &going.round.bytes, queue) {
+            if !sender.send(socket, &active.round.bytes, queue) {
                 queue.tidy();
                 return Flushed::Full;
             }
             if !more {
-                let Some(Going { round, .. }) = self.going.take() else { continue };
-                // Its room is used again.
-                if self.coming.texts.is_empty() {
-                    self.coming = round;
-                    self.coming.clear();
+                let Some(ActiveRound { round, .. }) = self.active.take() else { continue };
+                // Its buffers are used again.
+                if self.collecting.texts.is_empty() {
+                    self.collecting = round;
+                    self.collecting.clear();
                 }
             }
             messages = messages.saturating_sub(before);
@@ -205,12 +217,13 @@ impl Outgoing {
         }
     }
 
-    /// Gives up what waits; gives how many datagrams that were. `count` is told whose they are.
+    /// Discards what waits. Returns how many datagrams that were. `count` is called with each peer
+    /// and its number of datagrams.
     pub(crate) fn give_up(&mut self, mut count: impl FnMut(PeerId, u64)) -> u64 {
         let all = self.waiting();
-        let coming = Going::new(std::mem::take(&mut self.coming), 1);
-        for going in self.going.take().into_iter().chain([coming]) {
-            going.each(&mut count);
+        let collected = ActiveRound::new(std::mem::take(&mut self.collecting), 1);
+        for round in self.active.take().into_iter().chain([collected]) {
+            round.count_rest(&mut count);
         }
         (self.waiting, self.queue) = (0, MessageQueue::default());
         all
@@ -225,35 +238,36 @@ impl Round {
     }
 }
 
-impl Going {
+impl ActiveRound {
     fn new(round: Round, segments: usize) -> Self {
-        let mut all = ClientSet::new();
+        let mut recipients = ClientSet::new();
         for set in &round.sets {
-            all.add(set);
+            recipients.add(set);
         }
-        let (mut to_many, mut singles) = (Vec::new(), Vec::new());
-        for (place, text) in round.texts.iter().enumerate() {
+        let (mut to_many, mut to_one) = (Vec::new(), Vec::new());
+        for (index, text) in round.texts.iter().enumerate() {
             match text.to {
-                To::Set(_) => to_many.push(place),
-                To::One(peer, _) => {
-                    singles.push((peer, place));
-                    all.insert(peer);
+                Recipients::Set(_) => to_many.push(index),
+                Recipients::One(peer, _) => {
+                    to_one.push((peer, index));
+                    recipients.insert(peer);
                 }
             }
         }
-        singles.sort_unstable();
-        let mut going =
-            Going { round, all, same: Vec::new(), runs: Vec::new(), to_many, singles, next: 0 };
-        if going.round.sets.len() == 1 {
-            let mut same = Vec::new();
-            going.arrange(going.to_many.iter().copied(), &mut same);
-            going.runs = runs(&same, segments).collect();
-            going.same = same;
+        to_one.sort_unstable();
+        let (shared, cuts) = (Vec::new(), Vec::new());
+        let mut active =
+            ActiveRound { round, recipients, shared, runs: cuts, to_many, to_one, next_peer: 0 };
+        if active.round.sets.len() == 1 {
+            let mut shared = Vec::new();
+            active.arrange(active.to_many.iter().copied(), &mut shared);
+            active.runs = runs(&shared, segments).collect();
+            active.shared = shared;
         }
-        going
+        active
     }
 
-    /// Makes messages until there are enough for a batch; says whether there are more to make.
+    /// Makes messages until there are enough for a call. Returns whether there are more to make.
     fn fill(
         &mut self,
         queue: &mut MessageQueue,
@@ -263,20 +277,21 @@ impl Going {
         mut count: impl FnMut(PeerId, u64),
     ) -> bool {
         while queue.len() < MESSAGES_AT_ONCE {
-            let Some(peer) = self.all.first_from(self.next) else { return false };
-            self.next = peer + 1;
+            let Some(peer) = self.recipients.first_from(self.next_peer) else { return false };
+            self.next_peer = peer + 1;
             let to = peers.address(peer);
-            let own = self.singles_of(peer);
+            let own = self.own_texts(peer);
             if own.is_empty() && self.round.sets.len() == 1 {
                 for run in &self.runs {
-                    queue.push(to, None, &self.same[run.clone()]);
+                    queue.push(to, None, &self.shared[run.clone()]);
                 }
-                count(peer, self.same.len() as u64);
+                count(peer, self.shared.len() as u64);
                 continue;
             }
             let mut datagrams = 0;
-            for (_, place) in own {
-                let Text { range, to: To::One(_, address), .. } = self.round.texts[*place] else {
+            for (_, index) in own {
+                let Text { range, to: Recipients::One(_, address), .. } = self.round.texts[*index]
+                else {
                     continue;
                 };
                 if address != to {
@@ -291,11 +306,11 @@ impl Going {
             }
             count(peer, datagrams + ranges.len() as u64);
         }
-        self.all.first_from(self.next).is_some()
+        self.recipients.first_from(self.next_peer).is_some()
     }
 
-    /// What a member at this address gets where not all get the same; `own` are the places of what
-    /// goes to it alone.
+    /// Collects what a peer at this address gets, where not all get the same. `own` are the indices
+    /// of texts to it alone.
     fn collect(
         &self,
         peer: PeerId,
@@ -303,46 +318,47 @@ impl Going {
         own: &[(PeerId, usize)],
         ranges: &mut Vec<ByteRange>,
     ) {
-        let gets = |place: &usize| match self.round.texts[*place].to {
-            To::Set(set) => self.round.sets[set].contains(peer),
-            To::One(_, to) => to == address,
+        let gets = |index: &usize| match self.round.texts[*index].to {
+            Recipients::Set(set) => self.round.sets[set].contains(peer),
+            Recipients::One(_, to) => to == address,
         };
-        let of_all = self.to_many.iter().copied().filter(gets);
+        let with_others = self.to_many.iter().copied().filter(gets);
         if own.is_empty() {
-            self.arrange(of_all, ranges);
+            self.arrange(with_others, ranges);
             return;
         }
-        let own = own.iter().map(|(_, place)| *place).filter(gets);
-        let mut places: Vec<usize> = of_all.chain(own).collect();
-        places.sort_unstable();
-        ranges.extend(places.into_iter().map(|place| self.round.texts[place].range));
+        let own = own.iter().map(|(_, index)| *index).filter(gets);
+        let mut indices: Vec<usize> = with_others.chain(own).collect();
+        indices.sort_unstable();
+        ranges.extend(indices.into_iter().map(|index| self.round.texts[index].range));
     }
 
-    /// The texts at these places in an order that makes few messages.
-    fn arrange(&self, places: impl Iterator<Item = usize>, ranges: &mut Vec<ByteRange>) {
-        let texts: Vec<&Text> = places.map(|place| &self.round.texts[place]).collect();
+    /// Puts these texts into an order that makes few messages.
+    fn arrange(&self, indices: impl Iterator<Item = usize>, ranges: &mut Vec<ByteRange>) {
+        let texts: Vec<&Text> = indices.map(|index| &self.round.texts[index]).collect();
         let lengths: Vec<_> = (texts.iter())
             .map(|Text { range: (start, end), speaker, .. }| (*speaker, (end - start) as usize))
             .collect();
         ranges.extend(arrange(&lengths).into_iter().map(|n| texts[n].range));
     }
 
-    fn singles_of(&self, peer: PeerId) -> &[(PeerId, usize)] {
-        let start = self.singles.partition_point(|(one, _)| *one < peer);
-        let own = &self.singles[start..];
+    /// The entries of a peer in `to_one`.
+    fn own_texts(&self, peer: PeerId) -> &[(PeerId, usize)] {
+        let start = self.to_one.partition_point(|(one, _)| *one < peer);
+        let own = &self.to_one[start..];
         &own[..own.iter().take_while(|(one, _)| *one == peer).count()]
     }
 
-    /// Tells how many datagrams are left for each.
-    fn each(&self, mut tell: impl FnMut(PeerId, u64)) {
-        let mut next = self.next;
-        while let Some(peer) = self.all.first_from(next) {
+    /// Calls `count` with each peer and the number of datagrams that it has not had yet.
+    fn count_rest(&self, mut count: impl FnMut(PeerId, u64)) {
+        let mut next = self.next_peer;
+        while let Some(peer) = self.recipients.first_from(next) {
             next = peer + 1;
-            let of_all = self.to_many.iter().filter(|place| match self.round.texts[**place].to {
-                To::Set(set) => self.round.sets[set].contains(peer),
-                To::One(..) => false,
+            let shared = self.to_many.iter().filter(|index| match self.round.texts[**index].to {
+                Recipients::Set(set) => self.round.sets[set].contains(peer),
+                Recipients::One(..) => false,
             });
-            tell(peer, (of_all.count() + self.singles_of(peer).len()) as u64);
+            count(peer, (shared.count() + self.own_texts(peer).len()) as u64);
         }
     }
 }
@@ -360,7 +376,7 @@ mod tests {
 
     const PEERS: u32 = 6;
 
-    /// What the core wants sent: a text of a member to a set, or a datagram to one.
+    /// What the core wants to send: a text of a member to a set, or a datagram to one peer.
     #[derive(Clone, Debug)]
     enum Wish {
         Text { speaker: PeerId, length: usize, to: Vec<PeerId> },
@@ -381,8 +397,8 @@ mod tests {
     }
 
     proptest! {
-        /// By member: every datagram once with every byte the same; the texts of one member in
-        /// order; and all in order for whoever got something for itself.
+        /// For each member: every datagram comes once and unchanged; the texts of one speaker are
+        /// in order; and all are in order if one of them was for this member alone.
         #[test]
         fn members_get_the_same_as_from_a_server_that_sends_at_once(
             wishes in wishes(), segments in 1..=64usize,
@@ -390,7 +406,7 @@ mod tests {
             let plan = AddressPlan { first: AddressPlan::LOOPBACK, port: 9 };
             let peers = Peers::new(Known::Planned(Spread::new(vec![plan], PEERS), PEERS));
             let mut round = Round::default();
-            // Who said it, and what.
+            // The speaker and the text.
             type Said = (Option<PeerId>, Vec<u8>);
             let mut expected: BTreeMap<PeerId, Vec<Said>> = BTreeMap::new();
             for (number, wish) in wishes.iter().enumerate() {
@@ -404,12 +420,12 @@ mod tests {
                             let bytes = vec![number as u8; *length];
                             expected.entry(*peer).or_default().push((Some(*speaker), bytes));
                         });
-                        (*length, Some(*speaker), To::Set(round.sets.len() - 1))
+                        (*length, Some(*speaker), Recipients::Set(round.sets.len() - 1))
                     }
                     Wish::Single { length, to } => {
                         let bytes = vec![number as u8; *length];
                         expected.entry(*to).or_default().push((None, bytes));
-                        (*length, None, To::One(*to, peers.address(*to)))
+                        (*length, None, Recipients::One(*to, peers.address(*to)))
                     }
                 };
                 let start = round.bytes.len() as u32;
@@ -417,11 +433,12 @@ mod tests {
                 let range = (start, round.bytes.len() as u32);
                 round.texts.push(Text { range, speaker, to });
             }
-            let (mut going, mut queue) = (Going::new(round, segments), MessageQueue::default());
+            let mut active = ActiveRound::new(round, segments);
+            let mut queue = MessageQueue::default();
             let mut counted: BTreeMap<PeerId, u64> = BTreeMap::new();
             let mut got: BTreeMap<PeerId, Vec<Vec<u8>>> = BTreeMap::new();
             loop {
-                let more = going.fill(&mut queue, &peers, segments, &mut Vec::new(), |peer, n| {
+                let more = active.fill(&mut queue, &peers, segments, &mut Vec::new(), |peer, n| {
                     *counted.entry(peer).or_default() += n;
                 });
                 for n in 0..queue.len() {
@@ -429,7 +446,7 @@ mod tests {
                     prop_assert!(message.datagrams.len() <= segments);
                     let peer = plan.endpoint(message.to.ip()).unwrap();
                     let datagrams = message.datagrams.iter().map(|(start, end)| {
-                        going.round.bytes[*start as usize..*end as usize].to_vec()
+                        active.round.bytes[*start as usize..*end as usize].to_vec()
                     });
                     got.entry(peer).or_default().extend(datagrams);
                 }

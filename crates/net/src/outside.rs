@@ -1,19 +1,19 @@
-//! Membership of a server that is not ours, seen from outside: whoever gets a broadcast that
-//! others get is a member. A crashed client keeps its socket, so the last broadcast that still
-//! reaches it and the first that does not bracket its eviction. A server that is said to sweep
-//! lazily evicts while it broadcasts: there it is the latter itself.
+//! The members of a foreign server, inferred from outside: a client that gets a broadcast is a
+//! member. A crashed client keeps its socket, so its eviction lies between the last broadcast that
+//! reaches it and the first that does not. A server that evicts lazily does so while it broadcasts, so
+//! there the time of the latter is that of the eviction.
 //!
-//! What happens between two broadcasts (evicted and back again) is not seen, and without chat
-//! nothing is.
+//! A client that is evicted and joins again between two broadcasts goes unnoticed, and without chat
+//! nothing is known.
 
 use std::collections::VecDeque;
 
 use skipbeat_core::{ClientId, ClientSet, MessageId, Span, Time};
 
-/// How long after the last datagram of it a broadcast is taken to be complete.
+/// A broadcast counts as complete when no datagram of it has come for this long.
 const SETTLED: Span = Span::from_millis(500);
 
-/// What was concluded.
+/// What was inferred.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Conclusion {
     Joined { at: Time, client: ClientId },
@@ -22,11 +22,13 @@ pub(crate) enum Conclusion {
     Broadcast { at: Time, message: MessageId, members: ClientSet },
 }
 
+/// A broadcast that is not complete yet.
 #[derive(Debug)]
 struct Broadcast {
     message: MessageId,
     first_seen: Time,
     last_seen: Time,
+    /// The clients that it has reached.
     got: ClientSet,
 }
 
@@ -34,17 +36,18 @@ struct Broadcast {
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
     members: ClientSet,
-    /// When the last broadcast that each client got was first seen.
+    /// By client, when the last broadcast that it got was first seen.
     last_got: Vec<Time>,
     open: VecDeque<Broadcast>,
-    /// When each client last changed its address: what was broadcast before says nothing of it.
+    /// By client, when it last changed its address. Earlier broadcasts tell nothing about it.
     moved_at: Vec<Time>,
-    /// When a client's `quit` was last sent on its way and not lost by a link.
+    /// By client, when its last `quit` that no link lost was sent.
     quit_at: Vec<Time>,
-    /// The server evicts only while it broadcasts.
+    /// Whether the server evicts only while it broadcasts.
     lazy: bool,
-    /// Broadcasts that were taken to be complete, and when the first was seen.
+    /// How many broadcasts are complete.
     broadcasts: u64,
+    /// When the first of those was first seen.
     first_broadcast: Time,
 }
 
@@ -60,19 +63,20 @@ impl Outside {
         }
     }
 
-    /// A client's `quit` goes to the server.
+    /// A `quit` of a client is on its way to the server.
     pub(crate) fn quits(&mut self, at: Time, client: ClientId) {
         self.quit_at[client as usize] = at;
     }
 
-    /// A client changes its address; says whether it was a member. Whether it still is at the old
-    /// one can't be seen.
-    pub(crate) fn loses(&mut self, now: Time, client: ClientId) -> bool {
+    /// A client changes its address. Returns whether it was a member. Whether the server still has
+    /// a member at the old address can't be seen.
+    pub(crate) fn moves(&mut self, now: Time, client: ClientId) -> bool {
         self.moved_at[client as usize] = now;
         self.members.remove(client)
     }
 
-    /// A datagram with a message came from the server, before any link towards the client.
+    /// A datagram of the server with a message was read for a client, before it enters its link
+    /// down.
     pub(crate) fn got(&mut self, now: Time, client: ClientId, message: MessageId) {
         let known = self.open.iter_mut().rev().find(|broadcast| broadcast.message == message);
         match known {
@@ -89,13 +93,13 @@ impl Outside {
         }
     }
 
-    /// Whether the membership from `from` on is known: a broadcast showed it before, and another
-    /// one could show a change.
+    /// Whether the members are known from `from` on: a broadcast has shown them before that, and
+    /// another one could show a change.
     pub(crate) fn knows_since(&self, from: Time) -> bool {
         self.broadcasts >= 2 && self.first_broadcast <= from
     }
 
-    /// Draws conclusions from the broadcasts that are complete by `now`.
+    /// Calls `conclude` for all that follows from the broadcasts that are complete by `now`.
     pub(crate) fn settle(&mut self, now: Time, mut conclude: impl FnMut(Conclusion)) {
         while self.open.front().is_some_and(|b| b.last_seen + SETTLED <= now) {
             let Some(Broadcast { message, first_seen, got, .. }) = self.open.pop_front() else {
@@ -105,8 +109,8 @@ impl Outside {
                 self.first_broadcast = first_seen;
             }
             self.broadcasts += 1;
-            let of_now = |client: &ClientId| self.moved_at[*client as usize] < first_seen;
-            for client in got.iter().filter(of_now).collect::<Vec<_>>() {
+            let not_moved = |client: &ClientId| self.moved_at[*client as usize] < first_seen;
+            for client in got.iter().filter(not_moved).collect::<Vec<_>>() {
                 if self.members.insert(client) {
                     conclude(Conclusion::Joined { at: first_seen, client });
                 }
@@ -135,9 +139,9 @@ impl Outside {
 mod tests {
     use super::*;
 
-    /// A server that never evicts: no change of address is taken for an eviction.
+    /// The server here never evicts, so a change of address must not be taken for an eviction.
     #[test]
-    fn a_broadcast_from_before_a_change_of_address_says_nothing_of_the_client() {
+    fn a_broadcast_before_a_change_of_address_tells_nothing_about_the_client() {
         let mut outside = Outside::new(2, false);
         let at = |millis| Time::ZERO + Span::from_millis(millis);
         let said = |seq| MessageId { sender: 0, seq };
@@ -148,7 +152,7 @@ mod tests {
         }
         // The second is still open when the client moves.
         outside.settle(at(1_600), |c| conclusions.push(c));
-        assert!(outside.loses(at(2_100), 1));
+        assert!(outside.moves(at(2_100), 1));
         outside.got(at(2_300), 0, said(2));
         outside.got(at(4_000), 0, said(3));
         outside.got(at(4_000), 1, said(3));

@@ -1,6 +1,6 @@
-//! The addresses of a server's peers: a dense number for each, as the core wants it. Whoever forges
-//! addresses must not fill the memory: of an address that is nothing to the core nothing is kept
-//! here either, and of former members only so many.
+//! The addresses of the peers of a server. Each has a dense id, as the server core expects. Forged
+//! addresses must not fill the memory, so an address that means nothing to the core is forgotten,
+//! and only a limited number of former members is remembered.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -10,35 +10,35 @@ use skipbeat_server::{PeerId, Server};
 
 use crate::spread::Spread;
 
-/// Of so many former members the numbers are kept, so that what they say again is known as such.
+/// So many former members keep their ids, so that retransmissions by them are recognised.
 const FORMER: usize = 4096;
 
-/// Who has which number. Those that are known at the start have the numbers from zero; where their
-/// addresses follow from a plan no table of them is needed.
+/// The id of each address, and the address of each id. Peers that are known at the start have the
+/// ids from zero. If their addresses follow from a plan, no table of them is needed.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    /// The addresses of those that are known at the start.
+    /// The addresses of peers that are known at the start.
     known: Known,
-    /// The addresses of all others, by number behind those.
+    /// The addresses of all other peers, whose ids come after those.
     others: Vec<SocketAddr>,
-    /// The numbers of all others, and of those that have exchanged addresses.
-    numbers: HashMap<SocketAddr, PeerId>,
-    /// Where those are that were known at the start and have exchanged addresses.
+    /// The ids of listed and other addresses, and of all that were exchanged.
+    ids: HashMap<SocketAddr, PeerId>,
+    /// The addresses of peers that were known at the start and have exchanged theirs.
     exchanged: BTreeMap<PeerId, SocketAddr>,
-    /// Those whose membership ended, the oldest first, with their address then.
+    /// Former members, the oldest first, with the address they had when their membership ended.
     former: VecDeque<(PeerId, SocketAddr)>,
-    /// Who is among them.
+    /// The ids in `former`.
     remembered: HashSet<PeerId>,
-    /// Numbers that are nobody's any more.
+    /// Ids that can be used again.
     free: Vec<PeerId>,
 }
 
-/// Addresses that are known from the start, in order of the numbers.
+/// The addresses that are known from the start, in order of their ids.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    /// The first so many of a plan.
+    /// The first addresses of a plan, and how many they are.
     Planned(Spread, u32),
-    /// These.
+    /// A list of addresses.
     Listed(Vec<SocketAddr>),
 }
 
@@ -58,7 +58,7 @@ impl Known {
         }
     }
 
-    /// The number of an address of a plan.
+    /// The id of an address, if it follows from a plan.
     #[inline]
     fn planned(&self, address: SocketAddr) -> Option<PeerId> {
         let Known::Planned(plan, clients) = self else { return None };
@@ -67,16 +67,16 @@ impl Known {
 }
 
 impl Peers {
-    /// These have the numbers from zero.
+    /// Peers of which only these are known.
     pub(crate) fn new(known: Known) -> Self {
-        let numbers = match &known {
+        let ids = match &known {
             Known::Planned(..) => HashMap::new(),
             Known::Listed(addresses) => addresses.iter().copied().zip(0..).collect(),
         };
         Peers {
             known,
             others: Vec::new(),
-            numbers,
+            ids,
             exchanged: BTreeMap::new(),
             former: VecDeque::new(),
             remembered: HashSet::new(),
@@ -84,15 +84,15 @@ impl Peers {
         }
     }
 
-    /// The number of an address, and whether it is a new one.
+    /// The id of an address, and whether it was new.
     #[inline]
     pub(crate) fn of(&mut self, address: SocketAddr) -> (PeerId, bool) {
-        // Whoever has exchanged its address has it in the table.
+        // Exchanged addresses are in the table, which has to be asked first then.
         let planned = || self.known.planned(address);
         if let Some(peer) = if self.exchanged.is_empty() { planned() } else { None } {
             return (peer, false);
         }
-        if let Some(peer) = self.numbers.get(&address).copied().or_else(planned) {
+        if let Some(peer) = self.ids.get(&address).copied().or_else(planned) {
             return (peer, false);
         }
         let peer = match self.free.pop() {
@@ -105,11 +105,11 @@ impl Peers {
                 self.known.len() + self.others.len() as PeerId - 1
             }
         };
-        self.numbers.insert(address, peer);
+        self.ids.insert(address, peer);
         (peer, true)
     }
 
-    /// Where the address of one of the others is kept.
+    /// The entry of a peer that was not known at the start.
     fn address_mut(&mut self, peer: PeerId) -> &mut SocketAddr {
         &mut self.others[(peer - self.known.len()) as usize]
     }
@@ -127,16 +127,16 @@ impl Peers {
         }
     }
 
-    /// How many are known.
+    /// How many peers are remembered.
     pub(crate) fn len(&self) -> usize {
         self.known.len() as usize + self.others.len() - self.free.len()
     }
 
-    /// Two peers change addresses.
+    /// Two peers exchange their addresses.
     pub(crate) fn exchange(&mut self, a: PeerId, b: PeerId) {
         let addresses = [self.address(a), self.address(b)];
         for (peer, address) in [b, a].into_iter().zip(addresses) {
-            self.numbers.insert(address, peer);
+            self.ids.insert(address, peer);
             if peer < self.known.len() {
                 self.exchanged.insert(peer, address);
             } else {
@@ -145,25 +145,25 @@ impl Peers {
         }
     }
 
-    /// A peer is no member any more, or has the address that one has left.
-    pub(crate) fn leaves(&mut self, peer: PeerId) {
+    /// A peer is no longer a member, or has an address that a member has left.
+    pub(crate) fn remember_former(&mut self, peer: PeerId) {
         if self.remembered.insert(peer) {
             self.former.push_back((peer, self.address(peer)));
         }
     }
 
-    /// Nothing is known of a peer that was not known at the start: its number may be another's.
+    /// Forgets a peer that was not known at the start. Its id is used again.
     pub(crate) fn forget(&mut self, peer: PeerId) {
-        self.numbers.remove(&self.address(peer));
+        self.ids.remove(&self.address(peer));
         self.free.push(peer);
     }
 
-    /// Forgets the oldest former members beyond those that are remembered.
+    /// Forgets the oldest former members beyond the limit, unless they are members again.
     pub(crate) fn forget_former(&mut self, server: &mut Server) {
         while self.former.len() > FORMER {
             let Some((peer, address)) = self.former.pop_front() else { return };
             self.remembered.remove(&peer);
-            let same = self.numbers.get(&address) == Some(&peer);
+            let same = self.ids.get(&address) == Some(&peer);
             if same && !server.members().contains(peer) {
                 self.forget(peer);
                 server.forget(peer);
@@ -171,7 +171,8 @@ impl Peers {
         }
     }
 
-    /// Those of a set that have the address they had at the start, and the addresses of the others.
+    /// Splits a set of peers into those that have the address they had at the start, and the
+    /// addresses of the others.
     pub(crate) fn split(&self, peers: &ClientSet) -> (ClientSet, Vec<SocketAddr>) {
         if self.exchanged.is_empty() && self.others.is_empty() {
             return (peers.clone(), Vec::new());
@@ -194,9 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_used_again_and_those_who_moved_are_named_by_address() {
+    fn ids_are_used_again_and_peers_that_moved_are_listed_by_address() {
         let plan = AddressPlan { first: "127.1.0.0".parse().unwrap(), port: 1 };
-        let at = |place| plan.address(place);
+        let at = |endpoint| plan.address(endpoint);
         let listed = Known::Listed(vec![at(0), at(1)]);
         for known in [listed, Known::Planned(Spread::new(vec![plan], 2), 2)] {
             let mut peers = Peers::new(known);
@@ -217,15 +218,15 @@ mod tests {
         let mut peers = Peers::new(Known::Listed(Vec::new()));
         for port in 1..=2 * FORMER as u16 {
             let (peer, _) = peers.of(address(port));
-            peers.leaves(peer);
+            peers.remember_former(peer);
             peers.forget_former(&mut server);
         }
         assert_eq!(peers.len(), FORMER);
-        assert!(peers.others.len() <= FORMER + 1, "numbers are used again");
-        // One that comes and goes takes the place of nobody else.
+        assert!(peers.others.len() <= FORMER + 1, "ids are used again");
+        // One that comes and goes often displaces no other.
         let (peer, _) = peers.of(address(1));
         for _ in 0..2 * FORMER {
-            peers.leaves(peer);
+            peers.remember_former(peer);
             peers.forget_former(&mut server);
         }
         assert_eq!(peers.len(), FORMER);

@@ -1,94 +1,96 @@
-//! A proxy between any UDP clients and any UDP server, with a link each way for each client: the
-//! same links, with the same verdicts, as those of a run. No privilege is needed.
+//! A proxy between any UDP clients and any UDP server. Each client gets a link up and a link down,
+//! with the same verdicts as in a run of the same seed. No privilege is needed.
 //!
-//! Each client gets a session: a socket towards the target, and the links of the next number. A
-//! session without datagrams either way for a while is closed.
+//! A client has a session, which is a socket towards the target and the links of its number. A
+//! session that carries no datagrams for a while is closed.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
-use skipbeat_core::{Calendar, Direction, Roster, Seed, Span, Time};
+use skipbeat_core::{Calendar, Direction, Distribution, Roster, Seed, Span, Time};
 use skipbeat_link::{Class, LinkOptions, LinkSchedule, Links, Outage, PacketInfo, Verdict};
-use skipbeat_measure::{DatagramTally, Distribution};
+use skipbeat_measure::DatagramTally;
+use skipbeat_measure::Traffic;
+use skipbeat_sys::Clock;
+use skipbeat_sys::set_receive_buffer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::NetError;
-use crate::clock::Clock;
 use crate::queue::SendQueue;
-use crate::sys::set_receive_buffer;
 use crate::wire::{Alarm, Batch, Io, Poller, Receiver};
-use skipbeat_measure::Traffic;
 
-/// The observer has its turn this often.
-const LOOK: Span = Span::from_millis(100);
-/// Batches that are read before anything else has its turn.
+/// How often the observer is called without a datagram.
+const TICK: Span = Span::from_millis(100);
+/// Batches that are read before anything else is done.
 const BATCHES_AT_ONCE: usize = 16;
-/// Datagrams to clients that wait for a full send buffer; what is more is not sent.
+/// The most datagrams to clients that wait for a full send buffer. Further ones are dropped and
+/// counted.
 const MOST_WAITING: usize = 1 << 16;
-/// The longest datagram that there is.
+/// Bytes of the longest UDP datagram over IPv4.
 const LONGEST: usize = 65_507;
 
-/// What a proxy does.
+/// The settings of a proxy.
 #[derive(Clone, Debug)]
 pub struct ProxyOptions {
-    /// Where clients send to.
+    /// The address that clients send to.
     pub listen: SocketAddr,
-    /// The server.
+    /// The address of the server.
     pub target: SocketAddr,
-    /// The links from clients to the server, counted from the start of the proxy.
+    /// The links from clients to the server. Times count from the start of the proxy.
     pub up: LinkSchedule,
     /// The links from the server to clients.
     pub down: LinkSchedule,
-    /// Every verdict follows from it.
+    /// The seed of all verdicts.
     pub seed: Seed,
-    /// A session without datagrams for longer is closed.
+    /// A session that carries no datagrams for longer than this is closed.
     pub idle: Span,
-    /// How many sessions there may be at a time.
+    /// The most sessions at a time. Datagrams of further clients are dropped and counted.
     pub most_sessions: u32,
-    /// By which calls datagrams go.
+    /// Which system calls are used.
     pub io: Io,
 }
 
-/// What can be asked of a proxy while it runs.
+/// A command to a running proxy.
 #[derive(Clone, Debug)]
 pub enum ProxyCommand {
-    /// The links of a direction are others from now on.
+    /// Change the links of a direction.
     Set(Direction, Box<LinkOptions>),
-    /// The links of a direction carry nothing for a while.
+    /// Start an outage of this length on the links of a direction.
     Interrupt(Direction, skipbeat_link::OutageKind, Span),
-    /// All outages end.
+    /// End all outages.
     Heal,
-    /// The proxy ends.
+    /// End the proxy.
     Stop,
 }
 
-/// One datagram and what its link does with it.
+/// A datagram that enters a link of a proxy, and what the link does with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Passage<'a> {
-    /// When it came.
+    /// When it entered the link.
     pub at: Time,
-    /// Which way it goes.
+    /// The direction of the link.
     pub direction: Direction,
-    /// The number of the session, which is that of its links.
+    /// The number of the session and of its links, counted from zero.
     pub session: u32,
     /// The client's address.
     pub client: SocketAddr,
-    /// What it says.
+    /// Its bytes, before the link changes them.
     pub payload: &'a [u8],
-    /// What becomes of it.
+    /// When it arrives, if at all, and how it is changed.
     pub verdict: Verdict,
 }
 
-/// Hears what a proxy does, and says what it is to do.
+/// Sees what a proxy does, and controls it.
 pub trait ProxyObserver {
-    /// A datagram has been judged.
+    /// A datagram enters a link.
     fn passage(&mut self, passage: &Passage<'_>);
-    /// A session begins or ends.
+    /// A session begins, or ends if `begins` is false.
     fn session(&mut self, at: Time, client: SocketAddr, begins: bool);
-    /// Time has gone on. `links` are the links as they are, up and down.
-    fn look(
+    /// Called about ten times a second. `links` are the current options of the links up and down.
+    /// Returns commands for the proxy.
+    fn tick(
         &mut self,
         at: Time,
         totals: &ProxyTotals,
@@ -96,41 +98,43 @@ pub trait ProxyObserver {
     ) -> Vec<ProxyCommand>;
 }
 
-/// What a proxy has done. Each direction: `offered + duplicated = lost by cause + arrived + in
-/// transit`, and of what arrived `not_sent` did not go on.
+/// What a proxy has counted. In each direction `offered + duplicated = lost by cause + arrived + in
+/// transit`, and `not_sent` is part of what arrived.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyTotals {
-    /// Up and down.
+    /// The tallies of the links up and down.
     pub links: [DatagramTally; 2],
-    /// What left a link and no socket took, or whose session was closed.
+    /// By direction, datagrams that arrived but were not sent on, since the kernel refused them,
+    /// too many waited, or the session was closed.
     pub not_sent: [u64; 2],
-    /// How much later than its link lets it go each datagram was handed on: what the proxy itself
-    /// adds, beside what the kernel takes before it is read.
+    /// By direction, how much later than its link says each datagram was sent on. This is the delay
+    /// of the proxy itself, without the time in the kernel before a datagram is read.
     pub added: [Distribution; 2],
-    /// Datagrams of clients beyond the most sessions.
+    /// Datagrams of clients that were dropped because of the limit of sessions.
     pub refused: u64,
-    /// Datagrams of clients for whom no socket could be opened, and why the last one could not.
+    /// Datagrams of clients for which no socket could be opened, and the last error.
     pub no_socket: (u64, Option<String>),
-    /// Sessions so far.
+    /// Sessions that were opened so far.
     pub sessions: u32,
-    /// Sessions now.
+    /// Sessions that are open now.
     pub open: u32,
 }
 
 /// A datagram on a link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Flying {
+struct InTransit {
     direction: Direction,
     session: u32,
     index: u32,
     copy: bool,
-    /// Where its bytes are kept.
-    bytes: usize,
+    /// The slot of its bytes.
+    slot: usize,
 }
 
 struct Session {
     client: SocketAddr,
     socket: std::net::UdpSocket,
+    /// When it last carried a datagram, or will.
     last: Time,
 }
 
@@ -138,30 +142,32 @@ struct Proxy<'a> {
     options: &'a ProxyOptions,
     clock: Clock,
     now: Time,
-    /// The open sessions.
+    /// The numbers of open sessions, by client.
     numbers: BTreeMap<SocketAddr, u32>,
-    /// By number; nothing where a session was closed.
+    /// All sessions by number; `None` for those that were closed.
     sessions: Vec<Option<Session>>,
     poller: Poller,
     links: [Links; 2],
-    flying: Calendar<Flying>,
+    in_transit: Calendar<InTransit>,
+    /// The bytes of datagrams on links, by slot.
     bytes: Vec<Vec<u8>>,
+    /// Slots that can be used again.
     free: Vec<usize>,
     queue: SendQueue,
     totals: ProxyTotals,
 }
 
-/// Where a proxy listens, before it runs.
+/// A proxy whose socket is bound, before it runs.
 pub struct BoundProxy {
     socket: Socket,
     address: SocketAddr,
 }
 
 impl BoundProxy {
-    /// Binds the socket for clients.
+    /// Binds the socket that clients send to.
     ///
     /// # Errors
-    /// Where the address can't be bound.
+    /// If the address can't be bound.
     pub fn bind(listen: SocketAddr) -> Result<Self, NetError> {
         let bind = || {
             let socket =
@@ -175,15 +181,15 @@ impl BoundProxy {
         bind().map_err(|source| NetError::Bind { what: "the proxy", address: listen, source })
     }
 
-    /// Where it listens.
+    /// The address that it listens at, with the port that the system chose if none was given.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Runs until the observer says stop.
+    /// Runs until the observer returns [`ProxyCommand::Stop`].
     ///
     /// # Errors
-    /// Where a system call fails that does not usually.
+    /// If a system call fails unexpectedly.
     pub fn run(
         self,
         options: &ProxyOptions,
@@ -193,11 +199,11 @@ impl BoundProxy {
             .enable_all()
             .build()
             .map_err(NetError::Socket)?;
-        runtime.block_on(carry(self.socket, options, observer)).map_err(NetError::Socket)
+        runtime.block_on(run(self.socket, options, observer)).map_err(NetError::Socket)
     }
 }
 
-async fn carry(
+async fn run(
     socket: Socket,
     options: &ProxyOptions,
     observer: &mut dyn ProxyObserver,
@@ -208,7 +214,7 @@ async fn carry(
     let mut receiver = Receiver::new(options.io, LONGEST);
     let mut traffic = Traffic::default();
     let mut buffer = vec![0; LONGEST];
-    let mut next_look = Time::ZERO;
+    let mut next_tick = Time::ZERO;
     loop {
         let mut empty = true;
         for _ in 0..BATCHES_AT_ONCE {
@@ -218,29 +224,29 @@ async fn carry(
                 break;
             }
             empty = false;
-            receiver.each(|d| proxy.hear_client(d.from, d.payload, observer));
+            receiver.each(|d| proxy.receive_from_client(d.from, d.payload, observer));
             if batch == Batch::Last {
                 break;
             }
         }
-        empty &= proxy.hear_target(&mut buffer, observer)?;
+        empty &= proxy.receive_from_target(&mut buffer, observer)?;
         proxy.now = proxy.clock.now();
-        proxy.land();
+        proxy.arrive();
         let full = !proxy.queue.flush(&socket);
-        if proxy.now >= next_look {
-            next_look = proxy.now + LOOK;
+        if proxy.now >= next_tick {
+            next_tick = proxy.now + TICK;
             proxy.expire(observer);
             proxy.totals.not_sent[Direction::Down as usize] +=
                 std::mem::take(&mut proxy.queue.sender.refused);
             let links = [proxy.links[0].options(0), proxy.links[1].options(0)];
-            for command in observer.look(proxy.now, &proxy.totals, links) {
-                if proxy.obey(command) {
+            for command in observer.tick(proxy.now, &proxy.totals, links) {
+                if proxy.execute(command) {
                     return Ok(proxy.close());
                 }
             }
         }
         if empty {
-            let due = proxy.flying.next_at().unwrap_or(Time::NEVER).min(next_look);
+            let due = proxy.in_transit.next_at().unwrap_or(Time::NEVER).min(next_tick);
             let wait = due.since(proxy.clock.now());
             tokio::select! {
                 ready = socket.readable() => ready?,
@@ -255,7 +261,7 @@ async fn carry(
 impl<'a> Proxy<'a> {
     fn new(options: &'a ProxyOptions, socket: &Socket) -> io::Result<Self> {
         let links = |direction, schedule: &LinkSchedule| {
-            // One group, to which every session belongs that will ever be.
+            // All sessions belong to one group. Their number is not known yet.
             let roster = Roster::new([0]);
             Links::new(options.seed, direction, [schedule.clone()], &roster)
         };
@@ -266,7 +272,7 @@ impl<'a> Proxy<'a> {
             sessions: Vec::new(),
             poller: Poller::new(options.io)?,
             links: [links(Direction::Up, &options.up), links(Direction::Down, &options.down)],
-            flying: Calendar::new(),
+            in_transit: Calendar::new(),
             bytes: Vec::new(),
             free: Vec::new(),
             queue: SendQueue::new(options.io, socket),
@@ -275,7 +281,7 @@ impl<'a> Proxy<'a> {
         })
     }
 
-    fn hear_client(
+    fn receive_from_client(
         &mut self,
         client: SocketAddr,
         payload: &[u8],
@@ -294,7 +300,7 @@ impl<'a> Proxy<'a> {
         self.offer(Direction::Up, number, payload, observer);
     }
 
-    /// A session for a new client, if there is room for one.
+    /// Opens a session for a new client. Returns its number, or `None` if that fails.
     fn open(&mut self, client: SocketAddr) -> Option<u32> {
         if self.totals.open >= self.options.most_sessions {
             self.totals.refused += 1;
@@ -325,8 +331,8 @@ impl<'a> Proxy<'a> {
         Some(number)
     }
 
-    /// Reads what the target has sent to each session; says whether there was nothing.
-    fn hear_target(
+    /// Reads what the target has sent to each session. Returns whether there was nothing.
+    fn receive_from_target(
         &mut self,
         buffer: &mut [u8],
         observer: &mut dyn ProxyObserver,
@@ -339,7 +345,7 @@ impl<'a> Proxy<'a> {
                         self.offer(Direction::Down, *number, &buffer[..length], observer);
                     }
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                    // "Port unreachable" for an earlier datagram: the client will find out.
+                    // "Port unreachable" for an earlier datagram, no error of this socket.
                     Err(_) => {}
                 }
             }
@@ -347,7 +353,7 @@ impl<'a> Proxy<'a> {
         Ok(ready.is_empty())
     }
 
-    /// Puts a datagram on its link.
+    /// A datagram enters its link.
     fn offer(
         &mut self,
         direction: Direction,
@@ -368,42 +374,42 @@ impl<'a> Proxy<'a> {
         let copies = [(Some(at), verdict.changes()[0]), (verdict.copy(), verdict.changes()[1])];
         for (copy, (at, change)) in [false, true].into_iter().zip(copies) {
             let Some(at) = at else { continue };
-            // A session lasts as long as something is on its links.
+            // A session is kept open while a datagram is on its links.
             if let Some(session) = &mut self.sessions[session as usize] {
                 session.last = session.last.max(at);
             }
-            let bytes = self.keep(payload);
+            let slot = self.keep(payload);
             if let Some(change) = change {
-                change.apply(&mut self.bytes[bytes]);
+                change.apply(&mut self.bytes[slot]);
             }
             let index = verdict.index;
-            self.flying.push(at, Flying { direction, session, index, copy, bytes });
+            self.in_transit.push(at, InTransit { direction, session, index, copy, slot });
         }
     }
 
-    /// A place for bytes.
+    /// Keeps the bytes of a datagram. Returns their slot.
     fn keep(&mut self, payload: &[u8]) -> usize {
-        let place = self.free.pop().unwrap_or_else(|| {
+        let slot = self.free.pop().unwrap_or_else(|| {
             self.bytes.push(Vec::new());
             self.bytes.len() - 1
         });
-        self.bytes[place].clear();
-        self.bytes[place].extend_from_slice(payload);
-        place
+        self.bytes[slot].clear();
+        self.bytes[slot].extend_from_slice(payload);
+        slot
     }
 
-    /// Hands on what leaves its link.
-    fn land(&mut self) {
-        while let Some((at, flying)) = self.flying.pop_until(self.now) {
-            let Flying { direction, session, bytes, .. } = flying;
+    /// Sends on what has arrived at the end of its link.
+    fn arrive(&mut self) {
+        while let Some((at, arrived)) = self.in_transit.pop_until(self.now) {
+            let InTransit { direction, session, slot, .. } = arrived;
             self.totals.added[direction as usize].record(self.clock.now().since(at));
             self.totals.links[direction as usize].arrived += 1;
-            self.free.push(bytes);
-            let payload = &self.bytes[bytes];
+            self.free.push(slot);
+            let payload = &self.bytes[slot];
             let sent = match (&self.sessions[session as usize], direction) {
                 (None, _) => false,
                 (Some(session), Direction::Up) => {
-                    // The first try may only fetch the error of an earlier datagram.
+                    // The first attempt may only report the error of an earlier datagram.
                     session.socket.send(payload).or_else(|_| session.socket.send(payload)).is_ok()
                 }
                 (Some(_), Direction::Down) if self.queue.len() >= MOST_WAITING => false,
@@ -437,8 +443,8 @@ impl<'a> Proxy<'a> {
         }
     }
 
-    /// Does what was asked; says whether to stop.
-    fn obey(&mut self, command: ProxyCommand) -> bool {
+    /// Executes a command. Returns whether the proxy has to stop.
+    fn execute(&mut self, command: ProxyCommand) -> bool {
         match command {
             ProxyCommand::Stop => return true,
             ProxyCommand::Set(direction, options) => {
@@ -454,10 +460,10 @@ impl<'a> Proxy<'a> {
         false
     }
 
-    /// Counts what is still on the links.
+    /// Counts what is still on the links and in the queue. Returns the totals.
     fn close(mut self) -> ProxyTotals {
-        for (_, flying) in self.flying.iter() {
-            self.totals.links[flying.direction as usize].in_flight += 1;
+        for (_, rest) in self.in_transit.iter() {
+            self.totals.links[rest.direction as usize].in_flight += 1;
         }
         let unsent = self.queue.len() as u64 + self.queue.sender.refused;
         self.totals.not_sent[Direction::Down as usize] += unsent;
@@ -465,10 +471,10 @@ impl<'a> Proxy<'a> {
     }
 }
 
-/// What a datagram is, if it is one of ours; else it counts as a text.
+/// The class of a datagram in the grammar of skipbeat. Anything else counts as a text.
 fn class(payload: &[u8]) -> Class {
     let command = payload.trim_ascii_start();
-    // A session's token stands in front of the rest.
+    // The token of a session comes before the command.
     let command = match command.strip_prefix(b"^session ") {
         Some(rest) => rest.get(17..).unwrap_or(rest),
         None => command,

@@ -1,43 +1,45 @@
-//! One run on real sockets, put together: server, sockets, swarm, and the books at the end.
+//! One run on real sockets: starts the server, opens the sockets, plays the swarm, ends both, and
+//! puts the results together.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use skipbeat_core::{Span, Time};
 use skipbeat_harness::Tap;
-use skipbeat_measure::{Carriage, Doubt, HostReport, Results, RunContext, Snapshot};
+use skipbeat_measure::{Doubt, HostReport, Results, RunContext, Snapshot, SocketCounts};
 use skipbeat_scenario::{Plan, ServerPlan, Target};
 use skipbeat_swarm::{Act, Datagram, Swarm};
+use skipbeat_sys::Clock;
+use skipbeat_sys::thread_cpu;
 use skipbeat_workload::{Saying, Word};
 
 use crate::client_sockets::ClientSockets;
-use crate::clock::Clock;
+use crate::driver::NetDriver;
 use crate::host;
-use crate::server::{BoundServer, Hosting, RunningServer, ServerCounts, Tell};
+use crate::play::{close, listen, play};
+use crate::server::{BoundServer, Hosting, Reporting, RunningServer, ServerCounts};
 use crate::streams::KernelStreams;
-use crate::swarm::{NetDriver, close, listen, play};
-use crate::sys::thread_cpu;
 use crate::target::{RunningCommand, expect_listener};
 use crate::wire::Io;
 use crate::{NetError, kernel_counters};
 
-/// What a server said at the end may take this long, and one that is not ours may still answer.
+/// How long the last datagrams of the server may take, and a foreign server may still answer.
 const LAST_ANSWERS: Span = Span::from_millis(200);
-/// Room for a datagram from a server beyond the longest text: its ending and what else it adds.
+/// What a server may add to the longest text, in bytes: the address of its sender, for example.
 const ROOM_FOR_ENDING: usize = 1024;
 
-/// What a run on real sockets came to.
+/// The outcome of a run on real sockets.
 pub struct NetRun {
-    /// What was measured.
+    /// What was measured, up to a failure if there was one.
     pub results: Results,
-    /// What it cost.
+    /// What the run cost on this machine; written to `host.json`.
     pub host: HostReport,
-    /// Why it ended early, if it failed in the middle. The results are those until then.
+    /// The error that ended the run early, if any.
     pub failure: Option<NetError>,
 }
 
-/// Whether some clients talk over connections.
-fn talks_tcp(plan: &Plan) -> bool {
+/// Whether any client uses TCP.
+fn uses_tcp(plan: &Plan) -> bool {
     plan.groups.iter().any(|group| group.behaviour.transport == skipbeat_swarm::Transport::Tcp)
 }
 
@@ -48,12 +50,25 @@ enum Tested {
     Command { command: Box<RunningCommand>, drops_before: Option<u64> },
 }
 
-/// Runs a plan by these calls. The tap, where there is one, hears of every datagram; `go_on` has a look now
-/// and then and ends the run by saying no.
+/// Runs a plan on real sockets, in real time. The tap, if there is one, sees every datagram.
+/// `go_on` is called about ten times a second with what was measured so far, and ends the run by
+/// returning false.
+///
+/// ```
+/// use skipbeat_net::{Io, run};
+/// use skipbeat_scenario::Plan;
+///
+/// let scenario = "name = 'room'\nduration = '300ms'\n[[group]]\nname = 'a'\nclients = 5";
+/// let plan = Plan::parse("room.toml", scenario, &[]).unwrap();
+/// let outcome = run(&plan, Io::default(), None, &mut |_| true).unwrap();
+/// assert!(outcome.failure.is_none());
+/// assert!(outcome.host.datagrams > 0);
+/// ```
 ///
 /// # Errors
-/// Where the run can't begin: ports, targets, commands, limits. What fails later is in the
-/// outcome, beside what was measured until then.
+/// If the run can't begin: a port is taken, a target does not answer, a command fails, a limit of
+/// the system is too low. A later error is in [`NetRun::failure`], beside what was measured until
+/// then.
 pub fn run(
     plan: &Plan,
     io: Io,
@@ -84,12 +99,12 @@ async fn run_here(
     let cpu_before = thread_cpu();
 
     let server = tested.built_in();
-    let mut look = |driver: &NetDriver| {
+    let mut snapshot = |driver: &NetDriver| {
         let context = context(plan, driver, driver.now, None);
         go_on(Snapshot::new(&driver.harness.recorder, context))
     };
     let failure =
-        play(&mut swarm, &mut driver, &mut transport, server, clock, io, &mut look).await.err();
+        play(&mut swarm, &mut driver, &mut transport, server, clock, io, &mut snapshot).await.err();
     if failure.is_some() {
         driver.harness.end = clock.now();
     }
@@ -102,14 +117,14 @@ async fn run_here(
     let wall_s = clock.now().seconds();
     let cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     let cpu = cpu.map(|cpu| cpu + of_threads.unwrap_or_default());
-    let carriage =
-        carriage(&driver, &transport, counts.server.as_ref(), counts.dropped, plan.swarm.gro);
-    let dropped_down = carriage[1].dropped;
+    let sockets =
+        socket_counts(&driver, &transport, counts.server.as_ref(), counts.dropped, plan.swarm.gro);
+    let dropped_down = sockets[1].dropped;
     let context = RunContext {
         lateness: Some(std::mem::take(&mut driver.lateness)),
-        ..context(plan, &driver, driver.harness.end, Some(carriage))
+        ..context(plan, &driver, driver.harness.end, Some(sockets))
     };
-    let mut results = driver.harness.recorder.finish(context);
+    let mut results = driver.harness.recorder.finish(context, &plan.columns());
     results.doubts.extend(counts.ended);
 
     let receive_buffers = [("swarm", Some(transport.receive_buffer()))]
@@ -117,7 +132,7 @@ async fn run_here(
         .chain([("server", tested.built_in().map(|server| server.receive_buffer))]);
     let cpu_s = [("swarm", cpu), ("server", counts.cpu)];
     let cpu_s = named(cpu_s.map(|(name, cpu)| (name, cpu.map(Span::seconds))));
-    let datagrams = results.links.iter().flatten().map(|links| links.offered).sum();
+    let datagrams = results.tally.datagrams();
     let all_cpu: f64 = cpu_s.values().sum();
     let host = HostReport {
         wall_s,
@@ -126,7 +141,7 @@ async fn run_here(
         ns_per_datagram: (datagrams > 0).then(|| all_cpu * 1e9 / datagrams as f64),
         cpu_s,
         receive_buffers: named(receive_buffers),
-        io: Some(io.name()),
+        io: Some(io.name().to_owned()),
         server_memory_bytes: counts.memory,
         server_drops: counts.dropped,
         swarm_drops: dropped_down,
@@ -134,28 +149,29 @@ async fn run_here(
             ("swarm", Some(transport.traffic())),
             ("server", counts.server.as_ref().map(|counts| counts.traffic)),
         ]),
-        without_segments: counts.server.as_ref().and_then(|counts| counts.without_segments),
+        without_segments: (counts.server.as_ref())
+            .and_then(|counts| counts.without_segments.map(str::to_owned)),
         kernel_before,
         kernel_after: kernel_counters(),
-        lateness_p99_s: results.lateness.as_ref().and_then(|l| l.quantile(0.99)),
-        lateness_max_s: results.lateness.as_ref().and_then(|l| l.max()),
+        lateness_p99_s: results.tally.lateness.as_ref().and_then(|l| l.quantile(0.99)),
+        lateness_max_s: results.tally.lateness.as_ref().and_then(|l| l.max()),
     };
     Ok(NetRun { results, host, failure })
 }
 
-/// What this world knows that no event says, if the run ends at `end`.
+/// What the results need to know beside the events, if the run ends at `end`.
 fn context(
     plan: &Plan,
     driver: &NetDriver,
     end: Time,
-    carriage: Option<[Carriage; 2]>,
+    sockets: Option<[SocketCounts; 2]>,
 ) -> RunContext {
     let foreign = driver.outside.is_some();
     let from = plan.measured_from();
     let seen = driver.outside.as_ref().is_some_and(|outside| outside.knows_since(from));
     RunContext {
         end,
-        carriage,
+        sockets,
         foreign,
         membership_seen: !foreign || (seen && driver.room),
         answers_known: plan.dialect.as_ref().is_some_and(|dialect| dialect.ack.is_some()),
@@ -165,7 +181,7 @@ fn context(
     }
 }
 
-/// Starts the server, or finds it, and opens the clients' sockets towards it.
+/// Starts the server, or checks that it is there, and opens the sockets of clients.
 async fn begin(
     plan: &Plan,
     io: Io,
@@ -185,14 +201,14 @@ async fn begin(
     let open = |target: SocketAddr| ClientSockets::open(target, endpoints, &plan.swarm, io, room);
     let mut probe = skipbeat_protocol::QUIT.to_vec();
     if let Some(dialect) = &plan.dialect {
-        // What leaves, or nothing where there is no word for it.
+        // The word for leaving, or nothing if the dialect has none.
         dialect.write(0, &Datagram::plain(Act::Quit), &mut probe);
     }
     match &plan.server.target {
         Target::BuiltIn { listen } => {
             let ServerPlan { receive_buffer, send_buffer, .. } = plan.server;
             let mut bound = BoundServer::bind(*listen, receive_buffer, send_buffer)?;
-            if talks_tcp(plan) {
+            if uses_tcp(plan) {
                 bound.listen(*listen)?;
             }
             let transport = open(bound.address())?;
@@ -204,7 +220,7 @@ async fn begin(
                 clock,
                 known: transport.known(clients).map_err(NetError::Socket)?,
                 crash_at: plan.server.crash_at,
-                tell: Tell::Everything,
+                reporting: Reporting::Everything,
                 io,
             })?;
             Ok((Tested::BuiltIn(Box::new(server)), transport, clock))
@@ -222,20 +238,20 @@ async fn begin(
     }
 }
 
-/// What is known of the server when it is over.
+/// What is known of the server after its end.
 #[derive(Default)]
 struct ServerEnd {
-    /// What the built-in one counted.
+    /// What the built-in server counted.
     server: Option<ServerCounts>,
-    /// What its socket threw away, where this machine can tell.
+    /// Datagrams that its socket dropped, if this machine can tell.
     dropped: Option<u64>,
-    /// Processor time of the built-in one's thread, or of a command.
+    /// Processor time of the thread of the built-in server, or of a command.
     cpu: Option<Span>,
-    /// The most memory of a command, in bytes.
+    /// Peak memory of a command, in bytes.
     memory: Option<u64>,
-    /// A command that ended before it was asked to.
+    /// Set if a command ended by itself.
     ended: Option<Doubt>,
-    /// What went wrong at the end.
+    /// An error at the end.
     failure: Option<NetError>,
 }
 
@@ -247,8 +263,8 @@ impl Tested {
         }
     }
 
-    /// Ends the server, after it has read what was sent to it. What fails now is told beside what
-    /// is known.
+    /// Ends the server, after it has read what was sent to it. An error is returned beside what is
+    /// known of the server.
     async fn end(
         &mut self,
         plan: &Plan,
@@ -261,12 +277,12 @@ impl Tested {
         transport.send_the_rest().await;
         if let Tested::BuiltIn(server) = self {
             let handed: u64 = driver.handed.iter().sum();
-            server.tell_to_stop(handed.saturating_sub(transport.not_sent()));
-            // What it still sends has to be read, or our own buffer overflows.
+            server.request_stop(handed.saturating_sub(transport.not_sent()));
+            // What it still sends has to be read, or the buffers of the swarm overflow.
             while !server.is_finished() {
                 let step = Span::from_millis(2);
-                let heard = listen(driver, transport, Some(server), clock, io, step).await;
-                end.failure = end.failure.or(heard.err().map(NetError::Socket));
+                let listened = listen(driver, transport, Some(server), clock, io, step).await;
+                end.failure = end.failure.or(listened.err().map(NetError::Socket));
                 if end.failure.is_some() {
                     break;
                 }
@@ -283,8 +299,8 @@ impl Tested {
             }
             return end;
         }
-        let heard = listen(driver, transport, None, clock, io, LAST_ANSWERS).await;
-        end.failure = heard.err().map(NetError::Socket);
+        let listened = listen(driver, transport, None, clock, io, LAST_ANSWERS).await;
+        end.failure = listened.err().map(NetError::Socket);
         let drops = match &plan.server.target {
             Target::Address { address } | Target::Command { address, .. } => drops_of(*address),
             Target::BuiltIn { .. } => None,
@@ -336,13 +352,13 @@ fn drops_of(address: SocketAddr) -> Option<u64> {
 }
 
 /// What the sockets and the kernel did with the datagrams, up and down.
-fn carriage(
+fn socket_counts(
     driver: &NetDriver,
     transport: &ClientSockets,
     server: Option<&ServerCounts>,
     dropped_up: Option<u64>,
     gro: bool,
-) -> [Carriage; 2] {
+) -> [SocketCounts; 2] {
     // The server knows addresses; whose they are is known here.
     let group = |address: SocketAddr| {
         let owner = driver.harness.endpoints.owner(transport.endpoint(address)?)?;
@@ -358,36 +374,45 @@ fn carriage(
         (sums, strangers)
     };
     let read = server.map(|counts| by_group(&counts.received, counts));
-    let mut up = Carriage {
-        entered: driver.handed.clone(),
+    let handed: u64 = driver.handed.iter().sum();
+    let mut up = SocketCounts {
+        handed: driver.handed.clone(),
+        handed_of_no_group: 0,
         not_sent: transport.not_sent(),
         dropped: dropped_up,
-        left: read.as_ref().map(|(by_group, _)| by_group.clone()),
+        read: read.as_ref().map(|(by_group, _)| by_group.clone()),
     };
-    let strangers = read.map_or(0, |(_, strangers)| strangers);
-    if strangers > 0 && up.unexplained() < 0 {
+    if let Some((by_group, strangers)) = read
+        && strangers > 0
+    {
         // The socket counts what it drops of strangers too: that much is theirs.
-        up.dropped =
-            up.dropped.map(|dropped| dropped - up.unexplained().unsigned_abs().min(dropped));
+        let gone = up.not_sent + dropped_up.unwrap_or(0) + by_group.iter().sum::<u64>();
+        let too_many = gone.saturating_sub(handed);
+        up.dropped = up.dropped.map(|dropped| dropped - too_many.min(dropped));
     }
     let sent = server.map(|counts| by_group(&counts.sent, counts).0);
     let not_sent = server.map_or(0, |counts| counts.not_sent);
+    let received = driver.received.iter().sum::<u64>();
     let missing = sent.as_ref().map(|sent| {
-        let entered: u64 = sent.iter().sum();
-        entered.saturating_sub(not_sent + driver.received.iter().sum::<u64>())
+        let handed: u64 = sent.iter().sum();
+        handed.saturating_sub(not_sent + received)
     });
-    // What is received as one counts as one where it is dropped: the counter says that datagrams
-    // were dropped, what is missing how many.
+    // With UDP_GRO the counter counts several datagrams that are dropped together as one. It shows
+    // that datagrams were dropped; how many follows from what is missing.
     let dropped_down = transport.dropped().map(|counted| match missing {
         Some(missing) if gro && counted > 0 => missing.max(counted),
         _ => counted,
     });
     // What a foreign server sent is known only by what reached our socket, read or dropped. The
-    // dropped have no group: they stand behind the groups.
-    let entered =
-        sent.unwrap_or_else(|| driver.received.iter().copied().chain(dropped_down).collect());
-    let down =
-        Carriage { entered, not_sent, dropped: dropped_down, left: Some(driver.received.clone()) };
+    // dropped have no group.
+    let dropped_of_no_group = if sent.is_none() { dropped_down.unwrap_or(0) } else { 0 };
+    let down = SocketCounts {
+        handed: sent.unwrap_or_else(|| driver.received.clone()),
+        handed_of_no_group: dropped_of_no_group,
+        not_sent,
+        dropped: dropped_down,
+        read: Some(driver.received.clone()),
+    };
     [up, down]
 }
 

@@ -1,4 +1,4 @@
-//! One socket that speaks for many addresses.
+//! One socket that sends from and receives at many local addresses.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -6,20 +6,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use skipbeat_core::{AddressPlan, EndpointId};
 use skipbeat_measure::Traffic;
 use skipbeat_scenario::SwarmPlan;
+use skipbeat_sys::{
+    allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use crate::queue::SendQueue;
-use crate::sys::{
-    allow_any_address, dropped, set_receive_buffer, want_coalesced, want_local_address,
-};
 use crate::wire::{Batch, Io, Receiver};
 
-/// Room for several datagrams that were received as one.
+/// Bytes of a receive buffer if several datagrams may be received as one.
 const COALESCED: usize = 65_535;
 
-/// One socket bound to the wildcard address; packet information says and sets which of the
-/// addresses of the plan a datagram is for.
+/// A socket that is bound to the wildcard address. By packet information it sends from and receives
+/// at all addresses of a plan.
 pub(crate) struct SharedSocket {
     socket: UdpSocket,
     target: SocketAddr,
@@ -31,18 +31,19 @@ pub(crate) struct SharedSocket {
     pub(crate) full: bool,
 }
 
-/// The same before a tokio runtime has it.
+/// Such a socket before it is registered with a tokio runtime.
 pub(crate) struct BoundSocket {
     socket: Socket,
     target: SocketAddr,
     pub(crate) plan: AddressPlan,
-    /// Bytes of its receive buffer.
+    /// Bytes of the receive buffer that the system granted.
     pub(crate) receive_buffer: usize,
     room: usize,
 }
 
 impl BoundSocket {
-    /// Binds it; it will send to a target. `room` is for the longest datagram.
+    /// Binds a socket that sends to `target` from the addresses beginning at `first`. `room` is the
+    /// length of the longest datagram that is received, in bytes.
     pub(crate) fn bind(
         target: SocketAddr,
         first: IpAddr,
@@ -67,12 +68,12 @@ impl BoundSocket {
         }
         socket.bind(&address.into())?;
         let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
-        let plan_of_addresses = AddressPlan { first, port };
+        let addresses = AddressPlan { first, port };
         let room = if plan.gro { COALESCED } else { room };
-        Ok(BoundSocket { socket, target, plan: plan_of_addresses, receive_buffer, room })
+        Ok(BoundSocket { socket, target, plan: addresses, receive_buffer, room })
     }
 
-    /// Gives it to the tokio runtime in which this is called.
+    /// Registers the socket with the tokio runtime in which this is called.
     pub(crate) fn start(self) -> io::Result<SharedSocket> {
         let BoundSocket { socket, target, plan, room, .. } = self;
         Ok(SharedSocket {
@@ -93,7 +94,7 @@ impl SharedSocket {
         self.receiver.receive(&self.socket, &mut self.traffic)
     }
 
-    /// The datagrams of the last batch, each with the place it is for.
+    /// The datagrams of the last batch, each with the endpoint it was sent to.
     pub(crate) fn each(&self, mut each: impl FnMut(EndpointId, &[u8])) {
         self.receiver.each(|datagram| {
             if let Some(endpoint) = datagram.to.and_then(|to| self.plan.endpoint(to)) {
@@ -102,18 +103,18 @@ impl SharedSocket {
         });
     }
 
-    /// Adds a datagram to those that wait to be sent.
+    /// Queues a datagram to the target.
     pub(crate) fn send(&mut self, from: EndpointId, payload: &[u8]) {
         let payload = self.queue.payload(payload);
         self.queue.push(self.target, Some(self.plan.ip(from)), payload);
     }
 
-    /// Sends what waits, as far as the send buffer takes it.
+    /// Sends what is queued, until the send buffer is full.
     pub(crate) fn flush(&mut self) {
         self.full = !self.queue.flush(&self.socket);
     }
 
-    /// Waits until there is something to read, or room for what waits to be sent.
+    /// Waits until there is something to read, or room in a full send buffer.
     pub(crate) async fn ready(&self) -> io::Result<()> {
         tokio::select! {
             ready = self.socket.readable() => ready,
@@ -121,12 +122,12 @@ impl SharedSocket {
         }
     }
 
-    /// Datagrams that the socket threw away, where the system says.
+    /// Datagrams that the kernel dropped because the receive buffer was full, if it tells.
     pub(crate) fn dropped(&self) -> Option<u64> {
         dropped(&self.socket).ok()
     }
 
-    /// What the socket did.
+    /// System calls, and what they carried.
     pub(crate) fn traffic(&self) -> Traffic {
         let mut traffic = self.traffic;
         traffic.add(&self.queue.sender.traffic);

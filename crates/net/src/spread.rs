@@ -1,26 +1,26 @@
-//! Which address a place has where several sockets share the clients: each socket has its range of
-//! places and its own port.
+//! The addresses of endpoints where several sockets share the clients: each socket has a range of
+//! endpoints and a port of its own.
 
 use std::net::SocketAddr;
 
 use skipbeat_core::{AddressPlan, EndpointId};
 
-/// One plan of addresses for each range of places.
+/// A plan of addresses for each range of endpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct Spread {
     plans: Vec<AddressPlan>,
-    /// Endpoints of each range; the last has what is left.
+    /// Endpoints in each range. The last range also has all endpoints after them.
     each: u32,
 }
 
 impl Spread {
-    /// The first places in ranges of this many, by the plans of the ranges.
+    /// Divides the first `endpoints` equally among the plans.
     pub(crate) fn new(plans: Vec<AddressPlan>, endpoints: u32) -> Self {
         let each = endpoints.div_ceil(plans.len() as u32).max(1);
         Spread { plans, each }
     }
 
-    /// The range of a place.
+    /// The index of the range that an endpoint is in.
     #[inline]
     pub(crate) fn range(&self, endpoint: EndpointId) -> usize {
         match self.plans.len() {
@@ -29,13 +29,13 @@ impl Spread {
         }
     }
 
-    /// The address of a place.
+    /// The address of an endpoint.
     #[inline]
     pub(crate) fn address(&self, endpoint: EndpointId) -> SocketAddr {
         self.plans[self.range(endpoint)].address(endpoint)
     }
 
-    /// The place at an address.
+    /// The endpoint that has an address.
     #[inline]
     pub(crate) fn endpoint(&self, address: SocketAddr) -> Option<EndpointId> {
         let endpoint = self.plans[0].endpoint(address.ip())?;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_range_has_its_port_and_what_lies_beyond_belongs_to_the_last() {
+    fn each_range_has_its_port_and_later_endpoints_belong_to_the_last() {
         let plan = |port| AddressPlan { first: AddressPlan::LOOPBACK, port };
         let spread = Spread::new(vec![plan(1), plan(2), plan(3)], 10);
         let ports: Vec<u16> =

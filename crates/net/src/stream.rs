@@ -1,5 +1,5 @@
-//! TCP connections on real sockets, as services have them: a task reads each and another writes it.
-//! What comes and what happens is told in order of time; datagrams are framed by their length.
+//! TCP connections on real sockets. A task reads and writes each of them, and reports what it
+//! receives through a channel. Datagrams are framed by their length.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,44 +12,45 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use skipbeat_sys::Clock;
 
-/// A datagram as it stands in a stream; those to many are one.
+/// A datagram in its frame. One that goes to many connections is kept once.
 pub(crate) type Frame = Arc<[u8]>;
 
-/// Bytes that one call reads at most.
+/// The most bytes that one call reads.
 const READ: usize = 64 * 1024;
-/// Datagrams that are written with one call at most.
+/// The most datagrams that one call writes.
 const WRITE: usize = 256;
 
-/// Puts a datagram in its frame.
+/// Puts a datagram into its frame.
 pub(crate) fn frame(datagram: &[u8]) -> Frame {
     let mut framed = Vec::new();
     write_frame(datagram, &mut framed);
     framed.into()
 }
 
-/// What happens to a connection. `W` says whose it is.
+/// What happens to a connection, which `I` identifies.
 #[derive(Debug)]
-pub(crate) enum News<W> {
-    /// It stands, between us and this address on our side or theirs; what is written goes there.
-    Open { who: W, address: SocketAddr, writer: UnboundedSender<Frame> },
-    /// A datagram came.
-    Came { who: W, at: Time, datagram: Vec<u8> },
-    /// It is over, or never came to be.
-    Over { who: W },
+pub(crate) enum StreamEvent<I> {
+    /// It is established. `address` is that of the client, and `writer` takes what is to be
+    /// written.
+    Opened { id: I, address: SocketAddr, writer: UnboundedSender<Frame> },
+    /// A datagram was received.
+    Received { id: I, at: Time, datagram: Vec<u8> },
+    /// It has ended, or could not be established.
+    Ended { id: I },
 }
 
-/// Plays a connection until it is over: reads it, and writes what comes through the channel, until
-/// that is closed.
-pub(crate) async fn play<W: Copy + Send + 'static>(
+/// Serves a connection until it ends: reports what it receives, and writes what comes through the
+/// channel `writes` until that is closed.
+pub(crate) async fn serve_stream<I: Copy + Send + 'static>(
     stream: TcpStream,
-    who: W,
+    id: I,
     mut writes: UnboundedReceiver<Frame>,
-    news: UnboundedSender<News<W>>,
+    events: UnboundedSender<StreamEvent<I>>,
     clock: Clock,
 ) {
-    // Services that answer at once switch Nagle's algorithm off; where that fails it is only slower.
+    // As services do that answer at once. Without it they are only slower, so an error is ignored.
     let _ = stream.set_nodelay(true);
     let (mut read, mut write) = stream.into_split();
     let writing = async {
@@ -71,62 +72,63 @@ pub(crate) async fn play<W: Copy + Send + 'static>(
             frames.push(&buffer[..length]);
             let at = clock.now();
             while let Some(datagram) = frames.next_frame() {
-                // Who does not listen any more has ended.
-                let _ = news.send(News::Came { who, at, datagram });
+                // If the receiver is gone, the run is over.
+                let _ = events.send(StreamEvent::Received { id, at, datagram });
             }
         }
     };
-    // When the other side has ended there is nobody to write to; our own end still lets it say more.
+    // When the other side has closed, nothing can be written to it. When this side has closed, the
+    // other may still send.
     tokio::pin!(reading, writing);
     let ended = tokio::select! {
         ended = &mut reading => ended,
         _ = &mut writing => reading.await,
     };
-    // However it ended, it is over.
-    let _ = (ended, news.send(News::Over { who }));
+    // An error ends the connection as a close does.
+    let _ = (ended, events.send(StreamEvent::Ended { id }));
 }
 
-/// Connections that somebody else opens.
+/// The connections that clients open to the server.
 pub(crate) struct Acceptor {
-    news: UnboundedReceiver<News<u64>>,
-    /// What was waited for.
-    next: Option<News<u64>>,
+    events: UnboundedReceiver<StreamEvent<u64>>,
+    /// The event that [`Acceptor::ready`] has received.
+    next: Option<StreamEvent<u64>>,
     task: JoinHandle<()>,
 }
 
 impl Acceptor {
-    /// Listens at an address; must be called within a tokio runtime.
+    /// Accepts connections; must be called within a tokio runtime.
     pub(crate) fn listen(listener: std::net::TcpListener, clock: Clock) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let (send, news) = unbounded_channel();
+        let (send, events) = unbounded_channel();
         let accept = async move {
             let mut number = 0;
             loop {
-                // What fails is the connection of somebody who has gone already, or for want of files;
-                // then it is tried again after a while.
+                // Either the client has gone already, or there are too many open files. The latter
+                // may pass after a while.
                 let Ok((stream, address)) = listener.accept().await else {
                     tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                     continue;
                 };
                 number += 1;
                 let (writer, writes) = unbounded_channel();
-                let _ = send.send(News::Open { who: number, address, writer });
-                tokio::spawn(play(stream, number, writes, send.clone(), clock));
+                let _ = send.send(StreamEvent::Opened { id: number, address, writer });
+                tokio::spawn(serve_stream(stream, number, writes, send.clone(), clock));
             }
         };
-        Ok(Acceptor { news, next: None, task: tokio::spawn(accept) })
+        Ok(Acceptor { events, next: None, task: tokio::spawn(accept) })
     }
 
-    /// The next that happened, if something has.
-    pub(crate) fn next(&mut self) -> Option<News<u64>> {
-        self.next.take().or_else(|| self.news.try_recv().ok())
+    /// The next event, if there is one.
+    pub(crate) fn next(&mut self) -> Option<StreamEvent<u64>> {
+        self.next.take().or_else(|| self.events.try_recv().ok())
     }
 
-    /// Waits until something has happened.
+    /// Waits until there is an event.
     pub(crate) async fn ready(&mut self) {
         if self.next.is_none() {
-            self.next = self.news.recv().await;
+            self.next = self.events.recv().await;
         }
     }
 }

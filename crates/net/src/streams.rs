@@ -1,89 +1,94 @@
-//! The TCP connections of clients: one for each that talks so, made when its life begins.
+//! The TCP connections of clients on real sockets: one for each client that uses TCP, opened when
+//! the client starts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use skipbeat_core::{ClientId, Time};
+use skipbeat_sys::Clock;
 use socket2::SockRef;
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
-use crate::stream::{Frame, News, frame, play};
+use crate::stream::{Frame, StreamEvent, frame, serve_stream};
 
-/// Which connection of which client.
-pub(crate) type Whose = (ClientId, u32);
+/// A client and the number of its connection.
+type ConnectionId = (ClientId, u32);
 
-/// What happened to the connection that a client has now.
+/// Something that happened to the current connection of a client.
 #[derive(Debug)]
-pub(crate) enum Heard {
-    /// A datagram came.
-    Came(ClientId, Time, Vec<u8>),
-    /// It is over, without the client's doing.
-    Over(ClientId),
+pub(crate) enum ClientStreamEvent {
+    /// A datagram was received.
+    Received(ClientId, Time, Vec<u8>),
+    /// The connection has ended, though the client has not closed it.
+    Ended(ClientId),
 }
 
-/// The connections.
+/// The connections of all clients.
 #[derive(Debug)]
 pub(crate) struct KernelStreams {
     server: SocketAddr,
     clock: Clock,
     connections: BTreeMap<ClientId, Connection>,
-    /// From where each client connects, the first time and ever after: so the server knows it again.
-    locals: BTreeMap<ClientId, SocketAddr>,
-    endpoints: HashMap<SocketAddr, ClientId>,
+    /// The local address of each client's first connection. Later ones use it again, so that the
+    /// server recognises the client.
+    local_addresses: BTreeMap<ClientId, SocketAddr>,
+    /// The client at each of those addresses.
+    clients: HashMap<SocketAddr, ClientId>,
+    /// Connections that were opened so far.
     opened: u32,
-    send: UnboundedSender<News<Whose>>,
-    news: UnboundedReceiver<News<Whose>>,
-    /// What was waited for.
-    next: Option<News<Whose>>,
+    /// For the tasks of connections.
+    send: UnboundedSender<StreamEvent<ConnectionId>>,
+    events: UnboundedReceiver<StreamEvent<ConnectionId>>,
+    /// The event that [`KernelStreams::ready`] has received.
+    next: Option<StreamEvent<ConnectionId>>,
 }
 
 #[derive(Debug)]
 struct Connection {
     number: u32,
-    /// Nothing once the client has ended it.
+    /// `None` once the client has closed the connection.
     writer: Option<UnboundedSender<Frame>>,
     task: JoinHandle<()>,
-    /// Whether the client is there to hear.
-    attended: bool,
+    /// Whether the client is running; false once it has crashed.
+    client_runs: bool,
 }
 
 impl KernelStreams {
     pub(crate) fn new(server: SocketAddr, clock: Clock) -> Self {
-        let (send, news) = unbounded_channel();
+        let (send, events) = unbounded_channel();
         KernelStreams {
             server,
             clock,
             connections: BTreeMap::new(),
-            locals: BTreeMap::new(),
-            endpoints: HashMap::new(),
+            local_addresses: BTreeMap::new(),
+            clients: HashMap::new(),
             opened: 0,
             send,
-            news,
+            events,
             next: None,
         }
     }
 
     /// The client that connects from an address.
-    pub(crate) fn endpoint(&self, address: SocketAddr) -> Option<ClientId> {
-        self.endpoints.get(&address).copied()
+    pub(crate) fn client_at(&self, address: SocketAddr) -> Option<ClientId> {
+        self.clients.get(&address).copied()
     }
 
-    /// A client connects after a while, in the place of any earlier connection of its. What is written
-    /// meanwhile goes as soon as the connection stands.
+    /// Connects a client after a while. Its earlier connection, if it had one, is dropped. What is
+    /// written meanwhile is sent as soon as the connection is established.
     pub(crate) fn connect(&mut self, client: ClientId, after: Duration) {
         if let Some(before) = self.connections.remove(&client) {
-            // With the task its socket goes, and by a reset: the address is free at once.
+            // This drops the socket, which sends a reset, so that the address is free at once.
             before.task.abort();
         }
         self.opened += 1;
-        let who = (client, self.opened);
+        let id = (client, self.opened);
         let (writer, writes) = unbounded_channel();
-        let (server, news, clock) = (self.server, self.send.clone(), self.clock);
-        let (local, back) = (self.locals.get(&client).copied(), writer.clone());
+        let (server, events, clock) = (self.server, self.send.clone(), self.clock);
+        let (local, own_writer) = (self.local_addresses.get(&client).copied(), writer.clone());
         let connect = async move {
             if !after.is_zero() {
                 tokio::time::sleep(after).await;
@@ -102,70 +107,71 @@ impl KernelStreams {
             };
             match open.await {
                 Ok((stream, address)) => {
-                    let _ = news.send(News::Open { who, address, writer: back });
-                    play(stream, who, writes, news, clock).await;
+                    let opened = StreamEvent::Opened { id, address, writer: own_writer };
+                    let _ = events.send(opened);
+                    serve_stream(stream, id, writes, events, clock).await;
                 }
                 Err(_) => {
-                    let _ = news.send(News::Over { who });
+                    let _ = events.send(StreamEvent::Ended { id });
                 }
             }
         };
         let task = tokio::spawn(connect);
         let (number, writer) = (self.opened, Some(writer));
-        self.connections.insert(client, Connection { number, writer, task, attended: true });
+        self.connections.insert(client, Connection { number, writer, task, client_runs: true });
     }
 
-    /// A client ends its connection, after what it has written.
+    /// A client closes its connection; what it has written is still sent.
     pub(crate) fn close(&mut self, client: ClientId) {
         if let Some(connection) = self.connections.get_mut(&client) {
             connection.writer = None;
         }
     }
 
-    /// A client is not there any more.
+    /// A client crashes.
     pub(crate) fn abandon(&mut self, client: ClientId) {
         if let Some(connection) = self.connections.get_mut(&client) {
-            connection.attended = false;
+            connection.client_runs = false;
         }
     }
 
-    /// A client writes a datagram; says whether there is a connection that takes it.
+    /// A client writes a datagram. Returns whether there is a connection that accepts it.
     pub(crate) fn write(&mut self, client: ClientId, datagram: &[u8]) -> bool {
         let writer = self.connections.get(&client).and_then(|c| c.writer.as_ref());
         writer.is_some_and(|writer| writer.send(frame(datagram)).is_ok())
     }
 
-    /// Waits until something has happened.
+    /// Waits until there is an event.
     pub(crate) async fn ready(&mut self) {
         if self.next.is_none() {
-            self.next = self.news.recv().await;
+            self.next = self.events.recv().await;
         }
     }
 
-    /// What has happened meanwhile.
-    pub(crate) fn heard(&mut self) -> Vec<Heard> {
-        let mut heard = Vec::new();
-        while let Some(news) = self.next.take().or_else(|| self.news.try_recv().ok()) {
-            let of_now = |(client, number): Whose, all: &BTreeMap<ClientId, Connection>| {
-                all.get(&client).is_some_and(|c| c.number == number && c.attended)
+    /// What has happened since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<ClientStreamEvent> {
+        let mut taken = Vec::new();
+        while let Some(event) = self.next.take().or_else(|| self.events.try_recv().ok()) {
+            let current = |(client, number): ConnectionId, all: &BTreeMap<ClientId, Connection>| {
+                all.get(&client).is_some_and(|c| c.number == number && c.client_runs)
             };
-            match news {
-                News::Open { who: (client, _), address, .. } => {
-                    self.locals.insert(client, address);
-                    self.endpoints.insert(address, client);
+            match event {
+                StreamEvent::Opened { id: (client, _), address, .. } => {
+                    self.local_addresses.insert(client, address);
+                    self.clients.insert(address, client);
                 }
-                News::Came { who, at, datagram } if of_now(who, &self.connections) => {
-                    heard.push(Heard::Came(who.0, at, datagram));
+                StreamEvent::Received { id, at, datagram } if current(id, &self.connections) => {
+                    taken.push(ClientStreamEvent::Received(id.0, at, datagram));
                 }
-                News::Over { who } if of_now(who, &self.connections) => {
-                    let connection = self.connections.get(&who.0);
+                StreamEvent::Ended { id } if current(id, &self.connections) => {
+                    let connection = self.connections.get(&id.0);
                     if connection.is_some_and(|connection| connection.writer.is_some()) {
-                        heard.push(Heard::Over(who.0));
+                        taken.push(ClientStreamEvent::Ended(id.0));
                     }
                 }
-                News::Came { .. } | News::Over { .. } => {}
+                StreamEvent::Received { .. } | StreamEvent::Ended { .. } => {}
             }
         }
-        heard
+        taken
     }
 }

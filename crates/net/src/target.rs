@@ -1,4 +1,4 @@
-//! A server that is not ours: an address, or a command that the run starts and stops.
+//! Foreign servers: an address where one listens, or a command that the run starts and stops.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,28 +7,29 @@ use std::time::Duration;
 
 use skipbeat_core::{Span, Time};
 use skipbeat_measure::Snapshot;
+use skipbeat_sys::Clock;
 use tokio::process::{Child, Command};
 
-use crate::clock::Clock;
-use crate::{NetError, host, sys};
+use crate::{NetError, host};
 
 /// How long a command may take until it listens.
-const START: Span = Span::from_secs(10);
-/// How long it may take to end when it is asked to.
-const END: Duration = Duration::from_secs(2);
+const START_WITHIN: Span = Span::from_secs(10);
+/// How long a command may take to end after it was asked to, before it is killed.
+const END_WITHIN: Duration = Duration::from_secs(2);
 /// How long "port unreachable" may take to come back.
-const ANSWER: Duration = Duration::from_millis(200);
+const ANSWER_WITHIN: Duration = Duration::from_millis(200);
 
-/// A command that runs.
+/// A command that runs as the server under test.
 pub(crate) struct RunningCommand {
     child: Child,
     program: String,
-    /// Processor time that it took to start.
+    /// Processor time that it had used when it began to listen.
     cpu_before: Option<Span>,
 }
 
 impl RunningCommand {
-    /// Starts it and waits until something listens at the address.
+    /// Starts a command and waits until a server listens at the address. `probe` is a datagram that
+    /// a server ignores if a stranger sends it.
     pub(crate) async fn start(
         command: &[String],
         address: SocketAddr,
@@ -40,17 +41,17 @@ impl RunningCommand {
         }
         let (program, arguments) = command.split_first().ok_or(NetError::NoProgram)?;
         let mut prepared = Command::new(program);
-        // In a process group of its own, Ctrl-C is for us alone.
+        // In a process group of its own, Ctrl-C does not reach it.
         prepared.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
         #[cfg(unix)]
         prepared.process_group(0);
         prepared.kill_on_drop(true);
-        sys::end_with_parent(&mut prepared);
+        skipbeat_sys::end_with_parent(&mut prepared);
         let mut child = prepared
             .spawn()
             .map_err(|source| NetError::Command { program: program.clone(), source })?;
         let clock = Clock::start();
-        while clock.now() < Time::ZERO + START {
+        while clock.now() < Time::ZERO + START_WITHIN {
             if let Some(status) = child.try_wait().map_err(NetError::Socket)? {
                 return Err(NetError::Ended { program: program.clone(), status });
             }
@@ -66,29 +67,29 @@ impl RunningCommand {
         Err(NetError::Silent { program: program.clone(), target: address })
     }
 
-    /// Whether it ended by itself.
+    /// The program and its exit status, if it has ended by itself.
     pub(crate) fn ended(&mut self) -> Option<(String, ExitStatus)> {
         Some((self.program.clone(), self.child.try_wait().ok()??))
     }
 
-    /// Processor time since it listens, and the most memory it had, in bytes; where the system says.
+    /// Processor time since it listens, and peak memory in bytes, if the system tells.
     pub(crate) fn cost(&self) -> (Option<Span>, Option<u64>) {
         let Some(process) = self.child.id() else { return (None, None) };
         let cpu = host::cpu_of(process).zip(self.cpu_before);
         (cpu.map(|(now, before)| now.saturating_sub(before)), host::peak_memory_of(process))
     }
 
-    /// Asks it to end, and makes it.
+    /// Asks the command to end, and kills it if it does not.
     pub(crate) async fn stop(&mut self) -> io::Result<()> {
-        sys::terminate(&mut self.child);
-        if tokio::time::timeout(END, self.child.wait()).await.is_err() {
+        skipbeat_sys::terminate(&mut self.child);
+        if tokio::time::timeout(END_WITHIN, self.child.wait()).await.is_err() {
             self.child.kill().await?;
         }
         Ok(())
     }
 }
 
-/// Fails where nothing listens at the address.
+/// Fails if nothing listens at the address.
 pub(crate) async fn expect_listener(target: SocketAddr, probe: &[u8]) -> Result<(), NetError> {
     if listens(target, probe).await.map_err(NetError::Socket)? {
         Ok(())
@@ -97,8 +98,8 @@ pub(crate) async fn expect_listener(target: SocketAddr, probe: &[u8]) -> Result<
     }
 }
 
-/// Whether something listens, as far as that can be known: what `probe` says is ignored of a stranger,
-/// and a closed port answers "unreachable". Silence counts as a listener.
+/// Whether something listens, as far as that can be known: a closed port answers `probe` with
+/// "unreachable", and silence counts as a listener.
 async fn listens(address: SocketAddr, probe: &[u8]) -> io::Result<bool> {
     let any = if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any)?;
@@ -110,7 +111,7 @@ async fn listens(address: SocketAddr, probe: &[u8]) -> io::Result<bool> {
         Err(e) if refused(&e) => return Ok(false),
         sent => sent?,
     };
-    match tokio::time::timeout(ANSWER, socket.recv(&mut [0; 64])).await {
+    match tokio::time::timeout(ANSWER_WITHIN, socket.recv(&mut [0; 64])).await {
         Ok(Err(e)) if refused(&e) => Ok(false),
         Ok(Err(e)) => Err(e),
         Ok(Ok(_)) | Err(_) => Ok(true),

@@ -1,32 +1,35 @@
-//! How datagrams enter and leave a socket: many with one call where the system has such calls, one
-//! by one through tokio where it has not. What the kernel does not take is never dropped in silence:
-//! it is sent later, or in another form, or counted.
+//! Sockets, timers and pollers in both forms of `skipbeat-sys`: the calls of Linux, or tokio's
+//! plain ones. What the kernel refuses to send is sent later or in another form, or counted.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 
 use skipbeat_core::Span;
+use skipbeat_measure::Traffic;
+use skipbeat_sys::{self as sys, BATCH, Received, SendRefusal, plain};
 use socket2::Socket;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
 use crate::message::MessageQueue;
-use crate::{plain, sys};
-use skipbeat_measure::Traffic;
 
-/// By which calls datagrams go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// Which system calls are used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Io {
-    /// `sendmmsg` and `recvmmsg`, with packet information and segmentation offload: Linux.
-    #[cfg_attr(batched, default)]
+    /// Those of Linux: `sendmmsg` and `recvmmsg`, packet information, segmentation offload. The
+    /// default where the crate is built with them.
     Batched,
-    /// tokio's plain send and receive, which every system has.
-    #[cfg_attr(not(batched), default)]
+    /// Those that every system has: one datagram for each call, through tokio.
     Portable,
 }
 
+impl Default for Io {
+    fn default() -> Self {
+        if sys::BATCHED { Io::Batched } else { Io::Portable }
+    }
+}
+
 impl Io {
-    /// `batched` or `portable`.
+    /// `batched` or `portable`, as in `host.json`.
     pub const fn name(self) -> &'static str {
         match self {
             Io::Batched => "batched",
@@ -35,36 +38,24 @@ impl Io {
     }
 }
 
-/// Why a message was not sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Refusal {
-    /// The send buffer is full: it may be sent later.
-    Full,
-    /// It is longer than what the path carries in one range.
-    TooLong,
-    /// Several datagrams can't be one message on this path.
-    NoSegments,
-    /// The kernel won't have it.
-    Other,
-}
-
-/// Most datagrams of one message: what every kernel with segmentation offload takes.
+/// The most datagrams of one message: what every kernel with segmentation offload accepts.
 pub(crate) const MOST_SEGMENTS: usize = 64;
 
-/// When messages of several datagrams are given up: so many in a row could not be.
-const STRIKES: u32 = 16;
+/// After so many refusals in a row, no more messages of several datagrams are tried.
+const MOST_REFUSALS: u32 = 16;
 
-/// Sends messages and copes with what the kernel does not take.
+/// Sends messages, and sends those that the kernel refuses in another form where there is one.
 #[derive(Debug)]
 pub(crate) struct Sender {
     io: Io,
     v6: bool,
-    /// Datagrams that one message may have; one where the kernel or the path knows no segments.
+    /// Datagrams that one message may have; one if the kernel or the path does not support more.
     segments: usize,
-    /// How often in a row several datagrams could not be one message.
-    strikes: u32,
-    /// Why that is one, if it was not asked for.
+    /// How many messages of several datagrams were refused in a row.
+    refusals: u32,
+    /// Why `segments` is one, unless no more were asked for.
     pub(crate) without_segments: Option<&'static str>,
+    /// Whether the kernel may fragment datagrams.
     fragments: bool,
     pub(crate) traffic: Traffic,
     /// Datagrams that the kernel refused for good.
@@ -72,7 +63,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Sends through a socket of this kind, in messages of up to so many datagrams.
+    /// A sender for a socket, with up to `segments` datagrams in a message.
     pub(crate) fn new(io: Io, socket: &Socket, segments: usize) -> Self {
         let v6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
         let without_segments = match io {
@@ -80,13 +71,13 @@ impl Sender {
             Io::Batched if !sys::knows_segments(socket) => Some("the kernel knows none"),
             Io::Batched => None,
         };
-        // Where it can't be forbidden it costs a little more.
+        // If fragments can't be forbidden, sending costs a little more.
         let fragments = io == Io::Portable || sys::forbid_fragments(socket, v6).is_err();
         Sender {
             io,
             v6,
             segments: if without_segments.is_some() { 1 } else { segments },
-            strikes: 0,
+            refusals: 0,
             without_segments: without_segments.filter(|_| segments > 1),
             fragments,
             traffic: Traffic::default(),
@@ -94,13 +85,13 @@ impl Sender {
         }
     }
 
-    /// Datagrams that one message may have.
+    /// How many datagrams one message may have.
     pub(crate) fn segments(&self) -> usize {
         self.segments
     }
 
-    /// Sends messages until none is left or the send buffer is full; says whether none is left.
-    /// `bytes` are what they point into.
+    /// Sends messages until none is left or the send buffer is full. Returns whether none is left.
+    /// The ranges of the messages point into `bytes`.
     pub(crate) fn send(
         &mut self,
         socket: &UdpSocket,
@@ -110,11 +101,12 @@ impl Sender {
         while queue.len() > 0 {
             let Sender { io, traffic, .. } = self;
             let sent = socket.try_io(Interest::WRITABLE, || {
+                traffic.send_calls += 1;
                 let sent = match io {
-                    Io::Batched => sys::send_batch(socket, bytes, queue, traffic),
-                    Io::Portable => plain::send_one(socket, bytes, queue, traffic),
+                    Io::Batched => sys::send_batch(socket, bytes, queue.iter()),
+                    Io::Portable => plain::send_one(socket, bytes, queue.get(0)),
                 };
-                if sent == Err(Refusal::Full) {
+                if sent == Err(SendRefusal::Full) {
                     traffic.send_buffer_full += 1;
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
@@ -123,37 +115,46 @@ impl Sender {
             match sent {
                 Err(_) => return false,
                 Ok(Ok(messages)) => {
-                    if (0..messages).any(|n| queue.get(n).datagrams.len() > 1) {
-                        self.strikes = 0;
+                    traffic.sends += messages as u64;
+                    for message in queue.iter().take(messages) {
+                        traffic.datagrams_sent += message.datagrams.len() as u64;
+                        if message.datagrams.len() > 1 {
+                            self.refusals = 0;
+                        }
                     }
                     queue.advance(messages);
                 }
-                Ok(Err(refusal)) => self.cope(refusal, socket, queue),
+                Ok(Err(refusal)) => self.handle_refusal(refusal, socket, queue),
             }
         }
         true
     }
 
-    /// The first message was refused: it goes in another form, or is counted.
-    fn cope(&mut self, refusal: Refusal, socket: &UdpSocket, queue: &mut MessageQueue) {
+    /// The first message was refused: it is sent in another form, or counted and dropped.
+    fn handle_refusal(
+        &mut self,
+        refusal: SendRefusal,
+        socket: &UdpSocket,
+        queue: &mut MessageQueue,
+    ) {
         let several = queue.get(0).datagrams.len();
         match refusal {
-            Refusal::NoSegments => {
-                // One member behind a network without them takes them from nobody else.
-                self.strikes += 1;
-                if self.strikes >= STRIKES {
+            SendRefusal::NoSegments => {
+                // A single peer behind a network without them does not change it for all others.
+                self.refusals += 1;
+                if self.refusals >= MOST_REFUSALS {
                     self.segments = 1;
                     self.without_segments = Some("the networks on the way have none");
                 }
                 queue.split_first();
             }
-            Refusal::TooLong if several > 1 => queue.split_first(),
-            Refusal::TooLong if !self.fragments => {
+            SendRefusal::TooLong if several > 1 => queue.split_first(),
+            SendRefusal::TooLong if !self.fragments => {
                 self.fragments = true;
-                // If that can't be, the next try ends below.
+                // If that fails, the next attempt is refused as well and ends below.
                 let _ = sys::allow_fragments(socket, self.v6);
             }
-            Refusal::TooLong | Refusal::Other | Refusal::Full => {
+            SendRefusal::TooLong | SendRefusal::Other | SendRefusal::Full => {
                 self.refused += several as u64;
                 queue.advance(1);
             }
@@ -161,28 +162,15 @@ impl Sender {
     }
 }
 
-/// Datagrams that one call takes at most.
-pub(crate) const BATCH: usize = 64;
-
-/// What a call to receive found.
+/// How much a call to receive has read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Batch {
-    /// Nothing.
+    /// The socket was empty.
     Nothing,
-    /// All there was.
+    /// The socket is empty now.
     Last,
-    /// As much as it takes; there may be more.
+    /// There may be more in the socket.
     Full,
-}
-
-/// A datagram that was received.
-pub(crate) struct Received<'a> {
-    /// Who sent it.
-    pub(crate) from: SocketAddr,
-    /// The local address it was sent to, where the socket asks for it.
-    pub(crate) to: Option<IpAddr>,
-    /// What it says; cut where it is longer than the room for one.
-    pub(crate) payload: &'a [u8],
 }
 
 /// Receives datagrams in batches.
@@ -192,7 +180,7 @@ pub(crate) enum Receiver {
 }
 
 impl Receiver {
-    /// Room for datagrams of up to `room` bytes, or for as much of several received as one.
+    /// Buffers of `room` bytes: for one datagram each, or several that are received as one.
     pub(crate) fn new(io: Io, room: usize) -> Self {
         match io {
             Io::Batched => Receiver::Batched(Box::new(sys::ReceiveBatch::new(room))),
@@ -200,16 +188,24 @@ impl Receiver {
         }
     }
 
-    /// Takes what the socket has, up to a batch, without waiting.
+    /// Reads what the socket has, up to a batch, without waiting.
     pub(crate) fn receive(
         &mut self,
         socket: &UdpSocket,
         traffic: &mut Traffic,
     ) -> io::Result<Batch> {
+        let calls = &mut traffic.receive_calls;
         let received = match self {
-            Receiver::Batched(batch) => batch.receive(socket, traffic),
-            Receiver::Portable(batch) => batch.receive(socket, traffic),
+            Receiver::Batched(batch) => batch.receive(socket, calls),
+            Receiver::Portable(batch) => batch.receive(socket, calls),
         };
+        if let Ok(buffers) = received {
+            traffic.receives += buffers as u64;
+            traffic.datagrams_received += match self {
+                Receiver::Batched(batch) => batch.datagrams(),
+                Receiver::Portable(batch) => batch.datagrams(),
+            };
+        }
         let batch = match received {
             Ok(BATCH) => return Ok(Batch::Full),
             Ok(_) => Batch::Last,
@@ -217,9 +213,8 @@ impl Receiver {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Batch::Full),
             Err(e) => return Err(e),
         };
-        // The kernel was asked, not tokio, which knows of datagrams only after it had its turn; it
-        // has to learn that there are none, and hears of each that comes now. Whether it knew does
-        // not matter.
+        // The socket was read without asking tokio for its readiness. Tokio has to learn that it is
+        // empty now, or it would report it as readable at once. The result does not matter.
         let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
         let _ = socket.try_io(Interest::READABLE, empty);
         Ok(batch)
@@ -235,7 +230,7 @@ impl Receiver {
     }
 }
 
-/// Wakes a loop at a time.
+/// Wakes a loop after a time.
 pub(crate) enum Alarm {
     Precise(sys::Alarm),
     Portable,
@@ -249,7 +244,7 @@ impl Alarm {
         }
     }
 
-    /// Waits for a time from now.
+    /// Waits for `span` from now, or less; the caller has to look at the clock.
     pub(crate) async fn sleep(&self, span: Span) -> io::Result<()> {
         match self {
             Alarm::Precise(alarm) => alarm.sleep(span).await,
@@ -258,7 +253,7 @@ impl Alarm {
     }
 }
 
-/// Many sockets behind one readiness.
+/// Tells which of many sockets have something to read.
 pub(crate) enum Poller {
     Epoll(sys::Poller),
     Portable(plain::Poller),
@@ -272,7 +267,7 @@ impl Poller {
         }
     }
 
-    /// Watches a socket; `token` names it.
+    /// Watches a socket under a token.
     pub(crate) fn watch(&mut self, socket: &std::net::UdpSocket, token: u32) -> io::Result<()> {
         match self {
             Poller::Epoll(poller) => poller.watch(socket, token),
@@ -280,10 +275,10 @@ impl Poller {
         }
     }
 
-    /// A socket is about to be closed.
+    /// Stops watching a socket that is about to be closed.
     pub(crate) fn forget(&mut self, token: u32) {
         match self {
-            // The kernel forgets it when it is closed.
+            // The kernel does that when the socket is closed.
             Poller::Epoll(_) => {}
             Poller::Portable(poller) => poller.forget(token),
         }

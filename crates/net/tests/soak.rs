@@ -1,8 +1,8 @@
-//! The server on real sockets under steady joins, leaves, crashes and strangers. In the end its
-//! members are those that the test expects, and its memory has not grown.
+//! A server on real sockets under a steady load of joins, leaves, crashes and strangers. At the end
+//! its members are the expected ones, and its memory has not grown.
 //!
-//! The test takes twenty seconds. `SKIPBEAT_SOAK=180 cargo test -p skipbeat-net --test soak`
-//! extends it to three minutes.
+//! It takes twenty seconds; `SKIPBEAT_SOAK=180 cargo test -p skipbeat-net --test soak` makes it
+//! three minutes.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -15,13 +15,13 @@ use skipbeat_server::Options;
 
 const CLIENTS: usize = 100;
 const TIMEOUT: Span = Span::from_millis(1500);
-/// Ticks between two heartbeats of a client.
+/// Every client sends a heartbeat once in so many ticks.
 const PERIOD: u64 = 25;
 const TICK: Duration = Duration::from_millis(10);
-/// How long to wait on a busy machine for the last eviction.
+/// How long a busy machine may take to evict the last crashed client.
 const PATIENCE: Span = Span::from_secs(30);
 
-/// The resident memory of this process in bytes.
+/// Bytes of this process in memory.
 fn resident() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
     pages.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok()).expect("a number") * 4096
@@ -34,13 +34,13 @@ fn socket(server: SocketAddr) -> UdpSocket {
     socket
 }
 
-/// Sends something. Nobody reads what the server sends back, which must not disturb it.
+/// Sends a datagram. Answers are never read, which must not matter to the server.
 fn say(socket: &UdpSocket, text: &[u8]) {
     socket.send(text).expect("loopback takes it");
 }
 
 #[test]
-fn members_are_as_expected_and_memory_does_not_grow() {
+fn members_are_the_expected_ones_and_memory_does_not_grow() {
     let seconds = std::env::var("SKIPBEAT_SOAK").ok().and_then(|s| s.parse().ok()).unwrap_or(20);
     let options = Options { timeout: TIMEOUT, ..Options::default() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -58,19 +58,19 @@ fn members_are_as_expected_and_memory_does_not_grow() {
                 continue;
             }
             match stream.bits(n as u64) % 20 {
-                // The client leaves, and another comes from a new port.
+                // It leaves, and another one comes from another port.
                 0 => {
                     say(client, b"quit");
                     *client = socket(server.address());
                 }
-                // The client crashes, and another comes from a new port.
+                // It crashes, and another one comes from another port.
                 1 => *client = socket(server.address()),
                 2 => say(client, b"hello everybody"),
                 _ => {}
             }
             say(client, b"^hb^");
         }
-        // The server must keep nothing of strangers.
+        // A stranger, whom the server should forget.
         let address = SocketAddr::from(([127, 9, (tick >> 8) as u8, tick as u8], 0));
         if let Ok(stranger) = UdpSocket::bind(address) {
             let _ = stranger.send_to(b"quit", server.address());
@@ -83,7 +83,7 @@ fn members_are_as_expected_and_memory_does_not_grow() {
         std::thread::sleep(TICK);
     }
     let last = resident();
-    // No client changes any more. Wait until all crashed ones are evicted.
+    // From here on the clients stay the same, and those that have crashed are evicted.
     let expected: BTreeSet<_> = clients.iter().map(|c| c.local_addr().expect("bound")).collect();
     let limit = clock.now() + PATIENCE;
     let members = loop {
@@ -102,8 +102,8 @@ fn members_are_as_expected_and_memory_does_not_grow() {
     assert!(stats.evictions > 0 && stats.quits > 0, "{stats:?}");
     assert!(stats.refused["quit-of-stranger"] > 0);
     assert!(stats.peers <= 4096 + CLIENTS as u64 + 1, "strangers are forgotten: {}", stats.peers);
-    // The server remembers past members up to a limit, which takes far less memory than this.
-    let grown = last.saturating_sub(first.expect("the run was long enough"));
+    // Former members are remembered up to a limit, which takes far less memory than this.
+    let grown = last.saturating_sub(first.expect("it went on for long enough"));
     println!("{tick} ticks, {} joins, grown by {grown} bytes", stats.joins);
     assert!(grown < 4 << 20, "memory grew by {grown} bytes");
     server.stop().expect("it ends");

@@ -7,47 +7,11 @@
   const data = JSON.parse(document.getElementById('charts').textContent);
   const drawn = new Map(); // The chart in each element that was seen so far.
 
-  // ---- Numbers, by the rules of format.rs ------------------------------------------------------
+  const { UNKNOWN, number, share, show, showWithInterval } = numbers;
 
-  const thousands = (value) => value.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ',');
-  const trimmed = (text) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
+  // ---- Values on axes --------------------------------------------------------------------------
 
-  function number(value) {
-    if (Number.isInteger(value) || Math.abs(value) >= 1000) return thousands(value);
-    const decimals = 3 - Math.floor(Math.log10(Math.abs(value)));
-    return trimmed(value.toFixed(Math.min(Math.max(decimals, 0), 12)));
-  }
-
-  function percent(share) {
-    const exact = share === 0 || share === 1;
-    let decimals = 2;
-    const read = () => (share * 100).toFixed(decimals);
-    while (!exact && decimals < 6 && [0, 100].includes(Number(read()))) decimals += 1;
-    return `${read()} %`;
-  }
-
-  function seconds(value) {
-    const size = Math.abs(value);
-    if (size === 0) return '0 s';
-    if (size < 0.001) return `${(value * 1e6).toFixed(1)} µs`;
-    if (size < 1) return `${(value * 1e3).toFixed(1)} ms`;
-    return size < 1000 ? `${value.toFixed(3)} s` : `${thousands(value)} s`;
-  }
-
-  const show = {
-    number,
-    ratio: percent,
-    seconds,
-    'per-second': (value) => `${number(value)} /s`,
-  };
-
-  // On an axis the zeros at the end say nothing.
-  const tick = (unit) => (value) => {
-    const [digits, ...rest] = show[unit](value).split(' ');
-    return [trimmed(digits), ...rest].join(' ');
-  };
-
-  // A percentile stands at 1/(1-p): 10 is 90 %, 100 is 99 %.
+  // A percentile p is placed at 1/(1-p): 10 is 90 %, 100 is 99 %.
   const percentile = (place) => {
     const decimals = Math.max(0, Math.ceil(Math.log10(place) - 2 - 1e-9));
     return `${(100 - 100 / place).toFixed(decimals)} %`;
@@ -58,8 +22,24 @@
   const shown = (axis, value) => {
     if (axis.scale.kind === 'names') return axis.scale.names[value];
     if (axis.scale.kind === 'percentile') return percentile(value);
-    return show[axis.unit](value);
+    return show(axis.unit, value);
   };
+
+  // Labels of an axis need no trailing zeros.
+  const tick = (axis) => (value) => {
+    const [digits, ...rest] = (axis.show ?? numbers.write[axis.unit])(value).split(' ');
+    return [numbers.trimmed(digits), ...rest].join(' ');
+  };
+
+  // All rates of an axis are per second or all per hour: whichever tables use for the greatest.
+  function ofRates(axis, values) {
+    if (axis.unit !== 'per s') return axis;
+    const most = values.reduce((high, value) => Math.max(high, value), 0);
+    if (!numbers.isPerHour(most)) return { ...axis, show: numbers.perSecond };
+    const zero = 10 ** Math.floor(Math.log10(axis.scale.zero * 3600));
+    const scale = axis.scale.kind === 'log' ? { ...axis.scale, zero } : axis.scale;
+    return { ...axis, scale, factor: 3600, show: (hourly) => `${number(hourly)} /h` };
+  }
 
   // ---- Colours: page.css names them, and they follow the theme ---------------------------------
 
@@ -117,9 +97,9 @@
   const [X, Y, X_ERROR, Y_ERROR, NOTE, MISSED] = [0, 1, 2, 3, 4, 5];
   const SYMBOLS = ['circle', 'rect', 'triangle', 'diamond'];
 
-  // A long name on several lines, at the ends of words.
+  // Breaks a long name into lines between words.
   function folded(name, room) {
-    const fits = Math.floor(room / 6.5); // A sign is so wide, about.
+    const fits = Math.floor(room / 6.5); // Roughly the width of a character.
     const lines = [''];
     for (const word of name.split(' ')) {
       const longer = `${lines.at(-1)} ${word}`.trim();
@@ -162,7 +142,7 @@
       return { ...common, type: 'category', data: names, axisLabel, nameGap, inverse: !horizontal };
     }
     if (kind === 'percentile') {
-      // Where it is narrow not every power of ten has room for its name.
+      // On a narrow axis not every power of ten has room for its label.
       const step = Math.max(1, Math.ceil((Math.log10(most) * 62) / (width - 70)));
       const isNamed = (value) => Math.round(Math.log10(value)) % step === 0;
       const formatter = (value) => (isNamed(value) ? percentile(value) : '');
@@ -170,24 +150,26 @@
       return { ...common, axisLabel, type: 'log', min: 1, max: Math.max(10.1, most) };
     }
     if (kind === 'log') {
-      const named = (value) => (isZero(spec.scale, value) ? '0' : tick(spec.unit)(value));
+      const named = (value) => (isZero(spec.scale, value) ? '0' : tick(spec)(value));
       return { ...common, ...label(named), type: 'log', min: zero };
     }
-    // Zero belongs to the axis unless it would press all values together at the other end.
+    // The axis includes zero unless that would squeeze all values together at the other end.
     const scale = least > most / 2;
     const splitNumber = horizontal && width < 500 ? 4 : 5;
-    // There is no share above 1, where rounding may put the end of the axis.
+    // Rounding may put the end of the axis above 1, but there is no share above 1 to label.
     const isShare = (value) => spec.unit !== 'ratio' || most > 1 || value < 1.000001;
-    const named = (value) => (isShare(value) ? tick(spec.unit)(value) : '');
+    const named = (value) => (isShare(value) ? tick(spec)(value) : '');
     const plain = { ...common, ...label(named), type: 'value', scale, splitNumber };
     if (!tight) return plain;
     // The lines reach the end of the axis, which is no round number and so has no label.
     return { ...plain, max: 'dataMax', axisLabel: { ...plain.axisLabel, showMaxLabel: false } };
   }
 
-  // On a logarithmic axis zero stands at the lower end.
-  const placed = (scale, value) =>
-    scale.kind === 'log' && value !== null ? Math.max(value, scale.zero) : value;
+  // Where a value is on its axis; on a logarithmic axis zero is at the lower end.
+  const placed = ({ scale, factor = 1 }, value) => {
+    if (value === null) return null;
+    return scale.kind === 'log' ? Math.max(value * factor, scale.zero) : value * factor;
+  };
 
   // Whiskers at the ends of an interval.
   function whiskers(spec, line, colour) {
@@ -215,7 +197,7 @@
       encode: { x: X, y: Y },
       renderItem: (_, api) => {
         const [x, y, dx, dy] = [X, Y, X_ERROR, Y_ERROR].map((place) => api.value(place));
-        const at = (across, up) => [placed(spec.x.scale, across), placed(spec.y.scale, up)];
+        const at = (across, up) => [placed(spec.x, across), placed(spec.y, up)];
         const children = [
           ...(dx > 0 ? bar(api, at(x - dx, y), at(x + dx, y)) : []),
           ...(dy > 0 ? bar(api, at(x, y - dy), at(x, y + dy)) : []),
@@ -225,7 +207,7 @@
     };
   }
 
-  // Lines that lie on each other shine through the gaps of the later one.
+  // Later lines have gaps, so that a line below them can be seen.
   function dashes(line, at, colours) {
     if (line.marked) return at < colours.lines.length ? 'solid' : 'dashed';
     return ['solid', [7, 4], [2, 3]][Math.min(at, 2)];
@@ -238,7 +220,7 @@
       type: 'line',
       name: line.name,
       data: line.points.map((point) => ({
-        value: [placed(spec.x.scale, point[X]), placed(spec.y.scale, point[Y])],
+        value: [placed(spec.x, point[X]), placed(spec.y, point[Y])],
         raw: point,
         ...(point[MISSED] ? { itemStyle: hollow, symbolSize: 10 } : {}),
       })),
@@ -260,10 +242,8 @@
     return { silent: true, data };
   }
 
-  function value(spec, point) {
-    const text = point[Y] === null ? '–' : shown(spec.y, point[Y]);
-    return point[Y_ERROR] ? `${text} ± ${show[spec.y.unit](point[Y_ERROR])}` : text;
-  }
+  const value = (spec, point) =>
+    point[Y] === null ? UNKNOWN : showWithInterval(spec.y.unit, point[Y], point[Y_ERROR]);
 
   function linesTip(spec) {
     return (about) => {
@@ -275,20 +255,24 @@
         return tip(`${shown(spec.x, own[0].data.raw[X])} ${what}`, rows);
       }
       const point = about.data.raw;
-      const across = shown(spec.x, point[X]);
-      const interval = point[X_ERROR] ? ` ± ${show[spec.x.unit](point[X_ERROR])}` : '';
+      const across = Number.isFinite(point[X_ERROR])
+        ? showWithInterval(spec.x.unit, point[X], point[X_ERROR])
+        : shown(spec.x, point[X]);
       const note = point[NOTE] ? [[dot(about.color), point[NOTE], '']] : [];
       return tip(about.seriesName || spec.y.name, [
         ...note,
-        [dot('transparent'), spec.x.name, across + interval],
+        [dot('transparent'), spec.x.name, across],
         [dot('transparent'), spec.y.name, value(spec, point)],
       ]);
     };
   }
 
-  function linesOptions(spec, colours, width) {
-    const points = spec.lines.flatMap((line) => line.points);
-    const values = (place) => points.map((point) => point[place]).filter((one) => one !== null);
+  function linesOptions(given, colours, width) {
+    const points = given.lines.flatMap((line) => line.points);
+    const read = (place) => points.map((point) => point[place]).filter((one) => one !== null);
+    const spec = { ...given, x: ofRates(given.x, read(X)), y: ofRates(given.y, read(Y)) };
+    const values = (place) =>
+      read(place).map((one) => one * ((place === X ? spec.x : spec.y).factor ?? 1));
     const series = spec.lines.map((line, at) => lineSeries(spec, line, at, colours));
     if (series.length > 0 && spec.areas.length > 0) series[0].markArea = shades(spec, colours);
     const bars = spec.lines.map((line, at) => whiskers(spec, line, series[at].color));
@@ -360,7 +344,7 @@
       itemStyle: { color: tones[one.tone] },
       label: { formatter: `${one.name}\n{count|${count(one.count)}}` },
     });
-    const withShare = (count) => `${number(count)} · ${percent(count / total)}`;
+    const withShare = (count) => `${number(count)} · ${share(count / total)}`;
     const inner = spec.sources.length > 0 ? 1 : 0;
     const middle = { name: 'middle', depth: inner, itemStyle: { color: colours.muted } };
     middle.label = inner
@@ -378,7 +362,7 @@
           const title = about.dataType === 'edge'
             ? `${named(about.data.source)} → ${named(about.data.target)}`
             : named(about.name);
-          const share = percent(about.value / total);
+          const share = share(about.value / total);
           return tip(title, [[dot(about.color), number(about.value), share]]);
         },
       },
@@ -422,7 +406,7 @@
 
   function draw(element) {
     const width = element.clientWidth;
-    if (width === 0) return; // In a part of the page that is not open.
+    if (width === 0) return; // It is in a folded part of the page.
     const spec = data[element.dataset.chart];
     const colours = palette();
     const isFlow = spec.kind === 'flow';
@@ -473,7 +457,7 @@
   toggle.addEventListener('click', () => setTheme(isDark() ? 'light' : 'dark'));
   if (forced()) setTheme(forced());
 
-  // Paper is light and narrow, and has what was folded away by folder.
+  // On paper a page is light and narrow, and all its folders are open.
   let before = null;
   addEventListener('beforeprint', () => {
     const closed = [...document.querySelectorAll('details.folder:not([open])')];

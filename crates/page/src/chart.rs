@@ -1,59 +1,59 @@
-//! Charts as data: what `page.js` draws. Nothing of a drawing library is in here.
+//! Charts as data, which `page.js` draws. They don't depend on a drawing library.
 
 use maud::{Markup, html};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::Value;
-
-use crate::format::Unit;
+use skipbeat_core::Unit;
 
 /// A chart.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Chart {
+pub(crate) enum Chart {
     /// Lines, or points with intervals, over two axes.
     Lines(Lines),
-    /// What goes in, where it comes out, in widths.
+    /// A flow diagram: what goes in and where it comes out, as bands of proportional width.
     Flow(Flow),
 }
 
 /// Lines over two axes.
 #[derive(Clone, Debug, Serialize)]
-pub struct Lines {
+pub(crate) struct Lines {
     /// The horizontal axis.
-    pub x: Axis,
+    pub(crate) x: Axis,
     /// The vertical axis.
-    pub y: Axis,
+    pub(crate) y: Axis,
     /// The lines, in the order of the legend.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// Parts of the horizontal axis that are shaded.
-    pub areas: Vec<Area>,
+    pub(crate) areas: Vec<Area>,
 }
 
 /// An axis.
 #[derive(Clone, Debug, Serialize)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// What it measures, in words.
-    pub name: String,
-    /// In what unit.
-    pub unit: Unit,
+    pub(crate) name: String,
+    /// The unit of its values.
+    pub(crate) unit: Unit,
     /// How values are placed on it.
-    pub scale: Scale,
+    pub(crate) scale: Scale,
 }
 
 /// How values are placed on an axis.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Scale {
-    /// In proportion, from zero on where that costs little.
+pub(crate) enum Scale {
+    /// Linear. It includes zero unless that would squeeze the values together.
     Linear,
-    /// By powers of ten; zero is drawn at `zero`, the lower end.
+    /// Logarithmic. Zero is drawn at the lower end, at `zero`.
     Log {
         /// A power of ten below all values.
         zero: f64,
     },
-    /// Percentiles p, placed at 1/(1-p) by powers of ten: 90 %, 99 % and 99.9 % are as far apart.
+    /// Percentiles p, placed at 1/(1-p) on a logarithmic scale: 90 %, 99 % and 99.9 % are equally
+    /// far apart.
     Percentile,
-    /// Names, one after the other; a value is the place of a name.
+    /// Names, one after the other; a value is the index of a name.
     Names {
         /// The names, from left to right or from the top down.
         names: Vec<String>,
@@ -61,13 +61,13 @@ pub enum Scale {
 }
 
 impl Axis {
-    /// An axis in proportion.
-    pub fn linear(name: impl Into<String>, unit: Unit) -> Axis {
+    /// A linear axis.
+    pub(crate) fn linear(name: impl Into<String>, unit: Unit) -> Axis {
         Axis { name: name.into(), unit, scale: Scale::Linear }
     }
 
-    /// An axis for these values: by powers of ten if they span more than two of them.
-    pub fn fitting(
+    /// An axis for these values: logarithmic if they span more than two powers of ten.
+    pub(crate) fn fitting(
         name: impl Into<String>,
         unit: Unit,
         values: impl IntoIterator<Item = f64>,
@@ -82,7 +82,7 @@ impl Axis {
             }
         }
         if !below && most >= least * 100.0 {
-            // A power of ten that is itself the least value would be taken for zero.
+            // If the least value is itself a power of ten, it must not be drawn as zero.
             let zero = 10_f64.powf((least * 0.99).log10().floor());
             axis.scale = Scale::Log { zero };
         }
@@ -92,35 +92,35 @@ impl Axis {
 
 /// One line of a chart.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Line {
+pub(crate) struct Line {
     /// Its name in the legend.
-    pub name: String,
+    pub(crate) name: String,
     /// Its points, from left to right.
-    pub points: Vec<Spot>,
+    pub(crate) points: Vec<Spot>,
     /// Whether each point is marked.
-    pub marked: bool,
+    pub(crate) marked: bool,
 }
 
-/// A point of a line. It is written as an array, so that a page of many stays small.
+/// A point of a line. It is written as an array, so that a page with many points stays small.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Spot {
+pub(crate) struct Spot {
     /// Where it is on the horizontal axis.
-    pub x: f64,
-    /// Where it is on the vertical one; the line has a gap where that is undefined.
-    pub y: Option<f64>,
+    pub(crate) x: f64,
+    /// Where it is on the vertical axis; `None` leaves a gap in the line.
+    pub(crate) y: Option<f64>,
     /// Half of the horizontal interval.
-    pub x_error: Option<f64>,
+    pub(crate) x_error: Option<f64>,
     /// Half of the vertical interval.
-    pub y_error: Option<f64>,
-    /// What its tooltip says besides.
-    pub note: String,
-    /// Whether it stands out as one that does not hold what was demanded.
-    pub missed: bool,
+    pub(crate) y_error: Option<f64>,
+    /// Further text for its tooltip.
+    pub(crate) note: String,
+    /// Whether it is marked as one that did not pass.
+    pub(crate) missed: bool,
 }
 
 impl Spot {
     /// A point without intervals.
-    pub fn new(x: f64, y: impl Into<Option<f64>>) -> Spot {
+    pub(crate) fn new(x: f64, y: impl Into<Option<f64>>) -> Spot {
         Spot { x, y: y.into(), ..Spot::default() }
     }
 }
@@ -141,67 +141,67 @@ impl Serialize for Spot {
     }
 }
 
-/// Seven significant digits: more than any screen shows.
+/// Rounds to seven significant digits, which is more than any screen shows.
 fn rounded(value: f64) -> f64 {
     format!("{value:.6e}").parse().unwrap_or(value)
 }
 
 /// A shaded part of the horizontal axis.
 #[derive(Clone, Debug, Serialize)]
-pub struct Area {
+pub(crate) struct Area {
     /// What it is.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it begins.
-    pub from: f64,
+    pub(crate) from: f64,
     /// Where it ends.
-    pub to: f64,
-    /// Whether it is the part that counts.
-    pub measured: bool,
+    pub(crate) to: f64,
+    /// Whether it is the measured window.
+    pub(crate) measured: bool,
 }
 
-/// What goes in, and where it comes out.
+/// A flow diagram: what goes in, and where it comes out.
 #[derive(Clone, Debug, Serialize)]
-pub struct Flow {
-    /// What all of it passes.
-    pub middle: String,
+pub(crate) struct Flow {
+    /// The name of the middle, through which everything flows.
+    pub(crate) middle: String,
     /// What goes in.
-    pub sources: Vec<Stream>,
+    pub(crate) sources: Vec<FlowPart>,
     /// What comes out.
-    pub sinks: Vec<Stream>,
+    pub(crate) sinks: Vec<FlowPart>,
 }
 
 /// A part of a flow.
 #[derive(Clone, Debug, Serialize)]
-pub struct Stream {
+pub(crate) struct FlowPart {
     /// What it is.
-    pub name: String,
+    pub(crate) name: String,
     /// How much of it there is.
-    pub count: f64,
-    /// What colour it has.
-    pub tone: Tone,
+    pub(crate) count: f64,
+    /// Its tone, which decides its colour.
+    pub(crate) tone: FlowTone,
 }
 
-/// What colour a stream has.
+/// The tone of a part of a flow, which decides its colour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Tone {
-    /// What was to happen.
+pub(crate) enum FlowTone {
+    /// What should happen.
     Good,
     /// What was lost.
     Lost,
-    /// What is neither.
+    /// Neither of these.
     Neutral,
-    /// What must not be.
+    /// What must not happen.
     Wrong,
 }
 
 /// Collects the charts of a page; the HTML refers to them by their number.
 #[derive(Debug, Default)]
-pub struct Charts(Vec<Value>);
+pub(crate) struct Charts(Vec<Value>);
 
 impl Charts {
     /// Adds a chart, with a title and a sentence that says how to read it.
-    pub fn add(&mut self, title: &str, sentence: &str, chart: Chart) -> Markup {
+    pub(crate) fn add(&mut self, title: &str, sentence: Markup, chart: Chart) -> Markup {
         let number = self.push(chart);
         html! {
             figure.chart {
@@ -214,8 +214,13 @@ impl Charts {
         }
     }
 
-    /// Adds several charts in one place, of which the reader chooses one; the first is shown.
-    pub fn choice(&mut self, title: &str, sentence: &str, of: Vec<(String, Chart)>) -> Markup {
+    /// Adds several charts in one place. The reader chooses which one to see, at first the first.
+    pub(crate) fn choice(
+        &mut self,
+        title: &str,
+        sentence: Markup,
+        of: Vec<(String, Chart)>,
+    ) -> Markup {
         let named: Vec<(String, usize)> =
             of.into_iter().map(|(name, chart)| (name, self.push(chart))).collect();
         let Some(&(_, first)) = named.first() else { return html! {} };
@@ -236,13 +241,13 @@ impl Charts {
     }
 
     fn push(&mut self, chart: Chart) -> usize {
-        // A chart has no map with keys that are not texts, which is all that can go wrong.
+        // This can't fail: a chart has no map with keys that are not strings.
         self.0.push(serde_json::to_value(chart).unwrap_or_default());
         self.0.len() - 1
     }
 
-    /// What `page.js` gets.
-    pub fn into_json(self) -> Value {
+    /// The charts as the JSON that `page.js` reads.
+    pub(crate) fn into_json(self) -> Value {
         Value::Array(self.0)
     }
 }

@@ -1,18 +1,18 @@
-//! The page of a comparison: each metric of both sides, with how much it changed and whether that means
-//! anything. The intervals are drawn in the table itself, so that the page reads without scripts.
+//! The page of a comparison: each metric of both sides, how much it changed, and whether the change
+//! means anything. Intervals are drawn in the table itself, so that the page works without scripts.
 
 use maud::{Markup, html};
 use serde_json::json;
-use skipbeat_compare::{
-    ComparedMetric, Comparison, Conclusion, Design, Finding, ScenarioVerdict, export, show,
-};
+use skipbeat_compare::{ComparedMetric, Comparison, Design, Finding, ScenarioVerdict, export};
+use skipbeat_core::Unit;
+use skipbeat_core::number::{number, share};
 
-use crate::sections::section;
+use crate::parts::{badge, section, tag};
 use crate::shell::shell;
 
-/// Rows that are the same on both sides are counted beyond this, not shown.
+/// At most this many unchanged rows are shown; the rest are counted.
 const MOST_SAME: usize = 100;
-/// Half of the width of a drawn interval, in the units of its picture.
+/// Half the width of the picture of an interval, in its own units.
 const HALF: f64 = 100.0;
 
 /// The page of a scenario that was compared.
@@ -21,7 +21,7 @@ pub fn comparison(verdict: &ScenarioVerdict) -> String {
     let body = html! {
         header.top {
             h1 { (verdict.scenario) }
-            (badge(verdict.conclusion))
+            (badge(verdict.outcome))
             p.about { "compared, " (verdict.mode) }
         }
         (reasons(verdict))
@@ -30,7 +30,7 @@ pub fn comparison(verdict: &ScenarioVerdict) -> String {
     shell(&title, body, &json!([]))
 }
 
-/// What makes the conclusion beside the comparison.
+/// What else led to the outcome: missed thresholds, reasons and notes.
 fn reasons(verdict: &ScenarioVerdict) -> Markup {
     let unmet = verdict.thresholds.iter().filter(|case| case.met != Some(true));
     let said = unmet.map(export::threshold).chain(verdict.reasons.iter().cloned());
@@ -42,23 +42,13 @@ fn reasons(verdict: &ScenarioVerdict) -> Markup {
     }
 }
 
-fn badge(conclusion: Conclusion) -> Markup {
-    let (class, sign) = match conclusion {
-        Conclusion::Pass => ("good", "✓"),
-        Conclusion::Inconclusive | Conclusion::Interrupted => ("unsure", "?"),
-        _ => ("bad", "✗"),
-    };
-    let class = format!("badge {class}");
-    html! { p class=(class) { (sign) " " (conclusion.name()) } }
-}
-
 fn compared(comparison: &Comparison) -> Markup {
     let (same, others): (Vec<&ComparedMetric>, Vec<&ComparedMetric>) =
         comparison.rows.iter().partition(|row| row.finding == Finding::Same);
     let count = |finding| others.iter().filter(|row| row.finding == finding).count();
     let how = match comparison.design {
         Design::Exact => {
-            "Simulated with the same seeds, so compared exactly: what differs, differs."
+            "Simulated with the same seeds, so compared exactly: any difference is real."
         }
         Design::InterleavedPairs => {
             "Run in interleaved pairs, in random order, each with one seed for both. The change is \
@@ -66,7 +56,7 @@ fn compared(comparison: &Comparison) -> Markup {
              correction."
         }
         Design::Blocks => {
-            "Measured on sockets, one block after the other: what differs may be the machine."
+            "Measured on sockets, one block after the other: a difference may come from the machine."
         }
     };
     let facts = html! {
@@ -75,7 +65,7 @@ fn compared(comparison: &Comparison) -> Markup {
             dt { "new" } dd { (comparison.new) }
             dt { "pairs of runs" } dd { (comparison.pairs) }
             @if let Some(minimum) = comparison.minimum_effect {
-                dt { "smallest change that matters" } dd { (format!("{:.1} %", minimum * 100.0)) }
+                dt { "smallest change that matters" } dd { (share(minimum)) }
             }
             dt { "figures" }
             dd {
@@ -91,7 +81,7 @@ fn compared(comparison: &Comparison) -> Markup {
     html! {
         (section("What was compared", how, facts))
         @if !others.is_empty() {
-            (section("What differs, or may", "", rows(&others, comparison)))
+            (section("What differs or may differ", "", rows(&others, comparison)))
         }
         @if !same.is_empty() {
             (section("What is the same", "", rows(&same[..same.len().min(MOST_SAME)], comparison)))
@@ -103,10 +93,11 @@ fn compared(comparison: &Comparison) -> Markup {
 }
 
 fn rows(rows: &[&ComparedMetric], comparison: &Comparison) -> Markup {
-    // One scale for all rows of a table; an outlier does not squeeze the others to nothing.
+    // All rows of a table share a scale. It is capped, so that an outlier can't squeeze the others.
     let reach = rows.iter().flat_map(|row| row.interval.into_iter().flatten().chain(row.effect));
     let reach = reach.map(f64::abs);
     let widest = reach.fold(comparison.minimum_effect.unwrap_or(0.01) * 2.0, f64::max).min(1.0);
+    let percent = number(widest * 100.0);
     let tested = rows.iter().any(|row| row.p.is_some());
     html! {
         div.scroll {
@@ -116,19 +107,19 @@ fn rows(rows: &[&ComparedMetric], comparison: &Comparison) -> Markup {
                         th { "" } th { "Metric" } th.number { "Base" } th.number { "New" }
                         th.number { "Change" }
                         @if tested { th.number { "p" } }
-                        th { (format!("−{0:.0} % … +{0:.0} %", widest * 100.0)) }
+                        th { "−" (percent) " % … +" (percent) " %" }
                     }
                 }
                 tbody {
                     @for row in rows {
                         tr {
-                            td { (tag(row)) }
+                            td { (finding(row)) }
                             td { (export::row(row)) }
-                            td.number { (show(&row.unit, row.base)) }
-                            td.number { (show(&row.unit, row.new)) }
+                            td.number { (row.unit.show(row.base)) }
+                            td.number { (row.unit.show(row.new)) }
                             td.number { (export::effect(row)) }
                             @if tested {
-                                td.number { (row.p.map_or("–".to_owned(), |p| format!("{p:.4}"))) }
+                                td.number { (Unit::Number.show(row.p)) }
                             }
                             td { (interval(row, widest, comparison.minimum_effect)) }
                         }
@@ -139,21 +130,14 @@ fn rows(rows: &[&ComparedMetric], comparison: &Comparison) -> Markup {
     }
 }
 
-fn tag(row: &ComparedMetric) -> Markup {
-    let (class, sign) = match row.finding {
-        Finding::Better => ("good", "✓"),
-        Finding::Same => ("even", "="),
-        Finding::Worse | Finding::Changed => ("bad", "✗"),
-        Finding::CannotTell => ("unsure", "?"),
-    };
-    let class = format!("tag {class}");
+fn finding(row: &ComparedMetric) -> Markup {
     html! {
-        span class=(class) { (sign) " " (row.finding.name()) }
+        (tag(row.finding.tone(), row.finding.sign(), row.finding.name()))
         @if !row.judged { div.interval { "not judged" } }
     }
 }
 
-/// The interval as a bar, the change as a mark; the shaded middle is what does not matter.
+/// Draws the interval as a bar and the change as a mark. Changes in the shaded middle don't matter.
 fn interval(row: &ComparedMetric, widest: f64, minimum: Option<f64>) -> Markup {
     let place = |share: f64| (share / widest).clamp(-1.0, 1.0) * HALF;
     let Some(effect) = row.effect else { return html! {} };

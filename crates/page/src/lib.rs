@@ -1,25 +1,23 @@
-//! `report.html`: result files drawn as one page. It works offline, and is a function of the files
+//! Draws result files as one page, `report.html`. The page works offline and depends on the files
 //! alone.
 //!
-//! [`render`] makes the page of one run or sweep, or of several laid over each other. What other
-//! pages are made of is here too: [`shell`] around a body, [`chart`] for what is drawn in it,
-//! [`mod@format`] for numbers, and [`read`] for the files.
+//! [`render`] makes the page of one run or sweep, or of several overlaid, and [`comparison`] makes
+//! the page of a comparison. `skipbeat-results` reads the files, `skipbeat-core` formats the
+//! numbers, and a metric's card has its label. This crate turns all of it into HTML, and into
+//! charts that `page.js` draws.
+//!
+//! Where to look: `page` puts the sections in order, `sections` has each of them, `chart` has the
+//! charts as data, and `assets` has styles and scripts.
 #![forbid(unsafe_code)]
 
-pub mod chart;
+mod chart;
 mod comparison;
-mod error;
-pub mod format;
-mod headline;
+mod metrics;
 mod page;
+mod parts;
 mod quantity;
-pub mod read;
 mod sections;
 mod shell;
-mod verdict;
 
 pub use comparison::comparison;
-pub use error::PageError;
-pub use page::render;
-pub use shell::shell;
-pub use verdict::Verdict;
+pub use page::{PageError, render};

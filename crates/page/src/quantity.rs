@@ -1,4 +1,6 @@
-//! Values of a scenario as numbers, where they are any: what a sweep varies becomes an axis.
+//! Reads values of a scenario as numbers, so that a key that a sweep varies can become an axis.
+
+use skipbeat_core::Span;
 
 /// A number with what it measures.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -10,27 +12,18 @@ pub(crate) enum Quantity {
 }
 
 impl Quantity {
-    /// Reads `0.05`, `5 %`, `10_000`, `7500ms`, `12.5s`, `1h`; everything else is no number.
+    /// Reads values such as `0.05`, `5 %`, `10_000`, `7500ms`, `12.5s` and `1h`; `None` for others.
     pub(crate) fn parse(text: &str) -> Option<Quantity> {
+        if let Ok(span) = text.parse::<Span>() {
+            return Some(Quantity::Seconds(span.seconds()));
+        }
         let text = text.trim().replace('_', "");
-        let unit_at = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '-' | '+'));
-        let (digits, unit) = text.split_at(unit_at.unwrap_or(text.len()));
-        let plain = || text.parse().ok().filter(|value: &f64| value.is_finite());
-        let Ok(value) = digits.parse::<f64>() else { return plain().map(Quantity::Plain) };
-        let quantity = match unit.trim() {
-            "" => Quantity::Plain(value),
-            "%" => Quantity::Plain(value / 100.0),
-            "ns" => Quantity::Seconds(value / 1e9),
-            "us" | "µs" => Quantity::Seconds(value / 1e6),
-            "ms" => Quantity::Seconds(value / 1e3),
-            "s" => Quantity::Seconds(value),
-            "m" | "min" => Quantity::Seconds(value * 60.0),
-            "h" => Quantity::Seconds(value * 3600.0),
-            "d" => Quantity::Seconds(value * 86_400.0),
-            // What is left is an exponent, such as that of 1e-3, or a text.
-            _ => Quantity::Plain(plain()?),
+        let (digits, size) = match text.strip_suffix('%') {
+            Some(digits) => (digits.trim_end(), 100.0),
+            None => (text.as_str(), 1.0),
         };
-        Some(quantity)
+        let value = digits.parse().ok().filter(|value: &f64| value.is_finite());
+        value.map(|value| Quantity::Plain(value / size))
     }
 
     /// The number alone.
@@ -41,14 +34,14 @@ impl Quantity {
     }
 }
 
-/// All values as numbers of one kind, or nothing.
+/// All values as numbers of one kind; `None` if one is no number or if kinds differ.
 pub(crate) fn parse_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Option<Vec<Quantity>> {
     let all: Vec<Quantity> = texts.into_iter().map(Quantity::parse).collect::<Option<_>>()?;
     let times = all.iter().filter(|one| matches!(one, Quantity::Seconds(_))).count();
     (times == 0 || times == all.len()).then_some(all)
 }
 
-/// A value of a scenario in fewer signs: a table such as `{ kind = "phi", threshold = 8.0 }` reads
+/// A value of a scenario in short form: a table such as `{ kind = "phi", threshold = 8.0 }` becomes
 /// `phi, threshold 8.0`.
 pub(crate) fn plain(value: &str) -> String {
     let inner = value.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));

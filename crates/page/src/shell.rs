@@ -1,17 +1,18 @@
-//! The page around a body: styles, scripts and data, all in one file that asks no network.
+//! Wraps a body into a whole page, with styles, scripts and data in one file that needs no network.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
 
 const STYLE: &str = include_str!("../assets/page.css");
 const ECHARTS: &str = include_str!("../assets/echarts.min.js");
+const NUMBERS: &str = include_str!("../assets/numbers.js");
 const SCRIPT: &str = include_str!("../assets/page.js");
-/// Nothing may be fetched: what a page needs is in it.
+/// The content policy: nothing may be fetched, since a page contains all that it needs.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
                       style-src 'unsafe-inline'; img-src data:";
 
 /// A whole page. `charts` is what [`Charts::into_json`](crate::chart::Charts::into_json) gives.
-pub fn shell(title: &str, body: Markup, charts: &Value) -> String {
+pub(crate) fn shell(title: &str, body: Markup, charts: &Value) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -31,14 +32,14 @@ pub fn shell(title: &str, body: Markup, charts: &Value) -> String {
                 }
                 script #charts type="application/json" { (PreEscaped(inert(charts))) }
                 script { (PreEscaped(ECHARTS)) }
-                script { (PreEscaped(SCRIPT)) }
+                script { (PreEscaped(NUMBERS)) (PreEscaped(SCRIPT)) }
             }
         }
     };
     page.into_string()
 }
 
-/// JSON in which no text can end the script element that it stands in.
+/// JSON as text that can't end the script element around it.
 fn inert(json: &Value) -> String {
     json.to_string().replace('<', "\\u003c")
 }
@@ -57,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_scripts_do_not_end_themselves() {
-        for script in [ECHARTS, SCRIPT] {
+        for script in [ECHARTS, NUMBERS, SCRIPT] {
             assert!(!script.contains("</script") && !script.contains("<!--"));
         }
         assert!(!STYLE.contains("</style"));

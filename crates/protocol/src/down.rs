@@ -7,33 +7,39 @@ use crate::up::{
     numbered, read_cookie, read_token, split_numbered, write_numbered, write_with_text,
 };
 
-/// The server stops.
+/// The datagram with which the server stops: `bye`.
 pub const BYE: &[u8] = b"bye";
 
-/// The client is admitted.
+/// The datagram that admits a client: `^welcome^`.
 pub const WELCOME: &[u8] = b"^welcome^";
 
 const FROM: &[u8] = b". from ";
 
-/// What the server says.
+/// A datagram of the server.
+///
+/// ```
+/// use skipbeat_protocol::Down;
+///
+/// assert_eq!(Down::parse(b"^hb 17^"), Down::Heartbeat(17));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Down<'a> {
     /// `bye`: the server stops.
     Bye,
-    /// `TEXT. from IP:PORT`: somebody's text.
+    /// `TEXT. from IP:PORT`: a text of a client.
     Chat {
-        /// What was said.
+        /// The text.
         text: &'a [u8],
-        /// Who said it, as the server saw the address.
+        /// The address of its sender, as the server saw it.
         from: SocketAddr,
     },
     /// `^hb N^`: the server's heartbeat number N, which the client answers `^ack N^`.
     Heartbeat(u32),
-    /// `^ack N^`: the server has the client's `^msg N^`.
+    /// `^ack N^`: the server received the client's `^msg N^`.
     Ack(u32),
-    /// `^msg N^TEXT. from IP:PORT`: somebody's text, which wants an ack.
+    /// `^msg N^TEXT. from IP:PORT`: a text of a client, to be acked.
     Message {
-        /// Its number in the sequence to this client.
+        /// Its number in the sequence of this client.
         number: u32,
         /// `TEXT. from IP:PORT`.
         rest: &'a [u8],
@@ -42,22 +48,22 @@ pub enum Down<'a> {
     Value {
         /// The number of the query.
         number: u32,
-        /// What is known of its key.
+        /// The value of the key.
         data: &'a [u8],
     },
-    /// `^cookie HEX^`: what a client has to say to prove its address.
+    /// `^cookie HEX^`: the cookie with which a client proves its address.
     Cookie(u64),
-    /// `^welcome^`: the proof was right, the client is a member; `^welcome TOKEN^`: it has a
-    /// session of this token.
+    /// `^welcome^`: the address is proved and the client is a member. `^welcome TOKEN^`: it is
+    /// offered a session with this token.
     Welcome(Option<u64>),
-    /// `^expired TOKEN^`: there is no session of this token (any more).
+    /// `^expired TOKEN^`: the server knows no session with this token.
     Expired(u64),
-    /// Something else, from a server that is not ours.
+    /// Anything else: the server is not ours.
     Foreign(&'a [u8]),
 }
 
 impl<'a> Down<'a> {
-    /// Reads a datagram; every sequence of bytes is some `Down`.
+    /// Reads a datagram. Every sequence of bytes is some `Down`.
     pub fn parse(datagram: &'a [u8]) -> Self {
         if datagram.trim_ascii() == BYE {
             return Down::Bye;
@@ -86,8 +92,8 @@ impl<'a> Down<'a> {
             Some((b"val", number, data)) => return Down::Value { number, data },
             _ => {}
         }
-        let place = datagram.windows(FROM.len()).rposition(|window| window == FROM);
-        let parts = place.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
+        let position = datagram.windows(FROM.len()).rposition(|window| window == FROM);
+        let parts = position.map(|at| (&datagram[..at], &datagram[at + FROM.len()..]));
         let chat = parts.and_then(|(text, from)| {
             let from = std::str::from_utf8(from).ok()?.trim_end().parse().ok()?;
             Some(Down::Chat { text, from })
@@ -101,7 +107,7 @@ fn token_of(command: &[u8], start: &[u8]) -> Option<u64> {
     read_token(command.strip_prefix(start)?.strip_suffix(b"^")?)
 }
 
-/// Puts `TEXT. from IP:PORT` into `out`, which is emptied first.
+/// Writes `TEXT. from IP:PORT` into `out`, which is emptied first.
 pub fn write_chat(text: &[u8], from: SocketAddr, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(text);
@@ -109,45 +115,45 @@ pub fn write_chat(text: &[u8], from: SocketAddr, out: &mut Vec<u8>) {
     write!(out, "{from}").expect("a Vec takes every write");
 }
 
-/// Puts `^hb N^` into `out`, which is emptied first.
+/// Writes `^hb N^` into `out`, which is emptied first.
 pub fn write_heartbeat(number: u32, out: &mut Vec<u8>) {
     out.clear();
     write_numbered("hb", number, out);
 }
 
-/// Puts `^cookie HEX^` into `out`, which is emptied first; 36 bits of the cookie count: a
-/// `^join^` of six bytes may be answered with eighteen.
+/// Writes `^cookie HEX^` into `out`, which is emptied first. Only 36 bits of the cookie are used,
+/// so that the answer to a `^join^` of six bytes has at most eighteen.
 pub fn write_cookie(cookie: u64, out: &mut Vec<u8>) {
     out.clear();
     write!(out, "^cookie {:09x}^", cookie & 0xf_ffff_ffff).expect("a Vec takes every write");
 }
 
-/// Puts `^welcome TOKEN^` into `out`, which is emptied first.
+/// Writes `^welcome TOKEN^` into `out`, which is emptied first.
 pub fn write_welcome(token: u64, out: &mut Vec<u8>) {
     out.clear();
     write!(out, "^welcome {token:016x}^").expect("a Vec takes every write");
 }
 
-/// Puts `^expired TOKEN^` into `out`, which is emptied first.
+/// Writes `^expired TOKEN^` into `out`, which is emptied first.
 pub fn write_expired(token: u64, out: &mut Vec<u8>) {
     out.clear();
     write!(out, "^expired {token:016x}^").expect("a Vec takes every write");
 }
 
-/// Puts `^ack N^` into `out`, which is emptied first.
+/// Writes `^ack N^` into `out`, which is emptied first.
 pub fn write_ack(number: u32, out: &mut Vec<u8>) {
     out.clear();
     write_numbered("ack", number, out);
 }
 
-/// Puts `^msg N^` and what [`write_chat`] gave into `out`, which is emptied first.
+/// Writes `^msg N^` and the text that [`write_chat`] made into `out`, which is emptied first.
 pub fn write_message(number: u32, chat: &[u8], out: &mut Vec<u8>) {
     out.clear();
     write_with_text("msg", number, chat, out);
 }
 
-/// Puts `^val N^` and the value of a key into `out`, which is emptied first: the key itself, filled
-/// up to `size` bytes.
+/// Writes `^val N^` and the value of a key into `out`, which is emptied first. The value is the key
+/// itself, padded to `size` bytes.
 pub fn write_value(number: u32, key: &[u8], size: usize, out: &mut Vec<u8>) {
     out.clear();
     write_with_text("val", number, key, out);

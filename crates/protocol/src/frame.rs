@@ -1,8 +1,8 @@
-//! Datagrams in a stream: each behind its length, two bytes, the higher first. So DNS goes over TCP
-//! (RFC 1035, 4.2.2).
+//! Datagrams in a stream: each follows its length in two bytes, the higher one first, as DNS does
+//! over TCP (RFC 1035, 4.2.2).
 
-/// Puts a datagram of up to 65,535 bytes as it stands in a stream into `out`, which is emptied first;
-/// a longer one is cut.
+/// Writes the frame of a datagram of up to 65,535 bytes into `out`, which is emptied first. A
+/// longer datagram is cut.
 pub fn write_frame(datagram: &[u8], out: &mut Vec<u8>) {
     let length = datagram.len().min(usize::from(u16::MAX));
     out.clear();
@@ -10,23 +10,23 @@ pub fn write_frame(datagram: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&datagram[..length]);
 }
 
-/// Takes datagrams out of a stream.
+/// Splits a stream into datagrams.
 #[derive(Clone, Debug, Default)]
 pub struct Frames {
     bytes: Vec<u8>,
-    /// How much of it was taken out.
+    /// How many of its bytes have been read.
     taken: usize,
 }
 
 impl Frames {
-    /// More of the stream came.
+    /// Adds bytes that the stream delivered.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.taken);
         self.taken = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next datagram that is there as a whole.
+    /// The next complete datagram.
     pub fn next_frame(&mut self) -> Option<Vec<u8>> {
         let (length, rest) = self.bytes[self.taken..].split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes(*length));

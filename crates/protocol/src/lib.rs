@@ -1,14 +1,17 @@
-//! The datagram grammar: what bytes mean, and how they are made.
+//! The datagram grammar: what the bytes mean and how they are written, and what acks need on both
+//! sides.
 //!
-//! Reading has two steps: a check of the bytes, then a value that can only be valid. Writing is
-//! total: every value has its bytes. Text is bytes; what is not UTF-8 is passed on untouched.
+//! Reading checks the bytes and gives a value that is always valid; every value can be written.
+//! Text is bytes: what is not UTF-8 is passed on as it is.
 #![forbid(unsafe_code)]
 
+mod ack;
 mod down;
 mod frame;
 mod tag;
 mod up;
 
+pub use ack::{AckEnd, DuplicateWindow, Outbox, Overdue, RetryPolicy, Rto, WINDOW};
 pub use down::{
     BYE, Down, WELCOME, write_ack, write_chat, write_cookie, write_expired, write_heartbeat,
     write_message, write_value, write_welcome,

@@ -1,6 +1,6 @@
-//! The tag in a swarm's chat text. It is plain text, so that any server that echoes text can be
-//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width. The first half of RUN is
-//! a check of the rest, so that a tag that was damaged on its way is not taken for another.
+//! The tag in a text of a swarm. It is plain text, so that any server that passes text on can be
+//! measured: `~sbRUN.CLIENT.SEQ.PLANNED~`, all in hexadecimal of fixed width. The first half of RUN
+//! is a checksum of the rest, so that a damaged tag is not taken for another one.
 
 use std::io::Write;
 
@@ -9,23 +9,34 @@ use skipbeat_core::{MessageId, Time, mix};
 const MARK: &[u8] = b"~sb";
 
 /// Which message a text is, and when it was due.
+///
+/// ```
+/// use skipbeat_core::{MessageId, Time};
+/// use skipbeat_protocol::Tag;
+///
+/// let message = MessageId { sender: 3, seq: 5 };
+/// let tag = Tag { run: 1, message, planned: Time::from_nanos(9) };
+/// let mut text = Vec::new();
+/// tag.write(64, &mut text);
+/// assert_eq!((text.len(), Tag::find(&text)), (64, Some(tag)));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Tag {
-    /// The run's number, which its seed gives: datagrams of a run of another seed are not taken for
-    /// this one's.
+    /// The number of the run, which follows from its seed. It tells the datagrams of this run from
+    /// those of another.
     pub run: u16,
-    /// Who says it, and which of its messages it is.
+    /// The message.
     pub message: MessageId,
-    /// When the client meant to send it.
+    /// When the client had to send it.
     pub planned: Time,
 }
 
 impl Tag {
-    /// Bytes of a tag; a chat text is at least as long.
+    /// The length of a tag in bytes. A text is at least as long.
     pub const LEN: usize = 47;
 
-    /// Puts a text of `size` bytes with this tag into `out`, which is emptied first. A size below
-    /// [`Tag::LEN`] gives [`Tag::LEN`].
+    /// Writes a text of `size` bytes with this tag into `out`, which is emptied first. The text has
+    /// at least [`Tag::LEN`] bytes.
     pub fn write(&self, size: usize, out: &mut Vec<u8>) {
         out.clear();
         let Tag { run, message: MessageId { sender, seq }, planned } = self;
@@ -35,7 +46,7 @@ impl Tag {
         out.resize(size.max(Self::LEN), b'.');
     }
 
-    /// The first tag in a text, wherever it stands.
+    /// The first tag in a text, at any position.
     pub fn find(text: &[u8]) -> Option<Tag> {
         let last = text.len().checked_sub(Self::LEN)?;
         (0..=last).filter(|at| text[*at..].starts_with(MARK)).find_map(|at| {
@@ -55,7 +66,7 @@ impl Tag {
         })
     }
 
-    /// A number that follows from all others.
+    /// The checksum of the other fields.
     fn check(&self) -> u16 {
         let Tag { run, message: MessageId { sender, seq }, planned } = *self;
         let who = u64::from(sender) << 32 | u64::from(seq);

@@ -2,78 +2,88 @@
 
 use std::io::Write;
 
-/// A sign of life that is not answered.
+/// A heartbeat without a number. It is not answered.
 pub const HEARTBEAT: &[u8] = b"^hb^";
-/// The client leaves.
+/// The datagram with which a client leaves.
 pub const QUIT: &[u8] = b"quit";
-/// The client asks to be a member, also after it was evicted.
+/// The datagram with which a client asks to be a member, also after it was evicted.
 pub const JOIN: &[u8] = b"^join^";
 
-/// What a client says.
+/// A datagram of a client, without the token of its session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Up<'a> {
-    /// `^hb^`, or `^hb N^` where the server's detector wants numbers: joins or refreshes;
-    /// surrounding white space does not matter.
+    /// `^hb^`, or `^hb N^` if the server's detector needs numbers: the client joins or stays a
+    /// member. Surrounding white space does not matter.
     Heartbeat(Option<u32>),
-    /// `quit`: leaves; surrounding white space does not matter.
+    /// `quit`: the client leaves. Surrounding white space does not matter.
     Quit,
-    /// `^join^`: joins explicitly, the only way back in where rejoining is sticky.
+    /// `^join^`: the client joins explicitly. With sticky rejoin it is the only way back.
     Join(Join),
     /// `^ack N^`: the answer to the server's `^hb N^` or `^msg N^`.
     Ack(u32),
-    /// `^msg N^TEXT`: a text that wants an ack.
+    /// `^msg N^TEXT`: a text for everybody, to be acked.
     Message {
         /// Its number in the sender's sequence.
         number: u32,
-        /// What is said.
+        /// The text.
         text: &'a [u8],
     },
-    /// `^put N^DATA`: a sample, which is taken and not answered.
+    /// `^put N^DATA`: a sample. It is not answered.
     Put {
         /// Its number in the sender's sequence.
         number: u32,
-        /// What was measured.
+        /// The sample.
         data: &'a [u8],
     },
     /// `^get N^KEY`: a query, which is answered `^val N^DATA`.
     Get {
         /// Its number in the sender's sequence.
         number: u32,
-        /// What is asked for.
+        /// The key that is asked for.
         key: &'a [u8],
     },
-    /// Anything else: text for everybody.
+    /// Anything else: a text for everybody.
     Chat(&'a [u8]),
 }
 
-/// What an explicit join asks for: `^join reliable session COOKIE^`, each word where it is meant.
+/// What an explicit join asks for: `^join reliable session COOKIE^`, where each word is optional.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Join {
-    /// `reliable`: numbered texts, which the client will ack.
+    /// `reliable`: the client wants numbered texts, and will ack them.
     pub reliable: bool,
-    /// `session`: a token that makes the membership independent of the client's address.
+    /// `session`: the client wants a token that makes its membership independent of its address.
     pub session: bool,
-    /// The cookie that the server gave, 36 bits as nine hexadecimal digits: it proves the address.
+    /// The cookie from the server, which proves the address: 36 bits as nine hexadecimal digits.
     pub cookie: Option<u64>,
 }
 
-/// A datagram as it stands on the wire: what a client says, and the token of its session where it
-/// has one, `^session TOKEN^` in front of the rest.
+/// A datagram as it is sent: what a client says, after `^session TOKEN^` if it has a session.
+///
+/// ```
+/// use skipbeat_protocol::{MAX_DATAGRAM, Packet, Up};
+///
+/// let packet = Packet::parse(b"^hb 3^", MAX_DATAGRAM).unwrap();
+/// assert_eq!((packet.session, packet.up), (None, Up::Heartbeat(Some(3))));
+///
+/// let mut bytes = Vec::new();
+/// packet.write(&mut bytes);
+/// assert_eq!(bytes, b"^hb 3^");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Packet<'a> {
-    /// The token that the server gave, 64 bits as sixteen hexadecimal digits.
+    /// The token from the server: 64 bits as sixteen hexadecimal digits.
     pub session: Option<u64>,
-    /// What is said.
+    /// What the client says.
     pub up: Up<'a>,
 }
 
 const SESSION: &[u8] = b"^session ";
 
 impl<'a> Packet<'a> {
-    /// Reads a datagram of at most `max` bytes.
+    /// Reads a datagram.
     ///
     /// # Errors
-    /// Where it is longer.
+    /// If it is longer than `max` bytes.
     pub fn parse(datagram: &'a [u8], max: usize) -> Result<Self, Refusal> {
         if datagram.len() > max {
             return Err(Refusal::TooLong);
@@ -88,7 +98,7 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// Puts the bytes of this datagram into `out`, which is emptied first.
+    /// Writes the bytes of this datagram into `out`, which is emptied first.
     pub fn write(self, out: &mut Vec<u8>) {
         out.clear();
         if let Some(token) = self.session {
@@ -104,10 +114,10 @@ impl<'a> From<Up<'a>> for Packet<'a> {
     }
 }
 
-/// Why a datagram is not read. The server's state is unchanged.
+/// Why a datagram is not read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, thiserror::Error)]
 pub enum Refusal {
-    /// It is longer than the server takes.
+    /// It is longer than the server accepts.
     #[error("over-long datagram")]
     TooLong,
 }
@@ -116,7 +126,8 @@ impl<'a> Up<'a> {
     /// `^join^`.
     pub const JOIN: Up<'static> = Up::Join(Join { reliable: false, session: false, cookie: None });
 
-    /// What stands behind the token of a session, or without one. Every text says something.
+    /// What follows the token of a session, or stands alone. Every sequence of bytes means
+    /// something.
     fn read(datagram: &'a [u8]) -> Self {
         match datagram.trim_ascii() {
             HEARTBEAT => Up::Heartbeat(None),
@@ -152,7 +163,7 @@ impl<'a> Up<'a> {
     }
 }
 
-/// The number in `^name N^`: decimal digits alone.
+/// The number in `^name N^`: decimal digits only.
 pub(crate) fn numbered(command: &[u8], start: &[u8]) -> Option<u32> {
     let digits = command.strip_prefix(start)?.strip_suffix(b"^")?;
     let decimal = digits.iter().all(u8::is_ascii_digit);

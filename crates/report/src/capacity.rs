@@ -1,37 +1,37 @@
-//! The report of a ramp: every step, the last that held, and what was at its limit at the first that
-//! did not.
+//! The report of a ramp: a table of its steps, the last step that met every threshold, and what was
+//! at its limit at the first step that did not.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use anstyle::Style;
-use serde_json::{Value, json};
-use skipbeat_measure::{Load, Outcome, Threshold};
+use skipbeat_core::Unit;
+use skipbeat_core::number::{UNKNOWN, number, thousands};
+use skipbeat_measure::{Load, Outcome};
+use skipbeat_results::{FinishedRun, RampSummary};
 use skipbeat_scenario::{Plan, Run, Study};
 
-use crate::ending::Ending;
-use crate::files::Cell;
-use crate::summary::{UNKNOWN, got, percent, seconds, server_name, subject, table, thousands};
+use crate::summary::server_name;
+use crate::sweep::{headline, tone_of};
+use crate::text::{BOLD, percent, seconds, table, toned};
 
-const BOLD: Style = Style::new().bold();
-/// A thread that is busy for more of the time than this has no time left for a burst.
+/// A thread that is busy for more than this share of the time has no room left for a burst.
 const BUSY: f64 = 0.85;
 
-/// Whether a run held what its scenario demands: every threshold is met, and nothing is in doubt.
-pub fn holds(plan: &Plan, cell: &Cell) -> bool {
-    cell.ending(plan).outcome == Outcome::Pass
+/// Whether a run meets every threshold of its scenario and its figures can be trusted.
+pub fn holds(plan: &Plan, run: &FinishedRun) -> bool {
+    run.verdict(plan).outcome == Outcome::Pass
 }
 
 /// The summary of a study with a ramp, as text with terminal colours.
-pub fn capacity_summary(study: &Study, cells: &[Cell]) -> String {
+pub fn capacity_summary(study: &Study, runs: &[FinishedRun], outcome: (Outcome, &str)) -> String {
     let mut text = format!("{BOLD}{}{BOLD:#}  {}\n", study.base.name, study.base.mode.name());
     if !study.base.description.is_empty() {
         let _ = writeln!(text, "{}", study.base.description);
     }
     let thresholds: Vec<String> = study.base.thresholds.iter().map(ToString::to_string).collect();
     let key = study.keys.last().map_or("", String::as_str);
-    let _ = writeln!(text, "{key} rises until this does not hold: {}", thresholds.join(", "));
-    let ramps = ramps(study, cells);
+    let _ = writeln!(text, "{key} rises until one of these is not met: {}", thresholds.join(", "));
+    let ramps = ramps(study, runs);
     for (name, own) in &ramps {
         text.push('\n');
         text.push_str(&table(name, &rows(study, key, own)));
@@ -43,28 +43,29 @@ pub fn capacity_summary(study: &Study, cells: &[Cell]) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
+    text.push('\n');
+    text.push_str(&headline(study, runs, outcome));
     text
 }
 
-/// What each ramp of a study came to, for `run.json`: its name, and what there is to say of it.
-pub(crate) fn knees(study: &Study, cells: &[Cell]) -> Value {
+/// A summary of each ramp of a study: the last step that held, and what broke after it.
+pub fn ramp_summaries(study: &Study, runs: &[FinishedRun]) -> Vec<RampSummary> {
     let key = study.keys.last().map_or("", String::as_str);
-    let of =
-        |(name, own): &(String, Vec<&Cell>)| json!({ "ramp": name, "says": knee(study, key, own) });
-    ramps(study, cells).iter().map(of).collect()
+    let ramps = ramps(study, runs).into_iter();
+    ramps.map(|(ramp, own)| RampSummary { ramp, lines: knee(study, key, &own) }).collect()
 }
 
-/// The steps of each ramp that were run, with its name.
-fn ramps<'a>(study: &Study, cells: &'a [Cell]) -> Vec<(String, Vec<&'a Cell>)> {
-    let mut ramps: BTreeMap<u32, Vec<&Cell>> = BTreeMap::new();
-    for cell in cells {
-        ramps.entry(study.ramp_of(&study.runs[cell.run])).or_default().push(cell);
+/// The name of each ramp, with those of its steps that were run.
+fn ramps<'a>(study: &Study, runs: &'a [FinishedRun]) -> Vec<(String, Vec<&'a FinishedRun>)> {
+    let mut ramps: BTreeMap<u32, Vec<&FinishedRun>> = BTreeMap::new();
+    for run in runs {
+        ramps.entry(study.ramp_of(&study.runs[run.run])).or_default().push(run);
     }
-    let named = |own: Vec<&'a Cell>| (ramp_name(study, &study.runs[own[0].run]), own);
+    let named = |own: Vec<&'a FinishedRun>| (ramp_name(study, &study.runs[own[0].run]), own);
     ramps.into_values().map(named).collect()
 }
 
-/// What tells a ramp from the others: the server, and the values of the other keys but the last.
+/// A ramp's name: the server, then the values of all swept keys except the last, which rises.
 fn ramp_name(study: &Study, run: &Run) -> String {
     let others = study.keys.iter().zip(&run.values).take(study.keys.len().saturating_sub(1));
     let others = others.filter(|(key, _)| *key != "server");
@@ -72,25 +73,26 @@ fn ramp_name(study: &Study, run: &Run) -> String {
     std::iter::once(server_name(&run.plan)).chain(others).collect::<Vec<_>>().join(", ")
 }
 
-/// Share of the time that a side's processor was busy.
+/// Processor time of one side as a share of wall-clock time. It is above 1 if several processors
+/// were busy.
 fn busy(cpu_s: Option<f64>, load: &Load) -> Option<f64> {
     cpu_s.filter(|_| load.wall_s > 0.0).map(|cpu| cpu / load.wall_s)
 }
 
-/// The same of the swarm, for each of its threads.
+/// Processor time of the swarm as a share of wall-clock time, averaged over its threads.
 fn swarm_busy(plan: &Plan, load: &Load) -> Option<f64> {
     let threads = if plan.swarm.threads > 1 { plan.swarm.threads + 1 } else { 1 };
     busy(load.swarm_cpu_s, load).map(|share| share / f64::from(threads))
 }
 
-/// Server time per delivery, in nanoseconds: of the whole run, for what was sent in it.
-fn ns_per_delivery(cell: &Cell) -> Option<f64> {
-    let cpu = cell.load?.server_cpu_s?;
-    let sent = cell.figures.get("down_sent").filter(|sent| *sent > 0.0)?;
+/// The server's processor time per delivery that it sent, in nanoseconds.
+fn ns_per_delivery(run: &FinishedRun) -> Option<f64> {
+    let cpu = run.load?.server_cpu_s?;
+    let sent = run.figures.get("down_sent").filter(|sent| *sent > 0.0)?;
     Some(cpu * 1e9 / sent)
 }
 
-fn rows(study: &Study, key: &str, cells: &[&Cell]) -> Vec<Vec<String>> {
+fn rows(study: &Study, key: &str, runs: &[&FinishedRun]) -> Vec<Vec<String>> {
     let short = key.rsplit('.').next().unwrap_or(key);
     let head = [
         "",
@@ -106,79 +108,76 @@ fn rows(study: &Study, key: &str, cells: &[&Cell]) -> Vec<Vec<String>> {
         "holds",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for cell in cells {
-        let run = &study.runs[cell.run];
-        let load = cell.load.unwrap_or_default();
-        let figure = |name: &str| cell.figures.get(name);
-        let drops = load.server_drops.map_or(UNKNOWN.to_owned(), |n| thousands(n as f64));
-        let holds = if holds(&run.plan, cell) { "yes" } else { "no" };
+    for finished in runs {
+        let step = &study.runs[finished.run];
+        let load = finished.load.unwrap_or_default();
+        let figure = |name: &str, unit: Unit| unit.show(finished.figures.get(name));
+        let holds = holds(&step.plan, finished);
         rows.push(vec![
             String::new(),
-            run.values.last().cloned().unwrap_or_default(),
-            figure("clients").map_or(UNKNOWN.to_owned(), thousands),
-            figure("deliveries_per_s").map_or(UNKNOWN.to_owned(), thousands),
-            percent(figure("delivery_ratio")),
-            seconds(figure("latency_p99_s")),
+            step.values.last().cloned().unwrap_or_default(),
+            figure("clients", Unit::Count),
+            figure("deliveries_per_s", Unit::PerSecond),
+            figure("delivery_ratio", Unit::Ratio),
+            figure("latency_p99_s", Unit::Seconds),
             percent(busy(load.server_cpu_s, &load)),
-            ns_per_delivery(cell).map_or(UNKNOWN.to_owned(), thousands),
-            percent(swarm_busy(&run.plan, &load)),
-            drops,
-            holds.to_owned(),
+            Unit::Nanoseconds.show(ns_per_delivery(finished)),
+            percent(swarm_busy(&step.plan, &load)),
+            load.server_drops.map_or(UNKNOWN.to_owned(), |drops| thousands(drops as f64)),
+            toned(tone_of(holds), if holds { "yes" } else { "no" }),
         ]);
     }
     rows
 }
 
-/// The last step that held, and what broke at the one behind it, in lines.
-fn knee(study: &Study, key: &str, cells: &[&Cell]) -> Vec<String> {
-    let held = cells.iter().take_while(|cell| holds(&study.runs[cell.run].plan, cell)).last();
-    let broke = cells.iter().find(|cell| !holds(&study.runs[cell.run].plan, cell));
-    let value = |cell: &Cell| study.runs[cell.run].values.last().cloned().unwrap_or_default();
+/// Lines that name the last step that held, the first that broke, and why it broke.
+fn knee(study: &Study, key: &str, runs: &[&FinishedRun]) -> Vec<String> {
+    let plan = |finished: &FinishedRun| &study.runs[finished.run].plan;
+    let held = runs.iter().take_while(|run| holds(plan(run), run)).last();
+    let broke = runs.iter().find(|run| !holds(plan(run), run));
+    let value = |run: &FinishedRun| study.runs[run.run].values.last().cloned().unwrap_or_default();
     let figure =
-        |cell: &Cell, name: &str| cell.figures.get(name).map_or(UNKNOWN.to_owned(), thousands);
+        |run: &FinishedRun, name: &str| run.figures.get(name).map_or(UNKNOWN.to_owned(), number);
     let mut lines = Vec::new();
     lines.push(match held {
-        Some(cell) => {
-            // In virtual time a server has no processor.
-            let cost = ns_per_delivery(cell).map_or(String::new(), |ns| {
-                format!(", {} ns of the server's processor each", thousands(ns))
+        Some(run) => {
+            // There is no processor time of a server in virtual time.
+            let cost = ns_per_delivery(run).map_or(String::new(), |ns| {
+                format!(", {} of the server's processor each", Unit::Nanoseconds.show(Some(ns)))
             });
             format!(
-                "holds {} clients, {} deliveries a second{cost} ({key} {})",
-                figure(cell, "clients"),
-                figure(cell, "deliveries_per_s"),
-                value(cell)
+                "holds {} clients and {} deliveries per second{cost} ({key} {})",
+                figure(run, "clients"),
+                figure(run, "deliveries_per_s"),
+                value(run)
             )
         }
-        None => "holds not even the first step".to_owned(),
+        None => "the first step already breaks".to_owned(),
     });
     match broke {
-        None if cells.len() < study.ramp.unwrap_or(1) as usize => {
-            lines.push("nothing broke so far: the ramp did not come to its end".to_owned());
+        None if runs.len() < study.ramp.unwrap_or(1) as usize => {
+            lines.push("nothing broke so far: the ramp was cut short".to_owned());
         }
         None => lines.push("nothing broke: the ramp ends before the limit".to_owned()),
-        Some(cell) => {
-            let plan = &study.runs[cell.run].plan;
-            let Ending { judged, stopped_by, .. } = cell.ending(plan);
-            let stopped = stopped_by.map(|threshold| format!("stopped early by {threshold}"));
-            let unmet = judged.iter().filter(|judged| judged.met != Some(true));
-            let unmet = unmet.map(|judged| {
-                let Threshold { condition, .. } = &judged.threshold;
-                format!("{} is {}, asked {condition}", subject(&judged.threshold), got(judged))
+        Some(run) => {
+            let verdict = run.verdict(plan(run));
+            let stopped = verdict.stopped_by.map(|by| format!("stopped early by {by}"));
+            let missed = verdict.thresholds.iter().filter(|one| one.met != Some(true));
+            let missed = missed.map(|one| {
+                format!("{} is {}, required {}", one.subject(), one.shown(), one.required)
             });
-            let reasons: Vec<String> =
-                unmet.chain(stopped).chain(cell.doubts.iter().cloned()).collect();
-            lines.push(format!("breaks at {key} {}: {}", value(cell), reasons.join("; ")));
-            lines.push(format!("first at its limit: {}", limit(plan, cell)));
+            let reasons: Vec<String> = missed.chain(stopped).chain(verdict.doubts).collect();
+            lines.push(format!("breaks at {key} {}: {}", value(run), reasons.join("; ")));
+            lines.push(format!("first at its limit: {}", limit(plan(run), run)));
         }
     }
     lines
 }
 
-/// What was at its limit in a step that did not hold: the generator first, since nothing can be said
-/// of a server that was not asked in time.
-fn limit(plan: &Plan, cell: &Cell) -> String {
-    let Some(load) = cell.load else { return "not known: the run was in virtual time".to_owned() };
+/// What was at its limit in a step that did not hold. The generator is checked first: if it was
+/// late, the step says nothing about the server.
+fn limit(plan: &Plan, run: &FinishedRun) -> String {
+    let Some(load) = run.load else { return "not known: the run was in virtual time".to_owned() };
     let server = busy(load.server_cpu_s, &load);
     let swarm = swarm_busy(plan, &load);
     let shown = |share: Option<f64>| percent(share);

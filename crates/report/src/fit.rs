@@ -1,35 +1,36 @@
-//! `skipbeat link --fit FILE`: the parameters of a link from what went over it.
+//! `skipbeat link --fit FILE`: estimates the parameters of a link from a trace.
 //!
-//! Loss: independent, simple Gilbert, and Gilbert-Elliott by expectation maximisation (Baum, Petrie,
-//! Soules, Weiss 1970), chosen by the Bayesian information criterion (Schwarz 1978). Delay: uniform,
-//! shifted exponential, normal and shifted lognormal, chosen by the Kolmogorov-Smirnov distance;
-//! its correlation from the ranks of neighbours.
+//! Loss: independent, simple Gilbert, and Gilbert-Elliott by expectation maximisation (Baum,
+//! Petrie, Soules, Weiss 1970). The Bayesian information criterion (Schwarz 1978) chooses one.
+//! Delay: uniform, shifted exponential, normal and shifted lognormal. The Kolmogorov-Smirnov
+//! distance chooses one, and the correlation comes from the ranks of neighbouring delays.
 
 use skipbeat_core::{Span, normal_cdf};
 
-use crate::summary::{percent, seconds, table};
+use crate::text::{percent, seconds, table};
 use crate::trace::Crossing;
 
-/// What a trace says of its link.
+/// The link that fits a trace best.
 #[derive(Clone, Debug)]
 pub struct Fit {
     /// The link in compact notation.
     pub link: String,
-    /// How it was found.
+    /// The candidates and how well each fits, as tables for a terminal.
     pub text: String,
 }
 
-/// Fits a link to a trace in order of its numbers. Numbers that are missing were lost.
+/// Fits a link to a trace that is sorted by `seq`. Missing sequence numbers count as lost.
 ///
 /// # Errors
-/// Where there is too little in it.
+/// If the trace covers fewer than 100 or more than 50 million sequence numbers, or if a datagram
+/// arrived before it was sent.
 pub fn fit(trace: &[Crossing]) -> Result<Fit, String> {
     let (Some(first), Some(last)) = (trace.first(), trace.last()) else {
         return Err("the trace is empty".to_owned());
     };
     let length = last.seq - first.seq;
     if length > 50_000_000 {
-        return Err(format!("the numbers span {length}: expected a sequence without great gaps"));
+        return Err(format!("the numbers span {length}: expected a sequence without large gaps"));
     }
     let mut lost = vec![true; length as usize + 1];
     for crossing in trace.iter().filter(|crossing| crossing.received_s.is_some()) {
@@ -125,7 +126,7 @@ fn expectation_maximisation(lost: &[bool], p: f64, r: f64) -> (Chain, f64) {
         };
         let moves = [[1.0 - p, p], [r, 1.0 - r]];
         let start = [r / (p + r), p / (p + r)];
-        // Forwards, each step scaled to one.
+        // The forward pass; the states of each step are scaled to a sum of one.
         for (t, lost) in lost.iter().enumerate() {
             let prior = |s: usize| match t {
                 0 => start[s],
@@ -136,7 +137,7 @@ fn expectation_maximisation(lost: &[bool], p: f64, r: f64) -> (Chain, f64) {
             ahead[t] = raw.map(|x| x / scales[t]);
         }
         let now: f64 = scales.iter().map(|scale| scale.ln()).sum();
-        // Backwards, counting how often what was the case.
+        // The backward pass, which counts the expected visits, losses and changes of each state.
         let mut behind = [1.0; 2];
         let (mut changes, mut stays, mut losses, mut times) =
             ([0.0; 2], [0.0; 2], [0.0; 2], [0.0; 2]);
@@ -227,10 +228,10 @@ fn fit_delay(delays: &[f64]) -> Result<(String, String), String> {
     Ok((format!("delay={}", best.1), text))
 }
 
-/// A link, and the share of delays that its distribution has below one.
+/// A delay in compact notation, and its cumulative distribution function over seconds.
 type Candidate = (String, Box<dyn Fn(f64) -> f64>);
 
-/// Each distribution with the parameters that fit these delays, which rise.
+/// Each distribution, with the parameters that fit these sorted delays.
 fn candidates(sorted: &[f64], suffix: &str) -> Vec<Candidate> {
     let n = sorted.len() as f64;
     let at = |q: f64| sorted[((q * n) as usize).min(sorted.len() - 1)];
@@ -251,7 +252,8 @@ fn candidates(sorted: &[f64], suffix: &str) -> Vec<Candidate> {
             Box::new(move |d| normal_cdf((d - mean) / deviation)),
         ),
     ];
-    // The shift of a lognormal law from three quantiles: q and 1-q lie alike in logarithms.
+    // The shift of a lognormal from three quantiles: once it is subtracted, the logarithms of the
+    // quantiles q and 1-q are equally far from that of the median.
     let (low, middle, high) = (at(0.05), at(0.5), at(0.95));
     let bend = low + high - 2.0 * middle;
     let shift = (low * high - middle * middle) / bend;
@@ -270,7 +272,8 @@ fn candidates(sorted: &[f64], suffix: &str) -> Vec<Candidate> {
     candidates
 }
 
-/// A span as the scenario has it, rounded to a microsecond where it is longer than some.
+/// A span in the notation of scenarios, rounded to a microsecond if it is 1 ms or more, else to a
+/// nanosecond.
 fn text(seconds: f64) -> String {
     let round = if seconds < 1e-3 { 1.0 } else { 1e3 };
     Span::from_nanos(((seconds * 1e9 / round).round() * round) as u64).to_string()
@@ -285,7 +288,8 @@ fn digits(p: f64) -> String {
     format!("{p:.places$}")
 }
 
-/// ρ of the normal numbers behind neighbouring delays: Spearman's is (6/π)·asin(ρ/2).
+/// The correlation ρ of the normal numbers behind neighbouring delays, from Spearman's rank
+/// correlation of the delays, which is (6/π)·asin(ρ/2).
 fn rank_correlation(delays: &[f64], sorted: &[f64]) -> f64 {
     let n = sorted.len() as f64;
     let rank = |d: &f64| (sorted.partition_point(|x| x < d) as f64 + 0.5) / n - 0.5;
@@ -299,7 +303,7 @@ mod tests {
     use super::*;
     use crate::trace::{crossings, draw, read_trace, write_trace};
     use skipbeat_core::Direction;
-    use skipbeat_link::{DelayModel, LinkOptions, LossModel, read_compact};
+    use skipbeat_link::{DelayModel, LinkOptions, LossModel, delay, loss, read_compact};
 
     fn link(text: &str) -> LinkOptions {
         read_compact(text, Direction::Up, LinkOptions::default()).unwrap()
@@ -314,7 +318,7 @@ mod tests {
         link(&fit(&trace).unwrap().link)
     }
 
-    /// What was drawn from a model leads back to it, through a file.
+    /// The trace is written to CSV and read back on the way.
     #[test]
     fn a_fit_finds_the_model_that_a_trace_was_drawn_from() {
         let near = |got: f64, expected: f64| {
@@ -323,33 +327,45 @@ mod tests {
         let bernoulli = fitted("loss=.05,delay=exp(min=10ms,mean=30ms)");
         assert!(matches!(bernoulli.loss.model, LossModel::Bernoulli { .. }));
         near(bernoulli.loss.model.mean().unwrap(), 0.05);
-        let DelayModel::Exponential { min, mean } = bernoulli.delay.model else { panic!() };
+        let DelayModel::Exponential(delay::Exponential { min, mean }) = bernoulli.delay.model
+        else {
+            panic!()
+        };
         near(min.seconds(), 0.010);
         near(mean.seconds(), 0.030);
         let simple = fitted("loss=ge(p=.02,r=.25),delay=normal(mean=50ms,deviation=5ms)");
-        let LossModel::GilbertElliott { p, r, good_loss, bad_loss } = simple.loss.model else {
+        let LossModel::GilbertElliott(loss::GilbertElliott { p, r, good_loss, bad_loss }) =
+            simple.loss.model
+        else {
             panic!("{:?}", simple.loss)
         };
         near(p.get(), 0.02);
         near(r.get(), 0.25);
         assert_eq!((good_loss.get(), bad_loss.get()), (0.0, 1.0));
-        let DelayModel::Normal { mean, deviation, .. } = simple.delay.model else { panic!() };
+        let DelayModel::Normal(delay::Normal { mean, deviation, .. }) = simple.delay.model else {
+            panic!()
+        };
         near(mean.seconds(), 0.050);
         near(deviation.seconds(), 0.005);
         let full = fitted(
             "loss=ge(p=.02,r=.05,good_loss=.01,bad_loss=.6),\
              delay=lognormal(min=5ms,median=20ms,sigma=.6,correlation=.5)",
         );
-        let LossModel::GilbertElliott { p, r, good_loss, bad_loss } = full.loss.model else {
+        let LossModel::GilbertElliott(loss::GilbertElliott { p, r, good_loss, bad_loss }) =
+            full.loss.model
+        else {
             panic!("{:?}", full.loss)
         };
-        // Some 2,800 bad times of 20 datagrams, of which each hides when it begins.
+        // Some 2,800 bad periods of about 20 datagrams each, and the trace doesn't show when one
+        // begins.
         for (got, expected) in [(p, 0.02), (r, 0.05), (good_loss, 0.01), (bad_loss, 0.6)] {
             let got = got.get();
             assert!((got - expected).abs() < 0.15 * expected, "{got}, expected {expected}");
         }
         assert!((full.delay.correlation - 0.5).abs() < 0.05, "{}", full.delay.correlation);
-        let DelayModel::Lognormal { median, sigma, .. } = full.delay.model else { panic!() };
+        let DelayModel::Lognormal(delay::Lognormal { median, sigma, .. }) = full.delay.model else {
+            panic!()
+        };
         near(median.seconds(), 0.020);
         near(sigma, 0.6);
     }
@@ -362,6 +378,6 @@ mod tests {
         assert!(read("seq,sent_s,received_s\n1,1,2\n1,1,2\n").contains("twice"));
         assert!(fit(&[]).is_err());
         let far = |seq| Crossing { seq, sent_s: 0.0, received_s: Some(1.0) };
-        assert!(fit(&[far(0), far(u64::MAX)]).unwrap_err().contains("great gaps"));
+        assert!(fit(&[far(0), far(u64::MAX)]).unwrap_err().contains("large gaps"));
     }
 }

@@ -1,16 +1,14 @@
-//! Where time went in a run on real sockets: processor, system calls, what they carried, and which
-//! counters of the kernel moved.
+//! The host section of a run on real sockets: processor time, memory, system calls, datagrams per
+//! call, and the kernel counters that changed.
 
 use std::fmt::Write;
 
-use anstyle::Style;
+use skipbeat_core::number::{self, UNKNOWN, thousands};
 use skipbeat_measure::{HostReport, Traffic};
 
-use crate::summary::{UNKNOWN, percent, seconds, table, thousands};
+use crate::text::{BOLD, percent, seconds, table};
 
-const BOLD: Style = Style::new().bold();
-
-/// The section of the summary; empty for a run in virtual time.
+/// The host section of the summary; empty for a run in virtual time.
 pub(crate) fn host_summary(host: &HostReport) -> String {
     if host.traffic.is_empty() {
         return String::new();
@@ -23,7 +21,7 @@ pub(crate) fn host_summary(host: &HostReport) -> String {
         rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     };
     let cpu = |side: &str| host.cpu_s.get(side).copied();
-    row("processor", &|side| Some(format!("{:.2} s", cpu(side)?)));
+    row("processor", &|side| Some(seconds(Some(cpu(side)?))));
     row("  of the time", &|side| {
         let cpu = cpu(side).filter(|_| host.wall_s > 0.0)?;
         Some(percent(Some(cpu / host.wall_s)))
@@ -31,10 +29,10 @@ pub(crate) fn host_summary(host: &HostReport) -> String {
     row("peak memory", &|side| {
         let bytes =
             if side == "server" { host.server_memory_bytes } else { host.peak_memory_bytes };
-        Some(format!("{:.1} MB", bytes? as f64 / 1e6))
+        Some(number::bytes(bytes? as f64))
     });
     let of = |side: &str, figure: &dyn Fn(&Traffic) -> String| host.traffic.get(side).map(figure);
-    let mean = |value: Option<f64>| value.map_or(UNKNOWN.to_owned(), |mean| format!("{mean:.2}"));
+    let mean = |value: Option<f64>| value.map_or(UNKNOWN.to_owned(), number::number);
     row("calls that send", &|side| of(side, &|t| thousands(t.send_calls as f64)));
     row("  datagrams in each", &|side| of(side, &|t| mean(t.sent_per_call())));
     row("  datagrams per message", &|side| of(side, &|t| mean(t.segments_per_send())));
@@ -49,8 +47,9 @@ pub(crate) fn host_summary(host: &HostReport) -> String {
         "  lateness p99 / max {} / {}, by {} calls{}",
         seconds(host.lateness_p99_s),
         seconds(host.lateness_max_s),
-        host.io.unwrap_or(UNKNOWN),
+        host.io.as_deref().unwrap_or(UNKNOWN),
         host.without_segments
+            .as_ref()
             .map_or(String::new(), |why| format!("; one datagram a message, {why}"))
     );
     let moved: Vec<String> =
@@ -80,10 +79,10 @@ mod tests {
         let line =
             |start: &str| text.lines().find(|line| line.trim_start().starts_with(start)).unwrap();
         assert!(
-            line("processor").contains(UNKNOWN) && line("processor").contains("0.50 s"),
+            line("processor").contains(UNKNOWN) && line("processor").contains("500.0 ms"),
             "{text}"
         );
-        assert!(line("datagrams in each").ends_with("1.50"), "{text}");
+        assert!(line("datagrams in each").ends_with("1.5"), "{text}");
         assert!(line("datagrams per message").ends_with(UNKNOWN), "{text}");
         assert!(text.contains("UdpRcvbufErrors +2"), "{text}");
     }

@@ -1,31 +1,25 @@
-//! What a run leaves: result files, and a summary that a person can read. Both are functions of
-//! the plan and the results alone.
+//! Reports for people and programs, made from runs in memory: the summary for a terminal, the
+//! summary as JSON, the report of a ramp, and what a link does. A summary depends on the plan and
+//! the results alone.
 #![forbid(unsafe_code)]
 
 mod capacity;
 mod describe;
-mod ending;
-mod files;
 mod fit;
 mod host;
-mod journal;
-mod links;
+mod json;
 mod proxy;
-mod shard;
-mod spread;
 mod summary;
 mod sweep;
-mod tables;
+mod text;
 mod trace;
 
-pub use capacity::{capacity_summary, holds};
+pub use capacity::{capacity_summary, holds, ramp_summaries};
 pub use describe::describe;
-pub use ending::Ending;
-pub use files::{Build, Cell, FileError, ResultFolder};
 pub use fit::{Fit, fit};
-pub use journal::{Journal, JournalError};
+pub use json::{json_summary, json_sweep};
 pub use proxy::proxy_summary;
-pub use shard::{MergeError, Merged, Shard, merge};
-pub use summary::{json_summary, show, text_summary, thousands};
-pub use sweep::{json_sweep, sweep_summary};
+pub use summary::text_summary;
+pub use sweep::{counts, study_outcome, sweep_summary};
+pub use text::style;
 pub use trace::{Crossing, crossings, draw, read_trace, write_trace};

@@ -1,13 +1,18 @@
-//! What a proxy has done: the ledger of both directions.
+//! The summary of a proxy: what happened to the datagrams of each direction.
 
+use skipbeat_core::Distribution;
+use skipbeat_core::number::thousands;
 use skipbeat_link::Cause;
-use skipbeat_measure::{DatagramTally, Distribution};
+use skipbeat_measure::DatagramTally;
 
-use crate::summary::{UNKNOWN, seconds, table, thousands};
+use crate::text::{seconds, table};
 
-/// The totals as text with terminal colours: the links of both directions, what left them and did
-/// not go on, what the proxy itself added to their delays, sessions so far, datagrams beyond the most
-/// sessions, and datagrams for which no socket could be opened, and why.
+/// The totals of a proxy as text with terminal colours.
+///
+/// Pairs are up, then down. `not_sent` counts datagrams that left a link but could not be sent;
+/// `added` is the delay in seconds that the proxy itself added; `refused` counts datagrams of
+/// clients beyond the session limit. The last pair counts datagrams for which no socket could be
+/// opened, with the reason.
 pub fn proxy_summary(
     links: &[DatagramTally; 2],
     not_sent: [u64; 2],
@@ -41,7 +46,7 @@ pub fn proxy_summary(
     row("travelled, mean", &|links, _| mean(links.delay_ns, arrived(links)));
     row("waited, mean", &|links, _| mean(links.waited_ns, arrived(links)));
     for (name, q) in [("added here, median", 0.5), ("added here, p99", 0.99)] {
-        let cells = added.iter().map(|added| fine(added.quantile(q)));
+        let cells = added.iter().map(|added| seconds(added.quantile(q)));
         rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
     let more = if refused > 0 {
@@ -54,9 +59,4 @@ pub fn proxy_summary(
         None => String::new(),
     };
     format!("{}{sessions} sessions{more}{failed}\n", table("datagrams", &rows))
-}
-
-/// Seconds to the microsecond.
-fn fine(value: Option<f64>) -> String {
-    value.map_or_else(|| UNKNOWN.to_owned(), |s| format!("{:.3} ms", s * 1e3))
 }

@@ -1,111 +1,69 @@
-//! The summary of a sweep: a line for each point, with the figures that matter there.
+//! The summary of a sweep: one line per point with its main figures, then the verdict on the whole.
 
 use anstyle::Style;
-use serde_json::{Value, json};
 use skipbeat_link::compact;
-use skipbeat_measure::Figures;
-use skipbeat_scenario::Study;
+use skipbeat_measure::{Metric, Outcome, Tone};
+use skipbeat_results::FinishedRun;
+use skipbeat_scenario::{Run, Study};
 
-use crate::files::Cell;
-use crate::summary::{UNKNOWN, got, json_metrics, json_thresholds, percent, seconds, table};
-use crate::tables::plain;
+use crate::text::{table, toned};
 
-/// More thresholds that are not met are counted, not shown.
-const MOST_UNMET: usize = 20;
+/// At most this many reasons are shown; the rest are counted.
+const MOST_SHOWN: usize = 20;
 
-/// A column: its name, how its figure is found and how it is shown.
-struct Column {
-    name: &'static str,
-    figure: fn(&Figures) -> Option<f64>,
-    show: fn(Option<f64>) -> String,
-    worth: Worth,
+/// Whether a run counts towards the outcome of its study. Of a ramp only the first step does: later
+/// steps are expected to break.
+pub fn counts(study: &Study, run: &FinishedRun) -> bool {
+    study.ramp.is_none_or(|steps| study.runs[run.run].point.is_multiple_of(steps))
 }
 
-/// What makes a figure worth a column, if it is defined.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Worth {
-    /// Nothing else.
-    Always,
-    /// It is not always 0.
-    NotZero,
-    /// It is a tenth more in one run than in another.
-    Varies,
-}
-
-impl Worth {
-    fn shows(self, values: impl Iterator<Item = f64> + Clone) -> bool {
-        let (least, most) =
-            values.clone().fold((f64::INFINITY, 0f64), |(a, b), v| (a.min(v), b.max(v)));
-        match self {
-            Worth::Always => values.count() > 0,
-            Worth::NotZero => most > 0.0,
-            Worth::Varies => most > 1.1 * least,
+/// The outcome of a study, and the reason for it in a sentence. If one run misses a threshold, so
+/// does the study, even if other runs are inconclusive.
+pub fn study_outcome(study: &Study, runs: &[FinishedRun]) -> (Outcome, String) {
+    let verdicts = runs.iter().filter(|run| counts(study, run));
+    let outcomes: Vec<Outcome> =
+        verdicts.map(|run| run.verdict(&study.runs[run.run].plan).outcome).collect();
+    let worst = Outcome::worst(outcomes.iter().copied());
+    let many = outcomes.iter().filter(|outcome| **outcome == worst).count();
+    let of = format!("{many} of {} runs", outcomes.len());
+    let what = if study.ramp.is_some() { "the first step of each ramp" } else { "every run" };
+    let reason = match worst {
+        _ if outcomes.is_empty() => "no run is over".to_owned(),
+        Outcome::NothingRequired => {
+            format!("no threshold was set; the figures of {what} can be relied on")
         }
-    }
-}
-
-/// How fast and how often wrong stand side by side.
-const COLUMNS: [Column; 12] = [
-    column("delivery ratio", |f| f.get("delivery_ratio"), percent),
-    column("latency p99", |f| f.get("latency_p99_s"), seconds),
-    column("eviction latency", |f| f.get("eviction_latency_mean_s"), seconds),
-    varying("its p99", |f| f.get("eviction_latency_p99_s"), seconds),
-    column(
-        "mistakes/client·h",
-        |f| f.get("mistake_rate_per_s").map(|rate| rate * 3600.0),
-        significant,
-    ),
-    column("query accuracy", |f| f.get("query_accuracy"), percent),
-    column("datagrams/delivery", |f| f.get("datagrams_per_delivery"), significant),
-    varying("dead server noticed", |f| f.get("server_detection_mean_s"), seconds),
-    varying("busiest second", |f| f.get("server_rx_peak_per_s"), significant),
-    rare("ghosts", |f| f.get("ghosts_mean"), significant),
-    rare("expelled", |f| f.get("expelled"), significant),
-    column("amplification", |f| f.get("amplification"), significant),
-];
-
-const fn column(
-    name: &'static str,
-    figure: fn(&Figures) -> Option<f64>,
-    show: fn(Option<f64>) -> String,
-) -> Column {
-    Column { name, figure, show, worth: Worth::Always }
-}
-
-const fn varying(
-    name: &'static str,
-    figure: fn(&Figures) -> Option<f64>,
-    show: fn(Option<f64>) -> String,
-) -> Column {
-    Column { worth: Worth::Varies, ..column(name, figure, show) }
-}
-
-const fn rare(
-    name: &'static str,
-    figure: fn(&Figures) -> Option<f64>,
-    show: fn(Option<f64>) -> String,
-) -> Column {
-    Column { worth: Worth::NotZero, ..column(name, figure, show) }
-}
-
-/// Three significant digits.
-fn significant(value: Option<f64>) -> String {
-    let Some(value) = value else { return UNKNOWN.to_owned() };
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let digits = (2 - value.abs().log10().floor() as i32).max(0) as usize;
-    format!("{value:.digits$}")
+        Outcome::Pass => format!("{what} meets its thresholds"),
+        Outcome::Inconclusive => format!("{of} can't be relied on, or lack a required figure"),
+        _ => format!("{of} do not meet their thresholds"),
+    };
+    (if outcomes.is_empty() { Outcome::Inconclusive } else { worst }, reason)
 }
 
 /// The mean over the replications that have the figure.
-fn mean(cells: &[&Cell], figure: fn(&Figures) -> Option<f64>) -> Option<f64> {
-    let values: Vec<f64> = cells.iter().filter_map(|cell| figure(&cell.figures)).collect();
+fn mean(runs: &[&FinishedRun], metric: Metric) -> Option<f64> {
+    let values: Vec<f64> = runs.iter().filter_map(|run| run.figures.figure(metric)).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The summary as text with terminal colours.
-pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
+/// The metrics that get a column: primary ones with a better direction, and other headlines that
+/// differ by more than a tenth between runs. Each must be worth showing for at least one run.
+fn columns(runs: &[FinishedRun]) -> Vec<Metric> {
+    let shown = |metric: &Metric| {
+        if !runs.iter().any(|run| run.figures.say(*metric)) {
+            return false;
+        }
+        let values = runs.iter().filter_map(|run| run.figures.figure(*metric));
+        let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| {
+            (least.min(v), most.max(v))
+        });
+        let varies = most > 1.1 * least;
+        if metric.card.primary { most >= least && metric.better().is_some() } else { varies }
+    };
+    Metric::headlines().into_iter().filter(shown).collect()
+}
+
+/// The summary of a sweep as text with terminal colours.
+pub fn sweep_summary(study: &Study, runs: &[FinishedRun], outcome: (Outcome, &str)) -> String {
     let bold = Style::new().bold();
     let base = &study.base;
     let points = study.runs.last().map_or(0, |run| run.point + 1);
@@ -119,21 +77,18 @@ pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
     if !base.description.is_empty() {
         text.push_str(&format!("{}\n", base.description));
     }
-    let shown = |column: &&Column| {
-        column.worth.shows(cells.iter().filter_map(|cell| (column.figure)(&cell.figures)))
-    };
-    let columns: Vec<&Column> = COLUMNS.iter().filter(shown).collect();
-    // Keys as short as they can be and still differ.
+    let columns = columns(runs);
+    // Keys are cut as short as possible while they still differ.
     let mut rows = vec![vec![String::new()]];
     rows[0].extend(study.keys.iter().map(|key| short(key, &study.keys)));
-    rows[0].extend(columns.iter().map(|column| column.name.to_owned()));
+    rows[0].extend(columns.iter().map(|metric| metric.label()));
     for point in 0..points {
-        let of_point: Vec<&Cell> =
-            cells.iter().filter(|cell| study.runs[cell.run].point == point).collect();
+        let of_point: Vec<&FinishedRun> =
+            runs.iter().filter(|run| study.runs[run.run].point == point).collect();
         let Some(first) = of_point.first() else { continue };
         let mut row = vec![point.to_string()];
         row.extend(study.runs[first.run].values.iter().map(|value| compact(value)));
-        row.extend(columns.iter().map(|column| (column.show)(mean(&of_point, column.figure))));
+        row.extend(columns.iter().map(|metric| metric.unit().show(mean(&of_point, *metric))));
         rows.push(row);
     }
     text.push('\n');
@@ -142,46 +97,45 @@ pub fn sweep_summary(study: &Study, cells: &[Cell]) -> String {
         text.push_str("means over the runs of a point; each run is a row of summary.csv\n");
     }
     text.push('\n');
-    text.push_str(&thresholds(study, cells));
-    text.push_str(&verdict(study, cells));
+    text.push_str(&headline(study, runs, outcome));
     text
 }
 
-/// How many thresholds are met, over all runs, and which are not.
-fn thresholds(study: &Study, cells: &[Cell]) -> String {
-    let mut judged = 0;
-    let (mut met, mut unmet) = (0, Vec::new());
-    for cell in cells {
-        let run = &study.runs[cell.run];
-        let ending = cell.ending(&run.plan);
-        if let Some(threshold) = &ending.stopped_by {
-            let (point, replication) = (run.point, run.replication);
-            unmet
-                .push(format!("  point {point} run {replication}: stopped early by {threshold}\n"));
-        }
-        for one in ending.judged {
-            judged += 1;
-            if one.met == Some(true) {
-                met += 1;
-            } else {
-                let (point, replication) = (run.point, run.replication);
-                let (threshold, got) = (&one.threshold, got(&one));
-                unmet.push(format!("  point {point} run {replication}: {threshold}, got {got}\n"));
-            }
-        }
+/// The outcome of a sweep in one line, then the reasons against a pass.
+pub(crate) fn headline(
+    study: &Study,
+    runs: &[FinishedRun],
+    (outcome, reason): (Outcome, &str),
+) -> String {
+    let mut text = format!("{}: {reason}\n", toned(outcome.tone(), outcome.words()));
+    if runs.len() < study.runs.len() && study.ramp.is_none() {
+        text.push_str(&format!("{} of {} runs are over\n", runs.len(), study.runs.len()));
     }
-    if judged == 0 {
-        return String::new();
+    let against: Vec<String> = runs
+        .iter()
+        .filter(|run| counts(study, run))
+        .flat_map(|run| against(&study.runs[run.run], run))
+        .collect();
+    for line in against.iter().take(MOST_SHOWN) {
+        text.push_str(&format!("  {line}\n"));
     }
-    let mut text = format!("thresholds: {met} of {judged} met\n");
-    text.extend(unmet.iter().take(MOST_UNMET).map(String::as_str));
-    if unmet.len() > MOST_UNMET {
-        text.push_str(&format!("  and {} more\n", unmet.len() - MOST_UNMET));
+    if against.len() > MOST_SHOWN {
+        text.push_str(&format!("  and {} more\n", against.len() - MOST_SHOWN));
     }
     text
 }
 
-/// The last parts of a key that tell it from the others.
+/// The reasons why one run does not pass.
+fn against(run: &Run, finished: &FinishedRun) -> Vec<String> {
+    let verdict = finished.verdict(&run.plan);
+    let stopped = verdict.stopped_by.iter().map(|by| format!("stopped early: not met: {by}"));
+    let missed = verdict.thresholds.iter().filter(|one| one.met != Some(true));
+    let missed = missed.map(|one| format!("{one}: actual {}, {}", one.shown(), one.words()));
+    let all = stopped.chain(missed).chain(verdict.doubts.iter().cloned());
+    all.map(|what| format!("point {} run {}: {what}", run.point, run.replication)).collect()
+}
+
+/// The shortest tail of a key, of two parts or more, that tells it from the others.
 fn short(key: &str, all: &[String]) -> String {
     let parts: Vec<&str> = key.split('.').collect();
     let tail = |n: usize, parts: &[&str]| parts[parts.len().saturating_sub(n)..].join(".");
@@ -193,60 +147,9 @@ fn short(key: &str, all: &[String]) -> String {
     tail(length, &parts)
 }
 
-fn verdict(study: &Study, cells: &[Cell]) -> String {
-    let doubtful: Vec<&Cell> = cells.iter().filter(|cell| !cell.doubts.is_empty()).collect();
-    let missing = study.runs.len() - cells.len();
-    let mut text = match (doubtful.len(), missing) {
-        (0, 0) => "conclusive: every datagram of every run is accounted for\n".to_owned(),
-        (0, _) => format!(
-            "{} of {} runs are done, and every datagram of theirs is accounted for\n",
-            cells.len(),
-            study.runs.len()
-        ),
-        (n, _) => format!("inconclusive: {n} of {} runs\n", cells.len()),
-    };
-    for cell in doubtful {
-        let run = &study.runs[cell.run];
-        for doubt in &cell.doubts {
-            text.push_str(&format!("  point {} run {}: {doubt}\n", run.point, run.replication));
-        }
-    }
-    text
-}
-
-/// The summary for programs: every metric of every run.
-pub fn json_sweep(study: &Study, cells: &[Cell], exit_code: u8) -> Value {
-    let run = |cell: &Cell| {
-        let run = &study.runs[cell.run];
-        let values: serde_json::Map<_, _> =
-            study.keys.iter().cloned().zip(run.values.iter().map(|v| json!(plain(v)))).collect();
-        let groups: serde_json::Map<_, _> = (run.plan.groups.iter().zip(&cell.groups))
-            .map(|(group, figures)| (group.name.clone(), json_metrics(figures).into()))
-            .collect();
-        let ending = cell.ending(&run.plan);
-        json!({
-            "point": run.point,
-            "replication": run.replication,
-            "values": values,
-            "seed": run.plan.seed,
-            "digest": format!("{:016x}", cell.digest),
-            "metrics": json_metrics(&cell.figures),
-            "groups": groups,
-            "verdict": ending.outcome.name(),
-            "thresholds": json_thresholds(&ending.judged),
-            "stopped_by": ending.stopped_by,
-            "load": cell.load,
-            "inconclusive": cell.doubts,
-        })
-    };
-    json!({
-        "version": 1,
-        "scenario": study.base.name,
-        "mode": study.base.mode.name(),
-        "runs_planned": study.runs.len(),
-        "runs": cells.iter().map(run).collect::<Vec<_>>(),
-        "exit_code": exit_code,
-    })
+/// The tone of a cell that says whether a step holds.
+pub(crate) fn tone_of(holds: bool) -> Tone {
+    if holds { Tone::Good } else { Tone::Bad }
 }
 
 #[cfg(test)]
@@ -254,11 +157,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_as_short_as_they_can_be_and_figures_have_three_digits() {
+    fn keys_are_as_short_as_they_can_be() {
         let keys = ["group.a.up.loss", "group.b.up.loss", "server.timeout"].map(str::to_owned);
         let shorts: Vec<_> = keys.iter().map(|key| short(key, &keys)).collect();
         assert_eq!(shorts, ["a.up.loss", "b.up.loss", "server.timeout"]);
-        let shown = [0.0, 0.01234, 1.0, 208.04, 12345.6].map(|v| significant(Some(v)));
-        assert_eq!(shown, ["0", "0.0123", "1.00", "208", "12346"]);
     }
 }

@@ -1,5 +1,5 @@
-//! What went over one link: numbers, times of sending and of arrival. Drawn from a model, or read
-//! from a file of measurements.
+//! Traces of one link: the number, send time and arrival time of each datagram. A trace is drawn
+//! from a model or read from a file of measurements.
 
 use std::io::{Read, Write};
 
@@ -9,15 +9,15 @@ use skipbeat_link::{Class, LinkOptions, Links, PacketInfo, Verdict};
 /// One datagram of a trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Crossing {
-    /// Its place in the sequence.
+    /// Its sequence number.
     pub seq: u64,
     /// When it was sent, in seconds.
     pub sent_s: f64,
-    /// When it arrived, in seconds, if it did.
+    /// When it arrived, in seconds; `None` if it was lost.
     pub received_s: Option<f64>,
 }
 
-/// Draws `n` verdicts of one link: datagrams of `bytes`, one every `spacing`.
+/// Draws the verdicts of one link on `n` datagrams of `bytes` bytes each, one sent every `spacing`.
 pub fn draw(
     options: &LinkOptions,
     direction: Direction,
@@ -28,14 +28,14 @@ pub fn draw(
 ) -> Vec<(Time, Verdict)> {
     let roster = Roster::new([1]);
     let mut links = Links::new(Seed(seed), direction, [options.clone().into()], &roster);
-    // Of a kind that the loss model looks at.
+    // The loss model may apply to some classes only; this is one of them.
     let class = options.loss.only.first().copied().unwrap_or(Class::Chat);
     let packet = PacketInfo { bytes, class };
     let times = (0..u64::from(n)).map(|i| Time::ZERO + spacing * i);
     times.map(|now| (now, links.judge(now, 0, 0, packet))).collect()
 }
 
-/// The verdicts as a trace, copies apart.
+/// Turns verdicts into a trace; duplicates are left out.
 pub fn crossings(verdicts: &[(Time, Verdict)]) -> Vec<Crossing> {
     let crossing = |(sent, verdict): &(Time, Verdict)| Crossing {
         seq: verdict.index.into(),
@@ -48,7 +48,7 @@ pub fn crossings(verdicts: &[(Time, Verdict)]) -> Vec<Crossing> {
 /// Writes a trace as CSV.
 ///
 /// # Errors
-/// Where it can't be written.
+/// If `out` can't be written to.
 pub fn write_trace(trace: &[Crossing], out: impl Write) -> Result<(), csv::Error> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(["seq", "sent_s", "received_s"])?;
@@ -60,11 +60,18 @@ pub fn write_trace(trace: &[Crossing], out: impl Write) -> Result<(), csv::Error
     Ok(())
 }
 
-/// Reads a trace: a CSV file with the columns `seq`, `sent_s` and `received_s`, which is empty for
-/// what was lost. Numbers that are missing were lost too. Comes back in order of `seq`.
+/// Reads a trace: a CSV file with the columns `seq`, `sent_s` and `received_s`. A datagram was lost
+/// if its `received_s` is empty or its number is missing. The trace returned is sorted by `seq`.
+///
+/// ```
+/// let csv = "seq,sent_s,received_s\n1,0.0,0.05\n2,0.02,\n";
+/// let trace = skipbeat_report::read_trace(csv.as_bytes()).unwrap();
+/// assert_eq!(trace[0].received_s, Some(0.05));
+/// assert_eq!(trace[1].received_s, None);
+/// ```
 ///
 /// # Errors
-/// What is wrong with it, and in which row.
+/// A message that says what is wrong, and in which row.
 pub fn read_trace(input: impl Read) -> Result<Vec<Crossing>, String> {
     let mut csv = csv::Reader::from_reader(input);
     let head = csv.headers().map_err(|e| e.to_string())?.clone();
@@ -94,7 +101,7 @@ pub fn read_trace(input: impl Read) -> Result<Vec<Crossing>, String> {
     }
     trace.sort_by_key(|crossing| crossing.seq);
     if trace.windows(2).any(|pair| pair[0].seq == pair[1].seq) {
-        return Err("a number stands there twice: leave out the copies".to_owned());
+        return Err("a number appears twice: leave out the copies".to_owned());
     }
     Ok(trace)
 }

@@ -1,29 +1,30 @@
-//! The shape of the file, as serde reads it. What depends on more than one key is checked when
-//! the document becomes a plan.
+//! The tables of a scenario file as serde reads them, and how a document becomes a plan. Rules
+//! between several keys are checked here.
 
 use std::net::IpAddr;
-use std::path::Path;
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::json;
 use skipbeat_core::{Span, schema};
-use skipbeat_link::{LinkOptions, LinkTable, Outage, OutageKind};
 use skipbeat_server::Admission;
-use skipbeat_swarm::{Acks, Amount, ClientEvent, Dialect, GroupOptions, TimedEvent, Transport};
+use skipbeat_swarm::{Acks, ClientEvent, Dialect, GroupOptions, Transport};
 use skipbeat_workload::Word;
 use toml::Spanned;
 
-use crate::ScenarioError;
+use crate::Setting;
+use crate::error::{Reporter, ScenarioError};
+use crate::event::{EventTable, events};
 use crate::group::{GroupTable, groups};
-use crate::plan::{Group, Mode, Plan, ServerPlan, Sockets, SwarmPlan, Target};
+use crate::name::{NAME, check_name};
+use crate::plan::{Group, Mode, Output, Plan, ServerPlan, Sockets, SwarmPlan, Target};
 use crate::preset::Preset;
 use crate::ramp::RampTable;
 use crate::server::{BufferSize, ServerTable, server};
-use crate::study::SweepTable;
+use crate::sweep::SweepTable;
 use crate::thresholds::ThresholdTable;
 
-/// A run of a server under heartbeats, links and churn, and what its figures have to be.
+/// A test of a server under heartbeats, impaired links and churn, with the results it has to reach.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = whole)]
@@ -31,59 +32,63 @@ pub(crate) struct Document {
     /// Letters, digits, '-' and '_'. The results go to `results/NAME`.
     #[schemars(with = "String", regex(pattern = NAME))]
     name: Spanned<String>,
-    /// What the scenario shows: a line in the summary. Default: empty.
+    /// What the scenario shows; it is a line in the summary. Default: empty.
     #[serde(default)]
     description: String,
-    /// In which world it runs; default `"sim"`. With `server.target` it is `"net"`.
+    /// Virtual time or real sockets; default `"sim"`. A `server.target` needs `"net"`.
     #[serde(default)]
     mode: Mode,
-    /// Every random number follows from it; a whole number from 0, default 1.
+    /// The seed of all random numbers: a whole number from 0, default 1.
     #[serde(default)]
     seed: Option<u64>,
-    /// A real system whose heartbeat, timeout and detector are the defaults; default `"tutorial"`.
+    /// A real system, whose heartbeat, timeout and detector become the defaults; default
+    /// `"tutorial"`.
     #[serde(default)]
     preset: Preset,
-    /// What is planned in this time at the beginning is not measured; default `"0s"`. Give it one
-    /// heartbeat period, the jitter and the delay at least.
+    /// Time at the beginning that is not measured; default `"0s"`. Give it at least one heartbeat
+    /// period, with the jitter and the delay.
     #[serde(default)]
     warmup: Span,
-    /// What is planned in this time is measured; above zero.
+    /// The measured time, above zero. What is due in it counts.
     #[schemars(with = "Span", transform = schema::above_zero)]
     duration: Spanned<Span>,
-    /// The run goes on for so long after the measured time; default `"2s"`. Longer than timeout and
-    /// sweep, it loses no crash.
+    /// How long the run continues after the measured time; default `"2s"`. All crashes are detected
+    /// if it is longer than `timeout` and the period of `eviction`.
     drain: Option<Span>,
     /// The server under test: the built-in one, or another at `target`.
     #[serde(default)]
     server: ServerTable,
-    /// The swarm as a program. It has no effect in `sim`.
+    /// How the swarm uses sockets. It has no effect in `sim`.
     #[serde(default)]
     swarm: SwarmTable,
     /// Groups of clients, at least one.
     #[serde(default)]
     #[schemars(with = "Vec<GroupTable>", length(min = 1))]
     group: Vec<Spanned<GroupTable>>,
-    /// What happens to groups and their links, once each.
+    /// What happens to groups and their links at stated times.
     #[serde(default)]
     #[schemars(with = "Vec<EventTable>")]
     event: Vec<Spanned<EventTable>>,
-    /// It makes many runs of the scenario: one for each combination of values, and replications.
+    /// Runs the scenario for each combination of values, with replications.
     #[serde(default)]
     #[expect(dead_code, reason = "it is read here so that its mistakes are found with the others")]
     sweep: Option<SweepTable>,
-    /// One key rises step by step until a threshold is not met. It needs `[thresholds]`.
+    /// Raises one key step by step until a threshold is not met. It needs `[thresholds]`.
     #[serde(default)]
     #[expect(dead_code, reason = "as above")]
     ramp: Option<RampTable>,
-    /// What the figures have to be: metrics and their conditions.
+    /// The results that the run has to reach: metrics and their conditions.
     #[serde(default)]
     thresholds: ThresholdTable,
-    /// How clients talk to a server that is no chat of our kind. It needs `server.target`.
+    /// What is written of the results.
+    #[schemars(with = "Option<Output>")]
+    output: Option<Spanned<Output>>,
+    /// How clients talk to a server with another protocol. It needs `server.target`.
     #[schemars(with = "Option<Dialect>")]
     dialect: Option<Spanned<Dialect>>,
 }
 
-/// The swarm as a program.
+/// How the swarm uses sockets.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct SwarmTable {
@@ -99,67 +104,20 @@ struct SwarmTable {
     /// of them must be local.
     #[schemars(extend("pattern" = IP))]
     addresses: Option<IpAddr>,
-    /// Threads that read and send, 1 to 64; default 1. It pays on more than two cores.
+    /// Threads that read and send, 1 to 64; default 1. More are of use on more than two cores.
     #[schemars(with = "Option<u32>", range(min = 1, max = 64))]
     threads: Option<Spanned<u32>>,
-    /// Whether datagrams that came as one message are read as one (UDP_GRO); default `false`.
+    /// Whether datagrams that were sent as one message are read as one (UDP_GRO); default `false`.
     gro: bool,
     /// A run is inconclusive when the 99th percentile of the lateness is above this; default
     /// `"100ms"`.
     lateness_limit: Option<Span>,
 }
 
-/// Something that happens to part of a group, once.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(transform = one_happening)]
-struct EventTable {
-    /// When, from the beginning of the run, warm-up included; before its end.
-    #[schemars(with = "Span")]
-    at: Spanned<Span>,
-    /// The name of a group.
-    #[schemars(with = "String")]
-    group: Spanned<String>,
-    /// So many of those that are up crash: they are drawn at random.
-    crash: Option<Amount>,
-    /// So many of those that are up leave.
-    leave: Option<Amount>,
-    /// So many of those that are not up start, and beat at once.
-    join: Option<Amount>,
-    /// So many of those that are up change their address.
-    rebind: Option<Amount>,
-    /// These links lose everything, until `heal` or the end of the run.
-    partition: Option<Way>,
-    /// The `partition` of these links is over.
-    heal: Option<Way>,
-    /// These links keep everything, until `release` or the end of the run.
-    clog: Option<Way>,
-    /// The `clog` of these links is over.
-    release: Option<Way>,
-    /// These keys of the links from the clients change.
-    up: Option<LinkTable>,
-    /// These keys of the links to the clients change.
-    down: Option<LinkTable>,
-}
-
-/// Which links of a group.
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum Way {
-    /// Those from the clients to the server.
-    Up,
-    /// Those from the server to the clients.
-    Down,
-    /// All of them.
-    Both,
-}
-
-/// Names stand in paths of files and of keys: see [`check_name`].
-pub(crate) const NAME: &str = "^[A-Za-z0-9_-]+$";
-/// An address of either family; the numbers in it are not looked at.
+/// An IPv4 or IPv6 address; the range of its numbers is not checked.
 const IP: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)$";
 
-/// What [`resolve`] asks of the whole document.
+/// The rules of [`resolve`] for the whole document.
 fn whole(schema: &mut Schema) {
     schema::require(schema, "group");
     let rules = [
@@ -172,29 +130,47 @@ fn whole(schema: &mut Schema) {
     schema::also(schema, rules);
 }
 
-/// What [`EventTable::what`] finds; `up` and `down` together are one thing.
-fn one_happening(schema: &mut Schema) {
-    let single = ["crash", "leave", "join", "rebind", "partition", "heal", "clog", "release"];
-    let single = single.map(|key| json!({ "required": [key] }));
-    let links = json!({ "anyOf": [{ "required": ["up"] }, { "required": ["down"] }] });
-    let all: Vec<_> = single.into_iter().chain([links]).collect();
-    schema::also(schema, [json!({ "oneOf": all })]);
-}
-
-/// Makes mistakes at places of one text.
-pub(crate) struct Reporter<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) text: &'a str,
-}
-
-impl Reporter<'_> {
-    pub(crate) fn at<T>(&self, place: &Spanned<T>, message: impl Into<String>) -> ScenarioError {
-        ScenarioError::at(self.name, self.text, Some(place.span()), message.into())
+impl Plan {
+    /// Reads a scenario from a text, with settings applied. `name` is the file, for messages.
+    ///
+    /// ```
+    /// use skipbeat_scenario::Plan;
+    ///
+    /// let text = r#"
+    ///     name = "example"
+    ///     duration = "10s"
+    ///
+    ///     [[group]]
+    ///     name = "phones"
+    ///     clients = 100
+    /// "#;
+    /// let plan = Plan::parse("example.toml", text, &["group.phones.up.loss=5%".parse()?]).unwrap();
+    /// assert_eq!(plan.groups[0].up.options.loss.model.mean(), Some(0.05));
+    ///
+    /// let mistake = Plan::parse("example.toml", &text.replace("10s", "10"), &[]).unwrap_err();
+    /// assert!(mistake.to_string().starts_with("example.toml:3:"), "{mistake}");
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with the scenario, and where.
+    pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
+        if settings.is_empty() {
+            return read(name, text);
+        }
+        let changed = Setting::apply_all(settings, name, text)?;
+        read(name, &changed).map_err(|error| {
+            // A mistake that the file has without --set is shown in the file.
+            match read(name, text) {
+                Err(in_file) if in_file.message == error.message => in_file,
+                _ => error.of_settings(&Setting::list(settings)),
+            }
+        })
     }
 }
 
-/// Reads a document and makes it a plan; `name` is the file's, for messages.
-pub(crate) fn read(name: &str, text: &str) -> Result<Plan, ScenarioError> {
+/// Reads a document and makes it a plan.
+fn read(name: &str, text: &str) -> Result<Plan, ScenarioError> {
     let document: Document = toml::from_str(text)
         .map_err(|e| ScenarioError::at(name, text, e.span(), e.message().replace('\n', ", ")))?;
     resolve(document, &Reporter { name, text })
@@ -231,6 +207,10 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         check_dialect(dialect, &server, &groups, report)?;
     }
     let (thresholds, abort) = document.thresholds.resolve(&groups, report)?;
+    let nothing = |output: &&Spanned<Output>| output.get_ref().percentiles.is_empty();
+    if let Some(output) = document.output.as_ref().filter(nothing) {
+        return Err(report.at(output, "expected at least one percentile such as \"p99\""));
+    }
     Ok(Plan {
         name: document.name.into_inner(),
         description: document.description,
@@ -253,6 +233,7 @@ fn resolve(document: Document, report: &Reporter<'_>) -> Result<Plan, ScenarioEr
         events,
         thresholds,
         abort,
+        output: document.output.map(Spanned::into_inner).unwrap_or_default(),
         dialect: document.dialect.map(Spanned::into_inner),
     })
 }
@@ -288,157 +269,5 @@ fn check_dialect(
     Err(report.at(dialect, message))
 }
 
-/// A run has a row in memory for each of its seconds.
+/// The longest run. A run keeps a row in memory for each of its seconds.
 const LONGEST_RUN: Span = Span::from_secs(5_000_000);
-
-/// Names stand in paths of files and of keys.
-pub(crate) fn check_name(
-    name: &Spanned<String>,
-    why: &str,
-    report: &Reporter<'_>,
-) -> Result<(), ScenarioError> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    if name.get_ref().is_empty() || !name.get_ref().chars().all(fits) {
-        let message = format!("expected a name of letters, digits, '-' and '_': {why}");
-        return Err(report.at(name, message));
-    }
-    Ok(())
-}
-
-/// Reads the files that a link names, which lie where the scenario does.
-pub(crate) fn link(
-    mut options: LinkOptions,
-    place: std::ops::Range<usize>,
-    report: &Reporter<'_>,
-) -> Result<LinkOptions, ScenarioError> {
-    let folder = Path::new(report.name).parent().unwrap_or(Path::new(""));
-    for (file, model) in options.files() {
-        let path = folder.join(&file);
-        let text = std::fs::read_to_string(&path).map_err(|e| e.to_string());
-        text.and_then(|text| model.take(&text)).map_err(|e| {
-            let message = format!("can't read {}: {e}", path.display());
-            ScenarioError::at(report.name, report.text, Some(place.clone()), message)
-        })?;
-    }
-    Ok(options)
-}
-
-fn events(
-    tables: Vec<Spanned<EventTable>>,
-    groups: &mut [Group],
-    run: Span,
-    report: &Reporter<'_>,
-) -> Result<Vec<TimedEvent>, ScenarioError> {
-    let mut of_clients = Vec::new();
-    let mut of_links = Vec::new();
-    for table in tables {
-        let EventTable { at, group, .. } = table.get_ref();
-        let index = groups.iter().position(|known| known.name == *group.get_ref());
-        let Some(index) = index else {
-            let known: Vec<_> = groups.iter().map(|group| format!("{:?}", group.name)).collect();
-            let message =
-                format!("unknown group {:?}, expected {}", group.get_ref(), known.join(" or "));
-            return Err(report.at(group, message));
-        };
-        if *at.get_ref() >= run {
-            let message = format!("the event is not before the end of the run at {run}");
-            return Err(report.at(at, message));
-        }
-        let at = *at.get_ref();
-        match table.get_ref().what() {
-            Some(What::Clients(happening, amount)) => {
-                let stream = groups[index].behaviour.transport == Transport::Tcp;
-                if stream && happening == ClientEvent::Rebind {
-                    return Err(report.at(group, "a connection ends with its address: no `rebind`"));
-                }
-                if groups[index].behaviour.hostile.is_some() {
-                    let message = "nothing but their links happens to hostile clients";
-                    return Err(report.at(group, message));
-                }
-                of_clients.push(TimedEvent { at, group: index, happening, amount });
-            }
-            Some(What::Links) => of_links.push((at, index, table)),
-            None => {
-                let message = "expected exactly one of `crash`, `leave`, `join`, `rebind`, \
-                               `partition`, `heal`, `clog`, `release`, or `up` and `down`";
-                return Err(report.at(&table, message));
-            }
-        }
-    }
-    of_links.sort_by_key(|(at, ..)| *at);
-    for (at, index, table) in of_links {
-        let place = table.span();
-        weather(table.into_inner(), at, &mut groups[index], run, place, report)?;
-    }
-    Ok(of_clients)
-}
-
-/// What an event is about.
-enum What {
-    Clients(ClientEvent, Amount),
-    Links,
-}
-
-impl EventTable {
-    /// What happens, if it is one thing.
-    fn what(&self) -> Option<What> {
-        let happenings = [
-            (ClientEvent::Crash, self.crash),
-            (ClientEvent::Leave, self.leave),
-            (ClientEvent::Join, self.join),
-            (ClientEvent::Rebind, self.rebind),
-        ];
-        let mut clients = happenings.into_iter().filter_map(|(what, amount)| Some((what, amount?)));
-        let ways = [self.partition, self.heal, self.clog, self.release];
-        let links =
-            ways.iter().flatten().count() + usize::from(self.up.is_some() || self.down.is_some());
-        match (clients.next(), clients.next(), links) {
-            (Some((what, amount)), None, 0) => Some(What::Clients(what, amount)),
-            (None, None, 1) => Some(What::Links),
-            _ => None,
-        }
-    }
-}
-
-/// An event of the links of a group; they come in order of time.
-fn weather(
-    event: EventTable,
-    at: Span,
-    group: &mut Group,
-    run: Span,
-    place: std::ops::Range<usize>,
-    report: &Reporter<'_>,
-) -> Result<(), ScenarioError> {
-    let EventTable { partition, heal, clog, release, up, down, .. } = event;
-    for (schedule, own, table) in [(&mut group.up, Way::Up, up), (&mut group.down, Way::Down, down)]
-    {
-        let here = |way: Option<Way>| way.is_some_and(|way| way == own || way == Way::Both);
-        for (begins, ends, kind) in
-            [(partition, heal, OutageKind::Partition), (clog, release, OutageKind::Clog)]
-        {
-            if here(begins) {
-                // It lasts to the end of the run where nothing ends it.
-                schedule.outages.push(Outage { kind, from: at, to: run });
-            }
-            if here(ends) {
-                let open = |o: &&mut Outage| o.kind == kind && o.to == run;
-                if schedule.outages.iter_mut().filter(open).map(|o| o.to = at).count() == 0 {
-                    let message = "there is nothing to end: expected a `partition` before `heal`, a \
-                                   `clog` before `release`, of the same links";
-                    return Err(ScenarioError::at(
-                        report.name,
-                        report.text,
-                        Some(place),
-                        message.into(),
-                    ));
-                }
-            }
-        }
-        if let Some(table) = table {
-            let now = schedule.changes.last().map_or(&schedule.options, |(_, options)| options);
-            let options = link(table.over(now.clone()), place.clone(), report)?;
-            schedule.changes.push((at, options));
-        }
-    }
-    Ok(())
-}

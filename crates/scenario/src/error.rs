@@ -1,7 +1,10 @@
-//! A mistake in a scenario, shown where it is.
+//! A mistake in a scenario, shown where it is. Everything in this crate reports through this file,
+//! which uses no other.
 
 use std::fmt;
 use std::ops::Range;
+
+use toml::Spanned;
 
 /// What is wrong with a scenario and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,16 +13,16 @@ pub struct ScenarioError {
     pub source_name: String,
     /// What is wrong and what was expected.
     pub message: String,
-    /// Where it is, if it is at one place.
-    pub place: Option<Location>,
+    /// Where it is, if it has one location.
+    pub location: Option<Location>,
 }
 
-/// A place in a file.
+/// Where a mistake is in a text, with the line to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// From 1; 0 where the line is of no file.
+    /// The line, from 1; 0 where the text is not that of the file.
     pub line: usize,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
     /// The text of the line.
     text: String,
@@ -28,21 +31,41 @@ pub struct Location {
 }
 
 impl ScenarioError {
-    /// A mistake at a place in a text.
+    /// A mistake in a text, at a range of its bytes.
     pub(crate) fn at(name: &str, text: &str, span: Option<Range<usize>>, message: String) -> Self {
-        let place = span.map(|span| Location::find(text, span));
-        ScenarioError { source_name: name.to_owned(), message, place }
+        let location = span.map(|span| Location::find(text, span));
+        ScenarioError { source_name: name.to_owned(), message, location }
     }
 
-    /// The mistake came with `--set`: the line is one that the user has never seen as such.
+    /// The same mistake, made by `--set`: it is in a line that the user has never seen, so the line
+    /// gets no number.
     pub(crate) fn of_settings(self, settings: &str) -> Self {
-        let place = self.place.map(|place| Location { line: 0, ..place });
-        ScenarioError { source_name: format!("--set {settings}"), place, ..self }
+        let location = self.location.map(|location| Location { line: 0, ..location });
+        ScenarioError { source_name: format!("--set {settings}"), location, ..self }
     }
 
-    /// A mistake that is nowhere in particular.
+    /// A mistake without a location.
     pub(crate) fn whole(name: &str, message: impl Into<String>) -> Self {
-        ScenarioError { source_name: name.to_owned(), message: message.into(), place: None }
+        ScenarioError { source_name: name.to_owned(), message: message.into(), location: None }
+    }
+}
+
+/// Reports mistakes in one text.
+pub(crate) struct Reporter<'a> {
+    /// The file, for messages.
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+}
+
+impl Reporter<'_> {
+    /// A mistake in a value.
+    pub(crate) fn at<T>(&self, value: &Spanned<T>, message: impl Into<String>) -> ScenarioError {
+        self.within(value.span(), message)
+    }
+
+    /// A mistake in a range of bytes of the text.
+    pub(crate) fn within(&self, span: Range<usize>, message: impl Into<String>) -> ScenarioError {
+        ScenarioError::at(self.name, self.text, Some(span), message.into())
     }
 }
 
@@ -63,8 +86,8 @@ impl Location {
 
 impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ScenarioError { source_name, message, place } = self;
-        let Some(Location { line, column, text, width }) = place else {
+        let ScenarioError { source_name, message, location } = self;
+        let Some(Location { line, column, text, width }) = location else {
             return write!(f, "{source_name}: {message}");
         };
         let number = if *line == 0 { String::new() } else { line.to_string() };

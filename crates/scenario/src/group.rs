@@ -1,5 +1,4 @@
-//! A `[[group]]` of the file, and what its clients do by it. What depends on more than one key is
-//! checked here.
+//! `[[group]]`: a group of clients, and what they do. Rules between several keys are checked here.
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
@@ -10,8 +9,9 @@ use skipbeat_swarm::{Acks, Churn, GroupOptions, Heartbeat, Hostile, Transport};
 use skipbeat_workload::{Chat, Name, Word, Workload};
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::{NAME, Reporter, check_name, link};
+use crate::error::{Reporter, ScenarioError};
+use crate::link_files::read_link_files;
+use crate::name::{NAME, check_name};
 use crate::plan::{Group, Plan};
 use crate::preset::Defaults;
 
@@ -20,41 +20,40 @@ use crate::preset::Defaults;
 #[serde(deny_unknown_fields)]
 #[schemars(transform = hostile_alone)]
 pub(crate) struct GroupTable {
-    /// Letters, digits, '-' and '_', no two alike: for `--set`, events and results.
+    /// Its name for `--set`, events and results: letters, digits, '-' and '_'. Names differ.
     #[schemars(with = "String", regex(pattern = NAME))]
     name: Spanned<String>,
-    /// How many clients, from 0.
+    /// The number of clients, from 0.
     #[schemars(range(max = Plan::MOST_CLIENTS))]
     clients: u32,
-    /// Whether they are members, which beat and get what is said to everybody; default `true`. Sensors
-    /// and those who only ask need not be.
+    /// Whether they are members, which send heartbeats and get the texts to all; default `true`.
+    /// Clients that only send samples or queries need not be members.
     #[schemars(with = "Option<bool>")]
     member: Option<Spanned<bool>>,
-    /// When they beat; by the preset where not given.
+    /// When they send heartbeats; by the preset where not given.
     heartbeat: Option<Heartbeat>,
-    /// What they say, as a short form of `workload.chat`; nothing where neither is given.
+    /// The texts that they send, as a short form of `workload.chat`; none where neither is given.
     chat: Option<Chat>,
-    /// What they do besides staying alive: a name, or a table of the name with its keys.
+    /// What they do besides staying alive: a name, or a table with a name and its keys.
     #[schemars(with = "Option<ScalarOrTable<Name, Workload>>")]
     workload: Option<Spanned<ScalarOrTable<Name, Workload>>>,
-    /// How what they say gets to the server and back; default `"udp"`. `"tcp"` is for chat and
-    /// queries.
-    #[schemars(with = "Option<Carriage>")]
-    transport: Option<Spanned<Carriage>>,
-    /// How they come and go by themselves; they don't where not given.
+    /// How their messages are carried; default `"udp"`. `"tcp"` is for chat and queries.
+    #[schemars(with = "Option<TransportChoice>")]
+    transport: Option<Spanned<TransportChoice>>,
+    /// How they come and go by themselves; they do not where not given.
     #[serde(default)]
     churn: Churn,
-    /// Which texts are acked, and sent again until they are; default `"none"`.
+    /// Which texts are acked, and repeated until they are; default `"none"`.
     #[serde(default)]
     acks: Acks,
-    /// Whether they ask for a session, so that their membership outlives a change of address;
+    /// Whether they ask for a session, which keeps their membership through changes of address;
     /// default `false`.
     #[serde(default)]
     session: bool,
     /// These clients attack, and do nothing else.
     #[schemars(with = "Option<Hostile>")]
     hostile: Option<Spanned<Hostile>>,
-    /// A kind of network that both directions begin as; `up` and `down` change it key by key.
+    /// A kind of network, whose options `up` and `down` can change key by key.
     link: Option<LinkPreset>,
     /// The links from these clients to the server.
     #[serde(default)]
@@ -64,15 +63,15 @@ pub(crate) struct GroupTable {
     down: LinkTable,
 }
 
-/// How what clients say gets to the server and back: a transport, and what mends it.
+/// How messages are carried: a transport, and whether losses are repaired.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Carriage {
-    /// Each thing in a datagram of its own.
+enum TransportChoice {
+    /// Each message in a datagram of its own.
     Udp,
-    /// The same with `acks = "both"`: datagrams that are acked, and sent again until they are.
+    /// The same with `acks = "both"`: datagrams are acked, and repeated until they are.
     UdpAcks,
-    /// All of it in a stream, one connection for each client.
+    /// All messages in a stream, with one connection for each client.
     Tcp,
 }
 
@@ -108,7 +107,7 @@ pub(crate) fn groups(
     let mut groups: Vec<Group> = Vec::new();
     let mut clients = 0u64;
     for table in tables {
-        let place = table.span();
+        let span = table.span();
         let table = table.into_inner();
         check_name(&table.name, "--set finds groups by it", report)?;
         if groups.iter().any(|group| group.name == *table.name.get_ref()) {
@@ -125,11 +124,11 @@ pub(crate) fn groups(
         if clients > u64::from(Plan::MOST_CLIENTS) {
             let message =
                 format!("more than {} clients and forged addresses in all", Plan::MOST_CLIENTS);
-            return Err(ScenarioError::at(report.name, report.text, Some(place), message));
+            return Err(report.within(span, message));
         }
         let schedule = |table: LinkTable, direction| {
             let base = table_base(direction);
-            link(table.over(base), place.clone(), report).map(LinkSchedule::from)
+            read_link_files(table.over(base), span.clone(), report).map(LinkSchedule::from)
         };
         groups.push(Group {
             name: table.name.into_inner(),
@@ -147,14 +146,14 @@ fn behaviour(
     defaults: &Defaults,
     report: &Reporter<'_>,
 ) -> Result<GroupOptions, ScenarioError> {
-    let carriage = table.transport.as_ref().map_or(Carriage::Udp, |t| *t.get_ref());
-    if let (Some(place), Carriage::UdpAcks) = (&table.transport, carriage)
+    let choice = table.transport.as_ref().map_or(TransportChoice::Udp, |t| *t.get_ref());
+    if let (Some(transport), TransportChoice::UdpAcks) = (&table.transport, choice)
         && table.acks != Acks::None
     {
-        return Err(report.at(place, "\"udp-acks\" is `acks = \"both\"`: no `acks` beside it"));
+        return Err(report.at(transport, "\"udp-acks\" is `acks = \"both\"`: no `acks` beside it"));
     }
-    let acks = if carriage == Carriage::UdpAcks { Acks::Both } else { table.acks };
-    let stream = carriage == Carriage::Tcp;
+    let acks = if choice == TransportChoice::UdpAcks { Acks::Both } else { table.acks };
+    let stream = choice == TransportChoice::Tcp;
     let behaviour = GroupOptions {
         clients: table.clients,
         member: table.member.as_ref().is_none_or(|member| *member.get_ref()),
@@ -169,11 +168,11 @@ fn behaviour(
     if let Some(hostile) = &table.hostile {
         check_hostile(table, &behaviour, hostile, report)?;
     }
-    if let Some(place) = table.transport.as_ref().filter(|_| stream) {
-        check_stream(&behaviour, place, report)?;
+    if let Some(transport) = table.transport.as_ref().filter(|_| stream) {
+        check_stream(&behaviour, transport, report)?;
     }
-    if let Some(place) = table.member.as_ref().filter(|_| !behaviour.member) {
-        check_stranger(table, &behaviour, place, report)?;
+    if let Some(member) = table.member.as_ref().filter(|_| !behaviour.member) {
+        check_stranger(table, &behaviour, member, report)?;
     }
     Ok(behaviour)
 }
@@ -182,7 +181,7 @@ fn behaviour(
 fn check_hostile(
     table: &GroupTable,
     group: &GroupOptions,
-    place: &Spanned<Hostile>,
+    hostile: &Spanned<Hostile>,
     report: &Reporter<'_>,
 ) -> Result<(), ScenarioError> {
     let honest = table.heartbeat.is_some()
@@ -194,16 +193,16 @@ fn check_hostile(
     if honest {
         let message = "hostile clients do nothing else: no `heartbeat`, `chat`, `workload`, \
                        `transport`, `churn`, `acks` or `session` beside it";
-        return Err(report.at(place, message));
+        return Err(report.at(hostile, message));
     }
     Ok(())
 }
 
-/// Whoever is no member can say nothing that makes a member of it.
+/// A client that is not meant to be a member sends nothing that would make it one.
 fn check_stranger(
     table: &GroupTable,
     group: &GroupOptions,
-    place: &Spanned<bool>,
+    member: &Spanned<bool>,
     report: &Reporter<'_>,
 ) -> Result<(), ScenarioError> {
     let talks = group.workload.is_some_and(|work| matches!(work.saying().word, Word::Text));
@@ -211,15 +210,15 @@ fn check_stranger(
     if talks || stays || group.hostile.is_some() {
         let message = "who is no member has no `heartbeat`, `acks` or `session`, says no texts and \
                        is not hostile";
-        return Err(report.at(place, message));
+        return Err(report.at(member, message));
     }
     Ok(())
 }
 
-/// A stream is for what there is in both forms, and has no use for what mends datagrams.
+/// A stream is for workloads that exist with both transports, and needs no repair of losses.
 fn check_stream(
     group: &GroupOptions,
-    place: &Spanned<Carriage>,
+    transport: &Spanned<TransportChoice>,
     report: &Reporter<'_>,
 ) -> Result<(), ScenarioError> {
     let fits = group.workload.is_none_or(|w| matches!(w, Workload::chat(_) | Workload::query(_)));
@@ -230,30 +229,30 @@ fn check_stream(
     } else {
         return Ok(());
     };
-    Err(report.at(place, message))
+    Err(report.at(transport, message))
 }
 
-/// What clients do. `chat` beside `workload` gives the keys of a chat that is only named there.
+/// The workload of a group. A `chat` beside `workload = "chat"` gives its keys.
 fn workload(
     chat: Option<Chat>,
     workload: Option<&Spanned<ScalarOrTable<Name, Workload>>>,
     acks: Acks,
     report: &Reporter<'_>,
 ) -> Result<Option<Workload>, ScenarioError> {
-    let Some(place) = workload else { return Ok(chat.map(Workload::chat)) };
-    let workload = match (chat, place.get_ref()) {
+    let Some(given) = workload else { return Ok(chat.map(Workload::chat)) };
+    let workload = match (chat, given.get_ref()) {
         (None, ScalarOrTable::Scalar(name)) => Workload::from(*name),
         (None, ScalarOrTable::Table(workload)) => *workload,
         (Some(chat), ScalarOrTable::Scalar(Name::chat)) => Workload::chat(chat),
         (Some(_), _) => {
             let message = "a group has one workload: expected `workload` or `chat`";
-            return Err(report.at(place, message));
+            return Err(report.at(given, message));
         }
     };
     if acks.up() && !matches!(workload.saying().word, Word::Text) {
         let message =
             "`acks` of what clients say are for texts: expected `acks` = \"down\" or none";
-        return Err(report.at(place, message));
+        return Err(report.at(given, message));
     }
     Ok(Some(workload))
 }

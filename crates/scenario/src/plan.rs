@@ -5,53 +5,79 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use skipbeat_core::{AddressPlan, Roster, Seed, Span, Time, mix};
+use skipbeat_core::{AddressPlan, Percentile, Roster, Seed, Span, Time, mix};
 use skipbeat_link::LinkSchedule;
-use skipbeat_measure::{Figures, Judged, Threshold};
+use skipbeat_measure::{Columns, Figures, Judged, Metric, PERCENTILES, Threshold};
 use skipbeat_server::{Admission, EvictionTiming, Mechanism, Options, Rejoin};
 use skipbeat_swarm::{Dialect, GroupOptions, SwarmOptions, TimedEvent, Transport};
 
-use crate::{ScenarioError, Setting, document};
+use crate::error::ScenarioError;
 
-/// A run that can be done: the resolved scenario.
+/// A run, ready to be carried out: the resolved scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// Names the folder of the results.
+    /// The name, also of the folder of the results.
     pub name: String,
     /// What the scenario shows.
     pub description: String,
-    /// In which world it runs.
+    /// Virtual time or real sockets.
     pub mode: Mode,
-    /// Every random number follows from it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// What is planned in this time at the beginning is not measured.
+    /// Time at the beginning that is not measured.
     pub warmup: Span,
-    /// What is planned in this time is measured.
+    /// The measured time. What is due in it counts.
     pub duration: Span,
-    /// What is planned in this time at the end is not measured; it lets datagrams and evictions
-    /// of the measured time come to their end.
+    /// Time at the end that is not measured, in which datagrams and evictions of the measured time
+    /// can finish.
     pub drain: Span,
     /// The server.
     pub server: ServerPlan,
-    /// The swarm as a program.
+    /// How the swarm uses sockets.
     pub swarm: SwarmPlan,
     /// The groups of clients.
     pub groups: Vec<Group>,
-    /// What happens when.
+    /// The timed events of clients.
     pub events: Vec<TimedEvent>,
-    /// How clients talk to a server that is not a chat of our kind.
+    /// How clients talk to a server with another protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Dialect>,
-    /// What the figures have to be.
+    /// The conditions that metrics have to meet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
-    /// Whether a threshold that is not met ends the run, and how much of the window has to be over
+    /// If a threshold that is not met ends the run: how much of the measured time has to be over
     /// before it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub abort: Option<Span>,
+    /// What is written of the results.
+    #[serde(skip_serializing_if = "Output::is_default")]
+    pub output: Output,
 }
 
-/// In which world a scenario runs.
+/// What is written of the results.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Output {
+    /// The percentiles of every distribution that are columns of `summary.csv`, `groups.csv` and
+    /// `sweep.csv`, at least one; default `["p50", "p90", "p99", "p99.9"]`. A percentile that a
+    /// threshold asks for is a column as well.
+    #[schemars(length(min = 1))]
+    pub percentiles: Vec<Percentile>,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output { percentiles: PERCENTILES.to_vec() }
+    }
+}
+
+impl Output {
+    fn is_default(&self) -> bool {
+        *self == Output::default()
+    }
+}
+
+/// Whether a scenario runs in virtual time or on real sockets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -77,8 +103,8 @@ impl Mode {
 pub struct ServerPlan {
     /// Which server.
     pub target: Target,
-    /// How it treats its members. Of a foreign server they say what to expect: when its evictions
-    /// are over, whether it sweeps lazily, whether its clients beat.
+    /// How it treats its members. For a foreign server these options say what to expect: how long
+    /// evictions take, whether it evicts lazily, which side sends heartbeats.
     pub options: Options,
     /// Bytes of its socket's receive buffer; the largest possible where not given.
     pub receive_buffer: Option<usize>,
@@ -86,7 +112,7 @@ pub struct ServerPlan {
     pub send_buffer: Option<usize>,
     /// How the built-in server sends on real sockets.
     pub runtime: ServerRuntime,
-    /// When the built-in server falls silent for good, as if its machine had died.
+    /// When the built-in server falls silent for the rest of the run, as in a crash.
     pub crash_at: Option<Span>,
 }
 
@@ -99,8 +125,8 @@ pub struct ServerRuntime {
     /// Datagrams to one member that are handed to the kernel as one message at most, 1 to 64, where
     /// kernel and network have segmentation offload (UDP_SEGMENT). One switches it off.
     pub coalesce: u32,
-    /// Datagrams that may wait for a full send buffer. What is more is not sent, and counted, so that
-    /// a server that says too much still hears its members.
+    /// Datagrams that may wait for a full send buffer. Further ones are counted and not sent, so
+    /// that an overloaded server still hears its members.
     pub send_queue: u64,
 }
 
@@ -110,16 +136,16 @@ impl Default for ServerRuntime {
     }
 }
 
-/// Which server is tested.
+/// Which server is under test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Target {
-    /// The one in this program.
+    /// The built-in one.
     BuiltIn {
         /// Where it listens; port 0 leaves the choice to the system.
         listen: SocketAddr,
     },
-    /// One that runs already.
+    /// One that is already running.
     Address {
         /// Where it listens.
         address: SocketAddr,
@@ -133,7 +159,7 @@ pub enum Target {
     },
 }
 
-/// The swarm as a program on a real machine.
+/// How the swarm uses real sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SwarmPlan {
     /// How clients get their addresses.
@@ -145,8 +171,8 @@ pub struct SwarmPlan {
     /// The address of the first client on shared sockets; the others follow. All of them must be
     /// local, as all of 127/8 is.
     pub addresses: Option<IpAddr>,
-    /// Threads that read and send, each with a socket for its range of clients; with one the thread
-    /// that plays the clients does it.
+    /// Threads that read and send, each with a socket for its range of clients. With one, the
+    /// thread that plays the clients does both.
     pub threads: u32,
     /// Whether datagrams that the server sent as one message are read as one (UDP_GRO).
     pub gro: bool,
@@ -180,12 +206,18 @@ pub struct Group {
 }
 
 impl Plan {
-    /// What figures of the whole run and of its groups say of the thresholds.
+    /// The columns of its figures.
+    pub fn columns(&self) -> Columns {
+        let required: Vec<Metric> = self.thresholds.iter().map(|one| one.metric).collect();
+        Columns::new(&self.output.percentiles, &required)
+    }
+
+    /// Judges the figures of the whole run and of its groups by the thresholds.
     pub fn judge(&self, whole: &Figures, groups: &[Figures]) -> Vec<Judged> {
         self.thresholds.iter().map(|threshold| threshold.judge(whole, groups)).collect()
     }
 
-    /// How many clients a run can have.
+    /// The most clients of a run.
     pub const MOST_CLIENTS: u32 = AddressPlan::CAPACITY;
 
     /// Which clients belong to which group.
@@ -193,25 +225,10 @@ impl Plan {
         Roster::new(self.groups.iter().map(|group| group.behaviour.clients))
     }
 
-    /// Reads a scenario from a text; `name` stands for the file in messages.
-    pub fn parse(name: &str, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
-        if settings.is_empty() {
-            return document::read(name, text);
-        }
-        let changed = Setting::apply_all(settings, name, text)?;
-        document::read(name, &changed).map_err(|error| {
-            // A mistake that the file alone has is shown in the file; any other came with --set.
-            match document::read(name, text) {
-                Err(in_file) if in_file.message == error.message => in_file,
-                _ => error.of_settings(&Setting::list(settings)),
-            }
-        })
-    }
-
-    /// Whether the plan can run in its mode; `name` stands for the file in messages.
+    /// Checks that the plan can run in its mode. `name` is the file, for messages.
     ///
     /// # Errors
-    /// A server that is not ours can't be simulated, and the kernel's TCP not be impaired.
+    /// If a foreign server is to be simulated, or the TCP of the kernel to be impaired.
     pub fn check_mode(&self, name: &str) -> Result<(), ScenarioError> {
         if self.mode == Mode::Sim && !matches!(self.server.target, Target::BuiltIn { .. }) {
             let message = "a target runs in `net` only: the simulator has the built-in server";
@@ -253,17 +270,17 @@ impl Plan {
         (mix(self.seed) >> 48) as u16
     }
 
-    /// The seed of all streams.
+    /// The seed of all random streams.
     pub fn seed(&self) -> Seed {
         Seed(self.seed)
     }
 
-    /// The beginning of what is measured.
+    /// The beginning of the measured time.
     pub fn measured_from(&self) -> Time {
         Time::ZERO + self.warmup
     }
 
-    /// The end of what is measured.
+    /// The end of the measured time.
     pub fn measured_to(&self) -> Time {
         self.measured_from() + self.duration
     }
@@ -273,19 +290,19 @@ impl Plan {
         self.measured_to() + self.drain
     }
 
-    /// The longest that the eviction of a crashed client is expected to take: the timeout, a
-    /// sweep, and the slowest last heartbeat. A lazy sweep has no bound; it counts as the timeout
-    /// alone, and its detection times are those seen before the end.
+    /// The longest time that the eviction of a crashed client is expected to take: the longest
+    /// silence, the period of looks, and the slowest last heartbeat. Lazy eviction has no bound:
+    /// only the longest silence counts, and detection times are those seen before the end.
     pub fn detection_horizon(&self) -> Span {
-        let sweep = match self.server.options.sweep {
+        let look = match self.server.options.eviction {
             EvictionTiming::Every(period) => period,
             EvictionTiming::Deadline | EvictionTiming::Lazy => Span::ZERO,
         };
         let slowest = self.groups.iter().map(|group| group.up.nearly_longest()).max();
-        self.server.options.longest_silence() + sweep + slowest.unwrap_or_default()
+        self.server.options.longest_silence() + look + slowest.unwrap_or_default()
     }
 
-    /// What the swarm has to know.
+    /// The options of the swarm.
     pub fn swarm_options(&self) -> SwarmOptions {
         SwarmOptions {
             groups: self.groups.iter().map(|group| group.behaviour.clone()).collect(),

@@ -1,35 +1,35 @@
-//! Presets: how real systems beat and judge silence, as defaults that a scenario can change key by
-//! key. Each is the system's documented default, mapped on the terms used here.
+//! Presets: the heartbeats and detectors of real systems as defaults, which a scenario can change
+//! key by key. Each is the documented default of a system in the terms of this program.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use skipbeat_core::Span;
-use skipbeat_server::{DetectorOptions, Mechanism, Phi, Tail};
+use skipbeat_server::{DetectorOptions, Mechanism, Missed, Phi, Tail};
 use skipbeat_swarm::{Heartbeat, Jitter};
 
-/// A system whose defaults a scenario begins with.
+/// A system whose heartbeat, timeout and detector become the defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Preset {
-    /// The tutorial's chat: a beat every 5 s, out after 10 s.
+    /// The chat of the tutorial: a heartbeat every 5 s, a timeout of 10 s.
     #[default]
     Tutorial,
-    /// MQTT (3.1.1, 3.1.2.10): keep-alive 60 s, out after one and a half.
+    /// MQTT (3.1.1, 3.1.2.10): keep-alive 60 s, a timeout of one and a half of it.
     Mqtt,
-    /// BFD (RFC 5880, 6.8): a packet every 1 s with jitter, out after three missed.
+    /// BFD (RFC 5880, 6.8): a packet every 1 s with jitter, suspected after three missed.
     Bfd,
-    /// ICE consent freshness (RFC 7675, 5.1): a check every 5 s ± 20 %, out after 30 s.
+    /// ICE consent freshness (RFC 7675, 5.1): a check every 5 s ± 20 %, a timeout of 30 s.
     Ice,
-    /// Akka's cluster: a beat every 1 s, φ 8 by the logistic approximation, deviation at least
+    /// Akka's cluster: a heartbeat every 1 s, φ 8 by the logistic approximation, deviation at least
     /// 100 ms, 3 s of pause.
     Akka,
-    /// Cassandra's gossip: a beat every 1 s, φ 8 with an exponential tail: 18.42 mean gaps.
+    /// Cassandra's gossip: a heartbeat every 1 s, φ 8 with an exponential tail: 18.42 mean gaps.
     Cassandra,
-    /// ENet: the server pings every 500 ms, a client is out after 5 s.
+    /// ENet: the server pings every 500 ms, a timeout of 5 s.
     Enet,
 }
 
-/// What a preset says.
+/// The values of a preset.
 pub(crate) struct Defaults {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) mechanism: Mechanism,
@@ -64,7 +64,7 @@ impl Preset {
                 by_timeout(beat(Span::from_secs(60), Jitter::None), Span::from_secs(90))
             }
             Preset::Bfd => Defaults {
-                detector: DetectorOptions::Missed { misses: 3, every: second },
+                detector: DetectorOptions::Missed(Missed { misses: 3, every: second }),
                 ..by_timeout(beat(second, Jitter::Bfd), second * 3)
             },
             Preset::Ice => {

@@ -1,5 +1,5 @@
-//! The `[ramp]` table: one key that rises step by step until a threshold is not met. It is the last
-//! key of a sweep, whose runs end early.
+//! The `[ramp]` table: a key that rises step by step until a threshold is not met. It is the last
+//! key of a sweep, whose remaining steps are then skipped.
 
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
@@ -7,10 +7,9 @@ use serde_json::json;
 use skipbeat_core::schema;
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::Reporter;
+use crate::error::{Reporter, ScenarioError};
 
-/// The most steps.
+/// The most steps of a ramp.
 const MOST_STEPS: usize = 1000;
 
 /// One key that rises step by step until a threshold is not met.
@@ -27,13 +26,13 @@ pub(crate) struct RampTable {
     /// The first value, above zero.
     #[schemars(with = "Option<f64>", extend("exclusiveMinimum" = 0))]
     from: Option<Spanned<f64>>,
-    /// No value is above this; at least `from`.
+    /// The upper bound of the values, at least `from`.
     #[schemars(extend("exclusiveMinimum" = 0))]
     to: Option<f64>,
-    /// Each value is the one before times this, above 1; default 1.5.
+    /// The factor between one value and the next, above 1; default 1.5.
     #[schemars(with = "Option<f64>", extend("exclusiveMinimum" = 1))]
     factor: Option<Spanned<f64>>,
-    /// The values one after the other, in the place of `from`, `to` and `factor`.
+    /// The values in order, instead of `from`, `to` and `factor`.
     #[schemars(with = "Option<Vec<serde_json::Value>>", length(min = 1))]
     values: Option<Spanned<Vec<toml::Value>>>,
 }
@@ -64,16 +63,16 @@ impl RampTable {
             }
             (None, Some(from), Some(to)) => {
                 let factor = self.factor.as_ref().map_or(1.5, |factor| *factor.get_ref());
-                if let Some(place) =
+                if let Some(wrong) =
                     self.factor.as_ref().filter(|_| factor.is_nan() || factor <= 1.0)
                 {
-                    return Err(report.at(place, "expected a factor above 1"));
+                    return Err(report.at(wrong, "expected a factor above 1"));
                 }
                 let first = *from.get_ref();
                 if !(first > 0.0 && first <= to && to.is_finite()) {
                     return Err(report.at(from, "expected `from` above zero and up to `to`"));
                 }
-                // Whole numbers stay whole.
+                // A ramp that begins with a whole number has whole numbers only.
                 let whole = first.fract() == 0.0;
                 let show = |value: f64| if whole { format!("{value:.0}") } else { decimal(value) };
                 let steps = std::iter::successors(Some(first), |value| Some(value * factor));

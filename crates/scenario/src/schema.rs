@@ -1,5 +1,5 @@
-//! The JSON schema of a scenario, from the types that read it: editors complete and check by it.
-//! What a file of another kind may have and TOML has not (`null`) is taken out.
+//! The JSON schema of a scenario, which editors use to complete and check. It is generated from the
+//! types that read a scenario. `null`, which TOML does not have, is removed.
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -20,7 +20,7 @@ pub fn schema() -> Value {
     schema
 }
 
-/// Takes out of one schema what TOML has not, and says what is meant by formats of numbers.
+/// Removes what TOML does not have from a schema, and replaces formats of numbers by ranges.
 fn as_toml(schema: &mut Schema) {
     without_null(schema);
     without_null_in_default(schema);
@@ -37,7 +37,7 @@ fn as_toml(schema: &mut Schema) {
     }
 }
 
-/// A key that is not given is not there.
+/// Removes `null`: in TOML, a key without a value is left out.
 fn without_null(schema: &mut Schema) {
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");
@@ -55,7 +55,7 @@ fn without_null(schema: &mut Schema) {
         && let Some(Value::Array(mut only)) = schema.remove("anyOf")
         && let Some(Value::Object(form)) = only.pop()
     {
-        // What stands beside the only form says more of it, and goes before what it says itself.
+        // Keys beside the only remaining form are more specific than its own.
         let object = schema.ensure_object();
         for (key, value) in form {
             object.entry(key).or_insert(value);
@@ -63,8 +63,8 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// A default table is what its keys say; the defaults of keys that are not there are in their
-/// descriptions.
+/// Removes defaults of tables, which follow from their keys, and of keys without a value, which are
+/// in their descriptions.
 fn without_null_in_default(schema: &mut Schema) {
     if schema.get("default").is_some_and(|default| default.is_null() || default.is_object()) {
         schema.remove("default");

@@ -11,56 +11,58 @@ use skipbeat_server::{
 };
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::Reporter;
+use crate::error::{Reporter, ScenarioError};
 use crate::plan::{ServerPlan, ServerRuntime, Target};
 use crate::preset::Defaults;
 
-/// The longest that a text may wait for company.
+/// The longest `linger`.
 const LONGEST_LINGER: Span = Span::from_secs(3600);
 
-/// The server under test. Of one that is not ours the keys say what it does.
+/// The server under test. For a foreign server the keys say what to expect of it.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(transform = whose)]
+#[schemars(transform = rules_between_keys)]
 pub(crate) struct ServerTable {
     /// Where the built-in server listens in `net`: IP and port; default `"127.0.0.1:0"`, any free
     /// port.
     #[schemars(with = "Option<SocketAddr>", extend("pattern" = ADDRESS))]
     listen: Option<Spanned<SocketAddr>>,
-    /// Another server, which must listen there: IP and port. In `net` only.
+    /// The address of a foreign server: IP and port. In `net` only.
     #[schemars(extend("pattern" = ADDRESS))]
     target: Option<SocketAddr>,
     /// Program and arguments of a server that the run starts and stops. It needs `target`.
     #[schemars(with = "Option<Vec<String>>", length(min = 1))]
     command: Option<Spanned<Vec<String>>>,
-    /// Who beats; default `"client"`, or by the preset.
+    /// Which side sends heartbeats; default `"client"`, or by the preset.
     heartbeat: Option<Mechanism>,
-    /// How often the server beats to each member, where it does; above zero, default `"5s"` or by
-    /// the preset.
+    /// How often the server sends a heartbeat to each member, if it does; above zero, default
+    /// `"5s"` or by the preset.
     #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     heartbeat_every: Option<Spanned<Span>>,
     /// How silence is judged; default `"timeout"`, or by the preset.
     detector: Option<DetectorOptions>,
-    /// The built-in server falls silent for good at this time of the run. Not given: it lives.
+    /// When the built-in server falls silent for the rest of the run. Not given: never.
     crash_at: Option<Span>,
     /// Who may become a member; default `"open"`.
     admission: Admission,
-    /// How much may be asked; no limits where not given.
+    /// How much clients may ask; no limits where not given.
     limits: Limits,
-    /// A member is evicted when it was silent for longer; above zero, default `"10s"` or by the
-    /// preset. Twice the heartbeat period is a knife edge.
+    /// A member is evicted when it has been silent for longer; above zero, default `"10s"` or by
+    /// the preset. Twice the heartbeat period is a knife edge.
     #[schemars(with = "Option<Span>", transform = schema::above_zero)]
     timeout: Option<Spanned<Span>>,
     /// When the server looks for silent members: `"deadline"` (default), `"lazy"` or a period.
-    sweep: Option<EvictionTiming>,
+    eviction: Option<EvictionTiming>,
+    /// The old name of `eviction`.
+    #[schemars(with = "Option<EvictionTiming>", extend("deprecated" = true))]
+    sweep: Option<Spanned<EvictionTiming>>,
     /// What makes an evicted client a member again; default `"auto"`.
     rejoin: Option<Rejoin>,
     /// Longer datagrams of clients are refused: bytes, 64 to 65,507; default 1024.
     #[schemars(with = "Option<usize>", range(min = 64, max = 65_507))]
     max_datagram: Option<Spanned<usize>>,
-    /// Bytes of the answer to a query at least, up to 65,000; default 64. The built-in server fills the
-    /// key up to it.
+    /// The least length of the answer to a query in bytes, up to 65,000; default 64. The built-in
+    /// server pads the key to it.
     #[schemars(with = "Option<usize>", range(max = 65_000))]
     value_size: Option<Spanned<usize>>,
     /// Bytes asked for the receive buffer of the built-in server's socket, up to 2,147,483,647. Not
@@ -73,7 +75,7 @@ pub(crate) struct ServerTable {
     /// `"0s"`: only while the socket has more to read.
     #[schemars(with = "Option<Span>")]
     linger: Option<Spanned<Span>>,
-    /// The most datagrams that are handed to the kernel as one message, 1 to 64; default 64.
+    /// The most datagrams to one member that are sent as one message, 1 to 64; default 64.
     #[schemars(with = "Option<u32>", range(min = 1, max = 64))]
     coalesce: Option<Spanned<u32>>,
     /// Datagrams that may wait for a full send buffer, from 1; default 1,048,576.
@@ -81,14 +83,15 @@ pub(crate) struct ServerTable {
     send_queue: Option<Spanned<u64>>,
 }
 
-/// An IP address and a port; the numbers in them are not looked at.
+/// An IP address and a port; the range of their numbers is not checked.
 const ADDRESS: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):[0-9]{1,5}$";
 
-/// Whose keys go together: see [`server`].
-fn whose(schema: &mut Schema) {
+/// The rules of [`server`] between keys.
+fn rules_between_keys(schema: &mut Schema) {
     let together = json!({ "if": { "required": ["command"] }, "then": { "required": ["target"] } });
     let either = json!({ "not": { "required": ["listen", "target"] } });
-    schema::also(schema, [together, either]);
+    let one_name = json!({ "not": { "required": ["eviction", "sweep"] } });
+    schema::also(schema, [together, either, one_name]);
 }
 
 /// Bytes of a socket's buffer, up to what the kernel's interface can say.
@@ -106,7 +109,7 @@ impl TryFrom<u64> for BufferSize {
     }
 }
 
-/// What the table says of the server.
+/// Makes the plan of the server.
 pub(crate) fn server(
     table: ServerTable,
     defaults: &Defaults,
@@ -146,13 +149,21 @@ pub(crate) fn server(
     if let Some(every) = table.heartbeat_every.as_ref().filter(|every| every.get_ref().is_zero()) {
         return Err(report.at(every, "expected a period above zero"));
     }
+    let eviction = match (table.eviction, table.sweep) {
+        (Some(_), Some(old)) => {
+            return Err(
+                report.at(&old, "`sweep` is the old name of `eviction`: expected one of them")
+            );
+        }
+        (eviction, old) => eviction.or(old.map(Spanned::into_inner)),
+    };
     let options = Options {
         heartbeat: table.heartbeat.unwrap_or(defaults.mechanism),
         heartbeat_every: (table.heartbeat_every)
             .map_or(defaults.heartbeat.every, Spanned::into_inner),
         detector: table.detector.unwrap_or(defaults.detector),
         timeout: table.timeout.map_or(defaults.timeout, Spanned::into_inner),
-        sweep: table.sweep.unwrap_or(ordinary.sweep),
+        eviction: eviction.unwrap_or(ordinary.eviction),
         rejoin: table.rejoin.unwrap_or(ordinary.rejoin),
         admission: table.admission,
         limits: table.limits,
@@ -172,7 +183,7 @@ pub(crate) fn server(
     })
 }
 
-/// How it sends on real sockets.
+/// How the built-in server sends on real sockets.
 fn runtime(
     linger: Option<Spanned<Span>>,
     coalesce: Option<Spanned<u32>>,

@@ -1,4 +1,4 @@
-//! `--set key.path=value`: one key of the scenario changed from outside.
+//! `--set key.path=value`: changes one key of a scenario.
 
 use std::str::FromStr;
 
@@ -6,8 +6,8 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use crate::ScenarioError;
 
-/// One change: `group.phones.up.loss=0.1`. Groups go by name, events by number from 0. The value
-/// is TOML; what is not, is text.
+/// A change of one key: `group.phones.up.loss=0.1`. Groups are found by name, events by number from
+/// 0. The value is TOML, or else a text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Setting {
@@ -50,12 +50,12 @@ impl std::fmt::Display for Setting {
 }
 
 impl Setting {
-    /// The change of a key to a value, which is TOML.
+    /// Sets a key to a value, which is TOML.
     pub(crate) fn new(key: &str, value: &str) -> Self {
         Setting { path: key.split('.').map(str::to_owned).collect(), value: value.to_owned() }
     }
 
-    /// All of them in one line, for messages.
+    /// Several settings in one line, for messages.
     pub(crate) fn list(settings: &[Setting]) -> String {
         settings.iter().map(Setting::to_string).collect::<Vec<_>>().join(" --set ")
     }
@@ -77,9 +77,24 @@ impl Setting {
         Ok(document.to_string())
     }
 
+    /// The path in a document. A key with an old name is set under the name that the document uses,
+    /// so that it never has both.
+    fn path_in(&self, document: &DocumentMut) -> Vec<String> {
+        let mut path = self.path.clone();
+        let [table, key, ..] = &mut path[..] else { return path };
+        for (of, old, new) in RENAMED {
+            if table == of && (key == old || key == new) {
+                let in_file = document.get(of).and_then(|table| table.get(old)).is_some();
+                *key = (if in_file { old } else { new }).to_owned();
+            }
+        }
+        path
+    }
+
     fn apply(&self, document: &mut DocumentMut) -> Result<(), String> {
         let value = self.value.parse::<Value>().unwrap_or_else(|_| Value::from(&*self.value));
-        let (last, parents) = self.path.split_last().expect("a path has at least one key");
+        let path = self.path_in(document);
+        let (last, parents) = path.split_last().expect("a path has at least one key");
         let mut table: &mut dyn TableLike = document.as_table_mut();
         let mut parents = parents.iter();
         while let Some(key) = parents.next() {
@@ -100,7 +115,7 @@ impl Setting {
                         "expected [[{key}]] tables in the scenario to set a key of"
                     ));
                 }
-                // `loss = 0.05` under a path that goes on becomes a table.
+                // A scalar such as `loss = 0.05` on the way to a key becomes a table.
                 if !item.is_table_like() {
                     *item = toml_edit::table();
                 }
@@ -115,7 +130,7 @@ impl Setting {
     }
 }
 
-/// Reads one value as a scenario would, for options of the command line: TOML, or text.
+/// Reads a value as in a scenario, for options of the command line: TOML, or else a text.
 ///
 /// # Errors
 /// What is wrong with it and what was expected.
@@ -128,6 +143,9 @@ pub fn read_value<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Strin
     let document: Result<Document<T>, _> = toml::from_str(&format!("value = {value}"));
     document.map(|document| document.value).map_err(|e| e.message().replace('\n', ", "))
 }
+
+/// Keys that had another name before: their table, the old name, the new one.
+const RENAMED: [(&str, &str, &str); 1] = [("server", "sweep", "eviction")];
 
 /// The keys whose values are lists of tables.
 const LISTS: [&str; 2] = ["group", "event"];

@@ -1,74 +1,65 @@
-//! A study: one scenario, run once, or once for each combination of values that its `[sweep]` names
-//! and each replication of it.
+//! A study: a scenario that is run once, or once for each combination of the values in its
+//! `[sweep]` and each replication.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use skipbeat_core::Seed;
-use toml::Spanned;
 
-use crate::document::Reporter;
-use crate::ramp::RampTable;
+use crate::sweep::Sweep;
 use crate::{Plan, ScenarioError, Setting};
-
-/// The `[sweep]` table.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, expecting = "a table with `replications` and `over`")]
-#[schemars(description = "Runs the scenario for each combination of values, as often as wanted.")]
-pub(crate) struct SweepTable {
-    /// Runs of each point with seeds of their own, from 1; default 1.
-    #[schemars(with = "Option<u32>", range(min = 1))]
-    replications: Option<Spanned<u32>>,
-    /// Keys as for `--set`, in quotes, and the list of their values: `"server.timeout" = ["10s"]`.
-    /// Keys with `&` between them have the same value. Every combination is a point; the last key changes fastest.
-    #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>", transform = swept)]
-    over: toml::map::Map<String, toml::Value>,
-}
-
-/// Which keys can't be swept, and that each has values: see [`Sweep::read_table`].
-fn swept(schema: &mut Schema) {
-    schema.insert("propertyNames".to_owned(), json!({ "not": { "pattern": NOT_SWEPT } }));
-    if let Some(values) = schema.pointer_mut("/additionalProperties") {
-        values["minItems"] = json!(1);
-    }
-}
-
-/// A point has the name, the world and the seeds of its sweep.
-const NOT_SWEPT: &str = r"^(name|mode|seed|sweep(\..*)?)$";
 
 /// The most runs of one study.
 const MOST_RUNS: usize = 1_000_000;
 
-/// Every run of a scenario.
+/// All runs of a scenario.
+///
+/// ```
+/// use skipbeat_scenario::{Changes, Study};
+///
+/// let text = r#"
+///     name = "example"
+///     duration = "10s"
+///
+///     [[group]]
+///     name = "phones"
+///     clients = 100
+///
+///     [sweep]
+///     replications = 3
+///
+///     [sweep.over]
+///     "server.timeout" = ["10s", "20s"]
+/// "#;
+/// let study = Study::parse("example.toml", text, &Changes::default()).unwrap();
+/// assert_eq!((study.runs.len(), study.runs[5].point, study.runs[5].replication), (6, 1, 2));
+/// assert_eq!(study.runs[5].plan.server.options.timeout.seconds(), 20.0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Study {
-    /// The scenario as it is outside the sweep.
+    /// The scenario without its sweep.
     pub base: Plan,
     /// The keys that are swept, in the order of the scenario.
     pub keys: Vec<String>,
     /// The runs, by point and then by replication.
     pub runs: Vec<Run>,
-    /// Whether there is more to it than one run of the scenario.
+    /// Whether it is more than one run of the scenario.
     pub is_sweep: bool,
-    /// Where the last key is that of a ramp: its number of steps. What it rises to beyond the first
-    /// step that does not hold is not run.
+    /// The number of steps, if the last key is that of a ramp. Steps after the first one that fails
+    /// are not run.
     pub ramp: Option<u32>,
-    /// What it was read from.
+    /// The source that it was read from.
     pub source: StudySource,
 }
 
-/// What a study is read from: the same source gives the same study.
+/// The source of a study. The same source gives the same study.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct StudySource {
-    /// The file's name; files that the scenario names are beside it.
+    /// The name of the file. Files that the scenario names are in the same folder.
     pub name: String,
-    /// The scenario.
+    /// The text of the scenario.
     pub text: String,
-    /// What the command line changed.
+    /// The changes by the command line.
     pub changes: Changes,
 }
 
@@ -81,20 +72,20 @@ pub struct Run {
     pub replication: u32,
     /// The values of the swept keys, as TOML.
     pub values: Vec<String>,
-    /// What is run.
+    /// The plan of the run.
     pub plan: Plan,
 }
 
-/// What the command line changes of a scenario.
+/// The changes of a scenario by the command line.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Changes {
-    /// Keys and their values.
+    /// The settings (`--set`).
     pub settings: Vec<Setting>,
-    /// The world.
+    /// The mode, if it is changed.
     pub mode: Option<crate::Mode>,
-    /// The seed of the first replication.
+    /// The seed of the first replication, if it is changed.
     pub seed: Option<u64>,
-    /// How many replications.
+    /// The number of replications, if it is changed.
     pub replications: Option<u32>,
 }
 
@@ -108,19 +99,19 @@ impl Study {
         let text = std::fs::read_to_string(path)
             .map_err(|e| ScenarioError::whole(&name, format!("can't read the scenario: {e}")))?;
         let mut study = Study::parse(&name, &text, changes)?;
-        // Whoever reads it again may be in another folder.
+        // It may be read again from another folder.
         if let Ok(absolute) = std::path::absolute(path) {
             study.source.name = absolute.display().to_string();
         }
         Ok(study)
     }
 
-    /// Which ramp a run is a step of, where there are any.
+    /// The index of the ramp that a run is a step of.
     pub fn ramp_of(&self, run: &Run) -> u32 {
         run.point / self.ramp.unwrap_or(1)
     }
 
-    /// Reads a scenario from a text; `name` stands for the file in messages.
+    /// Reads a scenario from a text. `name` is the file, for messages.
     ///
     /// # Errors
     /// As [`Study::load`].
@@ -146,7 +137,7 @@ impl Study {
             let message = "a [ramp] needs [thresholds] that end it, and one replication";
             return Err(ScenarioError::whole(name, message));
         }
-        let points = sweep.points();
+        let points = sweep.points(MOST_RUNS);
         if points.len().saturating_mul(replications as usize) > MOST_RUNS {
             let message = format!("a sweep of more than {MOST_RUNS} runs");
             return Err(ScenarioError::whole(name, message));
@@ -180,106 +171,12 @@ impl Study {
     }
 }
 
-/// The seed of a replication: the scenario's own for the first, so that it repeats the single run,
-/// and 32 bits drawn from that for the others, the same at every point.
+/// The seed of a replication. The first has that of the scenario, so that it repeats the single
+/// run. The others have 32 bits drawn from it, the same at every point.
 fn replication_seed(seed: u64, replication: u32) -> u64 {
     match replication {
         0 => seed,
         _ => Seed(seed).family("sweep.replication").stream(replication.into()).bits(0) >> 32,
-    }
-}
-
-/// What is swept.
-struct Sweep {
-    replications: Option<u32>,
-    keys: Vec<String>,
-    /// The values of each key, as TOML.
-    values: Vec<Vec<String>>,
-    /// The steps of the last key, if it is that of a ramp.
-    ramp: Option<u32>,
-}
-
-impl Sweep {
-    fn read(name: &str, text: &str) -> Result<Self, ScenarioError> {
-        #[derive(Deserialize)]
-        struct OnlySweep {
-            sweep: Option<Spanned<SweepTable>>,
-            ramp: Option<RampTable>,
-        }
-        let report = Reporter { name, text };
-        let wrong =
-            |e: toml::de::Error| ScenarioError::at(name, text, e.span(), e.message().into());
-        let OnlySweep { sweep: table, ramp } = toml::from_str(text).map_err(wrong)?;
-        let mut sweep =
-            Sweep { replications: None, keys: Vec::new(), values: Vec::new(), ramp: None };
-        if let Some(table) = table {
-            sweep.read_table(table.get_ref(), text, &report)?;
-        }
-        if let Some(ramp) = ramp {
-            let (key, steps) = ramp.steps(&report)?;
-            sweep.ramp = Some(steps.len() as u32);
-            sweep.keys.push(key);
-            sweep.values.push(steps);
-        }
-        Ok(sweep)
-    }
-
-    fn read_table(
-        &mut self,
-        SweepTable { replications, over }: &SweepTable,
-        text: &str,
-        report: &Reporter<'_>,
-    ) -> Result<(), ScenarioError> {
-        let name = report.name;
-        if let Some(none) = replications.as_ref().filter(|n| *n.get_ref() == 0) {
-            return Err(report.at(none, "expected at least one replication"));
-        }
-        self.replications = replications.as_ref().map(|n| *n.get_ref());
-        // The order of keys is the file's: this reader of TOML keeps it.
-        let document = toml_edit::Document::parse(text).expect("it was just read");
-        let in_order = document["sweep"].get("over").and_then(toml_edit::Item::as_table_like);
-        for (key, item) in in_order.into_iter().flat_map(toml_edit::TableLike::iter) {
-            debug_assert!(over.contains_key(key));
-            let wrong = |message| Err(ScenarioError::at(name, text, item.span(), message));
-            let of_run = |key: &str| {
-                ["name", "mode", "seed"].contains(&key) || key.split('.').next() == Some("sweep")
-            };
-            if key.split('&').map(str::trim).any(of_run) {
-                return wrong(format!("{key:?} can't be swept: `replications` has other seeds"));
-            }
-            let values = item.as_array().filter(|values| !values.is_empty());
-            let Some(values) = values else {
-                let hint = if item.is_table_like() {
-                    ": write the whole key in quotes, \"server.timeout\""
-                } else {
-                    ""
-                };
-                return wrong(format!("expected a list of values for {key:?}{hint}"));
-            };
-            // A text in whatever quotes reads alike.
-            let one_line = |value: &toml_edit::Value| match value.as_str() {
-                Some(text) => format!("{text:?}"),
-                None => value.to_string().trim().to_owned(),
-            };
-            self.keys.push(key.to_owned());
-            self.values.push(values.iter().map(one_line).collect());
-        }
-        Ok(())
-    }
-
-    /// Every combination, the last key changing fastest.
-    fn points(&self) -> Vec<Vec<String>> {
-        self.values.iter().fold(vec![Vec::new()], |points, values| {
-            let extend = |point: &Vec<String>| {
-                let point = point.clone();
-                values.iter().map(move |value| {
-                    let mut longer = point.clone();
-                    longer.push(value.clone());
-                    longer
-                })
-            };
-            points.iter().flat_map(extend).take(MOST_RUNS + 1).collect()
-        })
     }
 }
 

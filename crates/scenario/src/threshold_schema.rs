@@ -6,18 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
-use skipbeat_core::Span;
-use skipbeat_measure::{METRICS, Threshold};
+use skipbeat_core::{Percentile, Span, Statistic};
+use skipbeat_measure::{CARDS, Columns, Threshold};
 
 use crate::thresholds::{ABORT, ABORT_AFTER, GROUP, ThresholdTable};
 
-/// The statistics of a family of metrics; none is one too.
-const STATISTICS: [&str; 9] = ["", "mean", "p50", "p99", "max", "min", "sd", "rate", "count"];
-/// How names of metrics end beyond the name of their family.
-const ENDS: [&str; 13] = [
-    "_s", "_mean_s", "_mean", "_p50_s", "_p99_s", "_max_s", "_max", "_min_s", "_sd_s", "_sd",
-    "_per_s", "_ratio", "_samples",
-];
+/// What may stand before the sign; nothing is one of them, and `p50` stands for every percentile.
+const STATISTICS: [&str; 8] = ["", "mean", "p50", "max", "min", "sd", "rate", "count"];
+/// How names of metrics end beyond a name that is short for them.
+const ENDS: [&str; 5] = ["_s", "_mean_s", "_mean", "_per_s", "_ratio"];
 
 /// What may be asked of a group: the metrics alone.
 struct GroupThresholds;
@@ -76,91 +73,119 @@ impl JsonSchema for ThresholdTable {
     }
 }
 
-/// Every metric and family with its conditions.
+/// Every metric and distribution with its conditions.
 fn metrics(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let described = names().into_iter().map(|(name, meaning)| {
-        let condition = defined(generator, &statistics(&name));
+        let condition = defined(generator, &name);
         (name, json!({ "description": meaning, "$ref": condition }))
     });
     described.collect()
 }
 
-/// The names that are taken for those of metrics, but that no editor needs to propose.
+/// Names that are taken for those of metrics, but that no editor needs to propose: short ones, and
+/// those of percentiles that are no columns unless asked for.
 fn short_names(generator: &mut SchemaGenerator) -> Value {
-    let families = METRICS.iter().flat_map(|metric| families(metric.name));
-    let names: BTreeSet<_> = families.filter(|family| statistics(family) == [""]).collect();
-    let pattern = format!("^({})$", names.into_iter().collect::<Vec<_>>().join("|"));
-    let meaning = "Short for a metric, whose name has its unit behind this.";
-    json!({ pattern: { "description": meaning, "$ref": defined(generator, &[""]) } })
-}
-
-/// Where the conditions with some statistics are defined, once for all metrics.
-fn defined(generator: &mut SchemaGenerator, statistics: &[&str]) -> String {
-    let named = statistics.iter().map(|s| if s.is_empty() { "figure" } else { s });
-    let set: Vec<_> = ["Condition"].into_iter().chain(named).collect();
-    let set = set.join("_");
-    let place = format!("#/$defs/{set}");
-    generator.definitions_mut().entry(set).or_insert_with(|| conditions(statistics));
-    place
-}
-
-/// What the name of a metric is without its end.
-fn families(metric: &str) -> impl Iterator<Item = &str> {
-    ENDS.into_iter().filter_map(move |end| metric.strip_suffix(end))
-}
-
-/// Every key and what it means: the metrics, and the families that are no metrics themselves.
-fn names() -> BTreeMap<String, String> {
-    let mut names: BTreeMap<String, String> = BTreeMap::new();
-    let mut before = "";
-    for metric in METRICS.iter() {
-        // Some meanings are those of the metric before, but for what is behind the last comma.
-        let meaning = match metric.meaning.strip_prefix("the same, ") {
-            Some(rest) => format!("{before}, {rest}"),
-            None => {
-                before = metric.meaning.rsplit_once(", ").map_or(metric.meaning, |(base, _)| base);
-                metric.meaning.to_owned()
-            }
-        };
-        for family in families(metric.name) {
-            let statistics = statistics(family);
-            let named: Vec<_> = statistics.into_iter().filter(|s| !s.is_empty()).collect();
-            if !named.is_empty() {
-                let meaning =
-                    format!("a family of metrics: {} before the sign", named.join(" or "));
-                names.entry(family.to_owned()).or_insert(meaning);
+    let names = names();
+    let mut short: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for name in names.keys() {
+        for family in ENDS.into_iter().filter_map(|end| name.strip_suffix(end)) {
+            if !names.contains_key(family) && !accepted(family).is_empty() {
+                short.entry(defined(generator, family)).or_default().insert(family.to_owned());
             }
         }
-        names.insert(metric.name.to_owned(), meaning);
+    }
+    let of_spreads = CARDS.iter().filter(|card| !card.statistics.is_empty());
+    for card in of_spreads {
+        let pattern = format!("{}_{}(_s)?", card.name, Percentile::PATTERN);
+        let condition = defined(generator, &format!("{}_p50_s", card.name));
+        short.entry(condition).or_default().insert(pattern);
+    }
+    let meaning = "Short for a metric, or a percentile of a distribution.";
+    let patterns = short.into_iter().map(|(condition, names)| {
+        let pattern = format!("^({})$", names.into_iter().collect::<Vec<_>>().join("|"));
+        (pattern, json!({ "description": meaning, "$ref": condition }))
+    });
+    Value::Object(patterns.collect())
+}
+
+/// Where the conditions that a key takes are defined, once for all keys that take the same.
+fn defined(generator: &mut SchemaGenerator, key: &str) -> String {
+    let accepted = accepted(key);
+    let named = accepted.iter().map(|(unit, statistics)| {
+        let statistics = statistics.iter().map(|s| if s.is_empty() { "figure" } else { s });
+        let unit = unit.replace(' ', "_");
+        [unit].into_iter().chain(statistics.map(str::to_owned)).collect::<Vec<_>>().join("_")
+    });
+    let name = ["Condition".to_owned()].into_iter().chain(named).collect::<Vec<_>>().join("_");
+    let reference = format!("#/$defs/{name}");
+    generator.definitions_mut().entry(name).or_insert_with(|| conditions(&accepted));
+    reference
+}
+
+/// Every key and what it means: the columns, and the distributions, which need a statistic.
+fn names() -> BTreeMap<String, String> {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let columns = Columns::default();
+    for (name, metric) in columns.iter() {
+        let meaning = match metric.statistic {
+            None => metric.card.meaning.to_owned(),
+            Some(statistic) => format!("{}: {}", metric.card.meaning, statistic.label()),
+        };
+        names.insert(name.to_owned(), meaning);
+    }
+    for card in CARDS.iter().filter(|card| !card.statistics.is_empty()) {
+        let fixed = card.statistics.iter().map(|statistic| match statistic {
+            Statistic::Samples => "count".to_owned(),
+            other => other.suffix(),
+        });
+        let all = fixed.chain(["a percentile such as p99.9".to_owned()]).collect::<Vec<_>>();
+        let meaning = format!("{}; before the sign: {}", card.meaning, all.join(", "));
+        names.insert(card.name.to_owned(), meaning);
     }
     names
 }
 
-/// The statistics that a key goes with.
-fn statistics(name: &str) -> Vec<&'static str> {
-    let goes = |statistic: &&str| Threshold::parse(name, &format!("{statistic} < 1")).is_ok();
-    STATISTICS.into_iter().filter(goes).collect()
+/// The statistics that a key goes with, by the unit of the figure that they make.
+fn accepted(key: &str) -> BTreeMap<&'static str, Vec<&'static str>> {
+    let mut accepted: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for statistic in STATISTICS {
+        if let Ok(threshold) = Threshold::parse(key, &format!("{statistic} < 1")) {
+            accepted.entry(threshold.metric.unit().name()).or_default().push(statistic);
+        }
+    }
+    accepted
 }
 
 /// A condition on a metric, or a list of them.
-fn conditions(statistics: &[&str]) -> Value {
-    let condition = pattern(statistics);
+fn conditions(accepted: &BTreeMap<&str, Vec<&str>>) -> Value {
+    let condition = pattern(accepted);
     json!({
         "type": ["string", "array"],
         "pattern": condition,
         "items": { "type": "string", "pattern": condition },
+        "minItems": 1,
     })
 }
 
-/// What [`Threshold::parse`] takes: a statistic, a sign, and a number, percentage or span.
-fn pattern(statistics: &[&str]) -> String {
-    let number = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*%?";
-    let span = Span::unanchored_pattern();
-    let named: Vec<_> = statistics.iter().copied().filter(|s| !s.is_empty()).collect();
-    let statistic = match (named.join("|"), statistics.contains(&"")) {
-        (none, _) if none.is_empty() => none,
-        (named, true) => format!("({named})?"),
-        (named, false) => format!("({named})"),
-    };
-    format!(r"^\s*{statistic}\s*(<=|>=|==|<|>)\s*({number}|{span})\s*$")
+/// What [`Threshold::parse`] takes: a statistic, a sign, and a value of the unit.
+fn pattern(accepted: &BTreeMap<&str, Vec<&str>>) -> String {
+    let number = r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?";
+    let of_unit = accepted.iter().map(|(unit, statistics)| {
+        let value = match *unit {
+            "ratio" => format!(r"{number}\s*%?"),
+            "s" => format!("{number}|{}", Span::unanchored_pattern()),
+            _ => number.to_owned(),
+        };
+        let named = statistics.iter().filter(|statistic| !statistic.is_empty());
+        let named: Vec<&str> = named
+            .map(|statistic| if *statistic == "p50" { Percentile::PATTERN } else { statistic })
+            .collect();
+        let statistic = match (named.join("|"), statistics.contains(&"")) {
+            (none, _) if none.is_empty() => none,
+            (named, true) => format!("({named})?"),
+            (named, false) => format!("({named})"),
+        };
+        format!(r"^\s*{statistic}\s*(<=|>=|==|<|>)\s*({value})\s*$")
+    });
+    of_unit.collect::<Vec<_>>().join("|")
 }

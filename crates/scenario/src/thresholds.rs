@@ -8,8 +8,7 @@ use skipbeat_core::Span;
 use skipbeat_measure::Threshold;
 use toml::Spanned;
 
-use crate::ScenarioError;
-use crate::document::Reporter;
+use crate::error::{Reporter, ScenarioError};
 use crate::plan::Group;
 
 /// Every other key is the name of a metric, so this is no struct with fields.
@@ -40,12 +39,12 @@ impl ThresholdTable {
                 ABORT | ABORT_AFTER => {}
                 GROUP => {
                     for (name, table) in tables(value.get_ref()).map_err(wrong)? {
-                        let place = groups.iter().position(|group| group.name == *name);
-                        let place = place.ok_or_else(|| wrong(unknown_group(name, groups)))?;
+                        let number = groups.iter().position(|group| group.name == *name);
+                        let number = number.ok_or_else(|| wrong(unknown_group(name, groups)))?;
                         for (metric, conditions) in table {
                             let of_group = conditions_of(metric, conditions).map_err(wrong)?;
                             thresholds
-                                .extend(of_group.into_iter().map(|t| t.of_group(place, name)));
+                                .extend(of_group.into_iter().map(|t| t.of_group(number, name)));
                         }
                     }
                 }
@@ -99,5 +98,8 @@ fn conditions_of(metric: &str, value: &toml::Value) -> Result<Vec<Threshold>, St
         Some(condition) => Threshold::parse(metric, condition),
         None => Err("expected a condition like \">= 0.99\", or a list of them".to_owned()),
     };
+    if list.is_empty() {
+        return Err("expected at least one condition like \">= 0.99\"".to_owned());
+    }
     list.iter().map(read).collect()
 }

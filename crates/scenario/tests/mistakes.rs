@@ -1,6 +1,8 @@
 //! The error for a mistake in a scenario shows its position and what was expected.
 
-use skipbeat_scenario::Plan;
+use skipbeat_core::Span;
+use skipbeat_scenario::{Changes, Plan, Study};
+use skipbeat_server::EvictionTiming;
 
 const GOOD: &str = r#"
 name = "t"
@@ -93,12 +95,28 @@ fn mistakes_that_depend_on_several_keys_are_shown_with_their_position() {
         ),
         (
             "up = { delay = { kind = \"uniform\", min = \"2s\", mean = \"1s\" } }",
-            "t.toml:8:16: a uniform delay takes",
+            "t.toml:8:48: `mean` does not belong to a delay of kind `uniform`: expected `kind`, `min`, \
+             `max`",
         ),
+        (
+            "up = { delay = { kind = \"uniform\", min = \"2s\" } }",
+            "t.toml:8:16: missing field `max`",
+        ),
+        // What stands before the kind is kept until the kind is known.
+        ("up = { loss = { n = 0, kind = \"every\" } }", "t.toml:8:15: expected `n` from 1"),
+        (
+            "up = { loss = { p = 2, r = 0.5, kind = \"gilbert-elliott\" } }",
+            "t.toml:8:15: `p`: expected a probability from 0 to 1",
+        ),
+        ("up = { loss = { probability = 0.1 } }", "t.toml:8:15: a model of loss needs its `kind`"),
+        ("up = { loss = { kind = \"some\" } }", "t.toml:8:24: unknown variant `some`"),
         ("[server]\ncommand = [\"x\"]", "t.toml:9:11: a command needs `target`"),
         ("[server]\ntimeout = \"0s\"", "t.toml:9:11: expected a timeout above zero"),
         ("[server]\nmax_datagram = 5", "t.toml:9:16: expected 64 to 65507 bytes"),
-        ("[server]\nsweep = \"often\"", "t.toml:9:9: expected \"deadline\", \"lazy\" or a period"),
+        (
+            "[server]\neviction = \"often\"",
+            "t.toml:9:12: expected \"deadline\", \"lazy\" or a period",
+        ),
         ("[server]\ntarget = \"nowhere\"", "t.toml:9:10: invalid socket address"),
     ] {
         let shown = message(&with(extra));
@@ -109,8 +127,14 @@ fn mistakes_that_depend_on_several_keys_are_shown_with_their_position() {
 #[test]
 fn keys_that_do_not_belong_and_values_out_of_range_are_refused() {
     for (extra, expected) in [
-        ("heartbeat = { jitter = { kind = \"bfd\", width = \"1s\" } }", "`width` belongs to"),
-        ("heartbeat = { jitter = { kind = \"none\", widht = \"1s\" } }", "unknown field `widht`"),
+        (
+            "heartbeat = { jitter = { kind = \"bfd\", width = \"1s\" } }",
+            "`width` does not belong to a jitter of kind `bfd`",
+        ),
+        (
+            "heartbeat = { jitter = { kind = \"none\", widht = \"1s\" } }",
+            "`widht` does not belong to a jitter of kind `none`",
+        ),
         ("up = { duplicate = { probability = 0.1, within = \"0s\" } }", "expected `within` above"),
         (
             "up = { reorder = { kind = \"hold\", probability = 2, extra = \"1s\" } }",
@@ -140,6 +164,30 @@ fn a_setting_finds_a_group_by_name_or_index() {
     let delay =
         set("group.g.down.delay={ kind = \"uniform\", min = \"1s\", max = \"3s\" }").unwrap();
     assert_eq!(delay.groups[0].down.options.delay.mean().seconds(), 2.0);
+}
+
+#[test]
+fn the_old_name_of_eviction_works_in_the_file_in_settings_and_in_sweeps() {
+    let eviction = |plan: &Plan| plan.server.options.eviction;
+    let every = EvictionTiming::Every(Span::from_secs(1));
+    let old = with("[server]\nsweep = \"lazy\"");
+    let new = with("[server]\neviction = \"lazy\"");
+    for text in [&old, &new] {
+        assert_eq!(eviction(&Plan::parse("t.toml", text, &[]).unwrap()), EvictionTiming::Lazy);
+        for key in ["sweep", "eviction", "sweep.every", "eviction.every"] {
+            let setting = format!("server.{key}=1s").parse().unwrap();
+            let plan = Plan::parse("t.toml", text, &[setting]).unwrap();
+            assert_eq!(eviction(&plan), every, "{key} in {text}");
+        }
+        for key in ["sweep", "eviction"] {
+            let swept = format!("{text}[sweep.over]\n\"server.{key}\" = [\"deadline\", \"1s\"]\n");
+            let study = Study::parse("t.toml", &swept, &Changes::default()).unwrap();
+            assert_eq!(study.keys, [format!("server.{key}")], "keys are called as in the file");
+            assert_eq!(eviction(&study.runs[1].plan), every, "{swept}");
+        }
+    }
+    let both = message(&with("[server]\nsweep = \"lazy\"\neviction = \"deadline\""));
+    assert!(both.starts_with("t.toml:9:9: `sweep` is the old name of `eviction`"), "{both}");
 }
 
 #[test]
@@ -191,4 +239,33 @@ fn the_hash_ignores_the_seed_and_spelled_out_defaults_only() {
     assert_eq!(base, set("seed=99").unwrap().hash());
     assert_eq!(base, set("group.g.up.loss=0").unwrap().hash());
     assert_ne!(base, set("group.g.up.loss=0.01").unwrap().hash());
+}
+
+#[test]
+fn a_threshold_that_does_not_fit_its_metric_is_shown_where_it_stands() {
+    for (condition, expected) in [
+        ("delivery_ratio = \">= 250 ms\"", "a number from 0 to 1 or a percentage"),
+        ("latency = \"p99 <= 5 %\"", "a time such as 250 ms"),
+        ("latency = \"p99.99999 <= 5 s\"", "a percentile such as p99.9"),
+        ("clients = \"<= 5 %\"", "a plain number"),
+        ("clients = \"<= nan\"", "a plain number"),
+        ("clients = []", "at least one condition"),
+        ("delivery_rate = \">= 1\"", "delivery_ratio"),
+    ] {
+        let shown = message(&with(&format!("[thresholds]\n{condition}")));
+        assert!(shown.contains(expected) && shown.contains('^'), "{shown}\n is not {expected}");
+        assert!(shown.contains(condition), "the line is shown: {shown}");
+    }
+}
+
+#[test]
+fn percentiles_of_the_output_are_percentiles() {
+    for (percentiles, expected) in [
+        ("[\"p100\"]", "expected a percentile such as p50"),
+        ("[\"99\"]", "expected a percentile such as p50"),
+        ("[]", "expected at least one percentile"),
+    ] {
+        let shown = message(&with(&format!("[output]\npercentiles = {percentiles}")));
+        assert!(shown.contains(expected) && shown.contains('^'), "{shown}\n is not {expected}");
+    }
 }

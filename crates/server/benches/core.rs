@@ -8,8 +8,8 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use skipbeat_core::{ClientSet, Seed, Span, Time};
 use skipbeat_protocol::Up;
 use skipbeat_server::{
-    AckEnd, Adaptive, DetectorOptions, Note, Options, PeerId, Phi, Sending, Server, ServerEffects,
-    Tail,
+    AckEnd, Bertier, Chen, DetectorOptions, Missed, Note, Options, PeerId, Phi, Sending, Server,
+    ServerEffects, Tail,
 };
 
 const MEMBERS: u32 = 1_000;
@@ -83,14 +83,14 @@ fn detectors(c: &mut Criterion) {
         pause: Span::ZERO,
         every,
     };
-    let adaptive = Adaptive { every, window: 100, margin: Span::from_secs(1) };
+    let (window, margin) = (100, Span::from_secs(1));
     let mut group = c.benchmark_group("one heartbeat of 1,000 members");
     for (name, detector) in [
         ("timeout", DetectorOptions::Timeout),
-        ("missed", DetectorOptions::Missed { misses: 3, every }),
+        ("missed", DetectorOptions::Missed(Missed { misses: 3, every })),
         ("phi", DetectorOptions::Phi(phi)),
-        ("chen", DetectorOptions::Chen(adaptive)),
-        ("bertier", DetectorOptions::Bertier(adaptive)),
+        ("chen", DetectorOptions::Chen(Chen { every, window, margin })),
+        ("bertier", DetectorOptions::Bertier(Bertier { every, window, margin })),
     ] {
         let mut out = Expand::default();
         let mut server = Server::new(Options { detector, ..Options::default() }, Seed(1));

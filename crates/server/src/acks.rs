@@ -1,38 +1,35 @@
-//! Acks in both directions: which numbered texts of a peer were taken already, and which numbered
-//! texts to a peer wait for its ack.
+//! Acks in both directions: which numbered texts of a peer were received before, and which numbered
+//! texts to a member still wait for its ack.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skipbeat_core::{ClientSet, Time};
-use skipbeat_reliable::{DuplicateWindow, Outbox, Overdue};
+use skipbeat_protocol::{DuplicateWindow, Outbox, Overdue};
 
 use crate::PeerId;
 
-/// One peer that asked for numbered texts.
-#[derive(Debug, Default)]
-struct Reader {
-    outbox: Outbox<Arc<[u8]>>,
-    /// When its timer is due; there is one at a time that counts.
-    armed: Option<Time>,
-}
-
-/// The state of acks. Peers that use none cost nothing.
+/// The state of acks. It keeps nothing for peers that do not use them.
 #[derive(Debug, Default)]
 pub(crate) struct Acks {
     windows: BTreeMap<PeerId, DuplicateWindow>,
-    readers: BTreeMap<PeerId, Reader>,
-    /// The members that asked for numbered texts.
+    /// What waits for the acks of each member that asked for numbered texts. A text that goes to
+    /// many is kept once.
+    outboxes: BTreeMap<PeerId, Outbox<Arc<[u8]>>>,
+    /// The keys of `outboxes`, as a set that can be combined with others.
     members: ClientSet,
 }
 
+/// The texts that are overdue, and the time for which the next timer must be set.
+pub(crate) type Overdues = (Vec<Overdue<Arc<[u8]>>>, Option<Time>);
+
 impl Acks {
-    /// Whether a numbered text of a peer is new.
+    /// Records a numbered text of a peer and returns whether it is new.
     pub(crate) fn take(&mut self, peer: PeerId, number: u32) -> bool {
         self.windows.entry(peer).or_default().take(number)
     }
 
-    /// A peer begins its sequence anew.
+    /// The peer will number its texts from zero again.
     pub(crate) fn forget_sequence(&mut self, peer: PeerId) {
         self.windows.remove(&peer);
     }
@@ -40,23 +37,23 @@ impl Acks {
     /// A member asks for numbered texts.
     pub(crate) fn want(&mut self, peer: PeerId) {
         self.members.insert(peer);
-        self.readers.entry(peer).or_default();
+        self.outboxes.entry(peer).or_default();
     }
 
-    /// Who of the members gets numbered texts.
+    /// The members that asked for numbered texts.
     pub(crate) fn members(&self) -> &ClientSet {
         &self.members
     }
 
-    /// A peer is no member any more: what waits for it is given up.
+    /// A membership ended: returns the texts that are given up by that.
     pub(crate) fn leave(&mut self, peer: PeerId) -> Vec<Arc<[u8]>> {
         self.members.remove(peer);
-        let reader = self.readers.remove(&peer);
-        reader.map_or_else(Vec::new, |mut reader| reader.outbox.abandon().collect())
+        let outbox = self.outboxes.remove(&peer);
+        outbox.map_or_else(Vec::new, |mut outbox| outbox.abandon().collect())
     }
 
-    /// A numbered text goes to a reader. Gives what had to be given up for it, and when a timer
-    /// is needed that is not set yet.
+    /// A numbered text is sent to a member. Returns the texts that are given up for lack of room,
+    /// and the time for which a timer must be set, if any.
     pub(crate) fn send(
         &mut self,
         now: Time,
@@ -64,39 +61,23 @@ impl Acks {
         number: u32,
         text: Arc<[u8]>,
     ) -> (Vec<Arc<[u8]>>, Option<Time>) {
-        let Some(reader) = self.readers.get_mut(&peer) else { return (Vec::new(), None) };
-        let lost = reader.outbox.send(now, number, text);
-        (lost, reader.arm())
+        let Some(outbox) = self.outboxes.get_mut(&peer) else { return (Vec::new(), None) };
+        let lost = outbox.send(now, number, text);
+        (lost, outbox.set_timer())
     }
 
-    /// A peer acks; gives the text that it is for.
+    /// An ack arrived: returns the text that it is for, if that still waits.
     pub(crate) fn ack(&mut self, now: Time, peer: PeerId, number: u32) -> Option<Arc<[u8]>> {
-        self.readers.get_mut(&peer)?.outbox.ack(now, number)
+        self.outboxes.get_mut(&peer)?.ack(now, number)
     }
 
-    /// The timer of a reader came due at `at`: gives what is overdue one by one, and at the end
-    /// when the next timer is needed.
+    /// The timer of a member fired, which was set for `at`: returns what is overdue.
     pub(crate) fn overdue(&mut self, at: Time, now: Time, peer: PeerId) -> Overdues {
-        let Some(reader) = self.readers.get_mut(&peer).filter(|r| r.armed == Some(at)) else {
+        let Some(outbox) = self.outboxes.get_mut(&peer) else { return (Vec::new(), None) };
+        if !outbox.timer_fired(at) {
             return (Vec::new(), None);
-        };
-        reader.armed = None;
-        let overdue = std::iter::from_fn(|| reader.outbox.overdue(now)).collect();
-        (overdue, reader.arm())
-    }
-}
-
-/// What is overdue, and when to look again.
-pub(crate) type Overdues = (Vec<Overdue<Arc<[u8]>>>, Option<Time>);
-
-impl Reader {
-    /// When a timer has to be set that is not.
-    fn arm(&mut self) -> Option<Time> {
-        let due = self.outbox.next_due()?;
-        if self.armed.is_some_and(|armed| armed <= due) {
-            return None;
         }
-        self.armed = Some(due);
-        Some(due)
+        let overdue = std::iter::from_fn(|| outbox.overdue(now)).collect();
+        (overdue, outbox.set_timer())
     }
 }

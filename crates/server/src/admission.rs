@@ -1,7 +1,8 @@
-//! Who is let in: anybody, or who has proved its address; and how much anybody may ask of the
-//! server. The proof is a stateless cookie: a keyed hash of the address and a slot of time (as the
-//! SYN cookies of TCP, and the Retry tokens of QUIC, RFC 9000, 8.1). Before the proof the server
-//! keeps nothing and sends no more than three times the bytes that it received.
+//! Admission: who may become a member, and how much each may ask of the server.
+//!
+//! An address is proved with a stateless cookie: a keyed hash of the address and a slot of time,
+//! like the SYN cookies of TCP and the Retry tokens of QUIC (RFC 9000, 8.1). Before the proof the
+//! server keeps no state and sends at most three times the bytes that it received.
 
 use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
@@ -13,33 +14,33 @@ use skipbeat_core::{Seed, Span, Time};
 
 use crate::PeerId;
 
-/// A cookie is good for the slot of time in which it was made and the next.
+/// The length of a slot. A cookie is valid in the slot in which it was made and in the next.
 const SLOT: Span = Span::from_secs(60);
 /// The bits of a cookie: as many as fit into three times the bytes of `^join^`. A guess is right
-/// once in 3.4·10¹⁰, and each costs a datagram.
+/// once in 3.4·10¹⁰, and each guess costs a datagram.
 const BITS: u64 = (1 << 36) - 1;
 
 /// Who may become a member.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admission {
-    /// Anybody, by any sign of life, as in the tutorial.
+    /// Every client, by any sign of life, as in the tutorial.
     #[default]
     Open,
-    /// Who says the cookie that was sent to its address. A client's heartbeats are then
+    /// Clients that return the cookie that was sent to their address. Their heartbeats are then
     /// `^join COOKIE^`.
     Cookie,
 }
 
-/// How much may be asked of the server; what is above is refused and counted.
+/// How much clients may ask of the server. Anything above is refused and counted.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Members at a time; no limit where not given.
+    /// The most members at a time; no limit where not given.
     pub members: Option<u32>,
-    /// Texts of each member; no limit where not given.
+    /// The rate of the texts of each member; no limit where not given.
     pub per_client: Option<RateLimit>,
-    /// Texts of all members together; no limit where not given.
+    /// The rate of the texts of all members together; no limit where not given.
     pub total: Option<RateLimit>,
 }
 
@@ -75,25 +76,25 @@ impl TryFrom<RateTable> for RateLimit {
     }
 }
 
-/// Makes and knows cookies.
+/// Makes and checks cookies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cookies {
     keys: (u64, u64),
 }
 
 impl Cookies {
-    /// Cookies under a secret: whoever knows the seed can make them.
+    /// Cookies with a secret that follows from the seed. Who knows the seed can forge them.
     pub(crate) fn new(secret: Seed) -> Self {
         let stream = secret.family("server.cookie").stream(0);
         Cookies { keys: (stream.bits(0), stream.bits(1)) }
     }
 
-    /// The cookie of an address now.
+    /// The cookie of an address in the present slot.
     pub(crate) fn make(&self, now: Time, address: SocketAddr) -> u64 {
         self.of_slot(now.nanos() / SLOT.nanos(), address)
     }
 
-    /// Whether a cookie is one that the address got not long ago.
+    /// Whether the address was sent this cookie in the present slot or the one before.
     pub(crate) fn knows(&self, now: Time, address: SocketAddr, cookie: u64) -> bool {
         let slot = now.nanos() / SLOT.nanos();
         cookie == self.of_slot(slot, address)
@@ -113,7 +114,7 @@ impl Cookies {
     }
 }
 
-/// What is left in a bucket, and since when.
+/// The tokens in a bucket, and when they were counted.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     tokens: f64,
@@ -121,7 +122,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// Whether there is enough for one more.
+    /// Adds the tokens of the time since then, and returns whether there is one.
     fn has(&mut self, now: Time, rate: RateLimit) -> bool {
         let earned = now.since(self.at).seconds() * rate.rate;
         self.tokens = (self.tokens + earned).min(f64::from(rate.burst));
@@ -130,14 +131,14 @@ impl Bucket {
     }
 }
 
-/// Who has said how much lately.
+/// The token buckets of all members, and of all together.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     of_peers: Vec<Option<Bucket>>,
     of_all: Option<Bucket>,
 }
 
-/// Why a text is too much.
+/// Which limit a text exceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum TooMuch {
     OfPeer,
@@ -145,14 +146,14 @@ pub(crate) enum TooMuch {
 }
 
 impl Meter {
-    /// A peer becomes another one.
+    /// The id of a peer is given to another address: its bucket is full again.
     pub(crate) fn forget(&mut self, peer: PeerId) {
         if let Some(bucket) = self.of_peers.get_mut(peer as usize) {
             *bucket = None;
         }
     }
 
-    /// A text of a member: whether it is within the limits.
+    /// Takes tokens for a text of a member, if it is within the limits.
     pub(crate) fn text(&mut self, now: Time, peer: PeerId, limits: &Limits) -> Result<(), TooMuch> {
         let full = |rate: RateLimit| Bucket { tokens: f64::from(rate.burst), at: now };
         let index = peer as usize;
@@ -162,7 +163,7 @@ impl Meter {
         let mut own =
             limits.per_client.map(|rate| (rate, self.of_peers[index].get_or_insert(full(rate))));
         let mut all = limits.total.map(|rate| (rate, self.of_all.get_or_insert(full(rate))));
-        // Nobody pays for what is refused.
+        // A text that is refused takes no tokens.
         if own.as_mut().is_some_and(|(rate, bucket)| !bucket.has(now, *rate)) {
             return Err(TooMuch::OfPeer);
         }

@@ -1,40 +1,40 @@
-//! How the server treats its members.
+//! The options of the server core.
 
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use skipbeat_core::{ScalarOrTable, Span, schema};
 
-use crate::{Admission, DetectorOptions, Limits, Tail, quantile};
+use crate::{Admission, Bertier, Chen, DetectorOptions, Limits, Missed, Tail, quantile};
 
-/// The `[server]` table as far as it concerns the server core.
+/// How the server core treats its members: the part of the `[server]` table that concerns it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Options {
-    /// Who beats.
+    /// Which side sends heartbeats.
     pub heartbeat: Mechanism,
-    /// How often the server beats to each member, where it does.
+    /// How often the server sends a heartbeat to each member, if it does.
     pub heartbeat_every: Span,
     /// How silence is judged.
     pub detector: DetectorOptions,
-    /// A member is evicted when it was silent for *longer* than this. Twice the heartbeat period
-    /// is a knife edge: with any jitter one lost heartbeat evicts every other time.
+    /// A member is evicted when it has been silent for *longer* than this. Twice the heartbeat
+    /// period is a knife edge: with any jitter, one lost heartbeat evicts every other time.
     pub timeout: Span,
     /// When the server looks for silent members.
-    pub sweep: EvictionTiming,
+    pub eviction: EvictionTiming,
     /// What makes an evicted client a member again.
     pub rejoin: Rejoin,
     /// Longer datagrams are refused, in bytes.
     pub max_datagram: usize,
-    /// Bytes of the answer to a query at least: the key is filled up to it.
+    /// The least length of the answer to a query, in bytes. The key is padded to it.
     pub value_size: usize,
     /// Who may become a member.
     pub admission: Admission,
-    /// How much may be asked.
+    /// How much clients may ask.
     pub limits: Limits,
 }
 
 impl Options {
-    /// Why these options do not fit together, if they don't.
+    /// Why these options contradict each other, if they do.
     pub fn contradiction(&self) -> Option<&'static str> {
         let unnumbered = self.heartbeat == Mechanism::Server || self.admission == Admission::Cookie;
         (self.detector.wants_numbers() && unnumbered).then_some(
@@ -43,12 +43,12 @@ impl Options {
         )
     }
 
-    /// How long a crashed member is expected to be silent, at the most, until it is suspected.
+    /// The longest silence of a crashed member that is expected before it is suspected.
     pub fn longest_silence(&self) -> Span {
         match self.detector {
             DetectorOptions::Timeout => self.timeout,
-            DetectorOptions::Missed { misses, every } => every * u64::from(misses),
-            // What the gaps will be is not known: twice the period stands for them.
+            DetectorOptions::Missed(Missed { misses, every }) => every * u64::from(misses),
+            // The gaps are not known in advance: assume twice the period.
             DetectorOptions::Phi(phi) => {
                 let z = quantile(phi.tail, phi.threshold);
                 match phi.tail {
@@ -59,9 +59,8 @@ impl Options {
                     }
                 }
             }
-            DetectorOptions::Chen(options) | DetectorOptions::Bertier(options) => {
-                options.every * 2 + options.margin
-            }
+            DetectorOptions::Chen(Chen { every, margin, .. })
+            | DetectorOptions::Bertier(Bertier { every, margin, .. }) => every * 2 + margin,
         }
     }
 }
@@ -74,7 +73,7 @@ impl Default for Options {
             heartbeat_every: Span::from_secs(5),
             detector: DetectorOptions::Timeout,
             timeout: Span::from_secs(10),
-            sweep: EvictionTiming::Deadline,
+            eviction: EvictionTiming::Deadline,
             rejoin: Rejoin::Auto,
             max_datagram: skipbeat_protocol::MAX_DATAGRAM,
             value_size: 64,
@@ -84,50 +83,51 @@ impl Default for Options {
     }
 }
 
-/// Who beats.
+/// Which side sends heartbeats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mechanism {
-    /// Clients beat, the server does not answer.
+    /// The clients. The server does not answer.
     Client,
-    /// The server beats to each member, and only its `^ack N^` is asked for. A client beats only
+    /// The server, which expects an `^ack N^` from each member. A client sends heartbeats only
     /// while it has not heard from the server for longer than `timeout`.
     Server,
-    /// Both beat, and any sign of life counts.
+    /// Both. Every sign of life counts.
     Both,
 }
 
 impl Mechanism {
-    /// Whether the server beats.
+    /// Whether the server sends heartbeats.
     pub fn by_server(self) -> bool {
         self != Mechanism::Client
     }
 }
 
-/// When the server looks for members that were silent for too long.
+/// When the server looks for members that have been silent for too long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<String, Table>", rename_all = "kebab-case")]
-#[schemars(transform = words_of_sweep)]
+#[schemars(transform = words_of_timing)]
 pub enum EvictionTiming {
-    /// At the exact moment.
+    /// At the exact moment of each deadline.
     Deadline,
-    /// Only while it broadcasts, as the tutorial does. Without chat nobody is ever evicted.
+    /// Only when it broadcasts a text, as the tutorial does. Without texts no member is ever
+    /// evicted.
     Lazy,
-    /// Once every so often. The first look comes after a random part of the period, since a
-    /// period that divides the heartbeat's locks to one phase for the whole run.
+    /// Once in a period. The first look comes after a random part of the period: otherwise a period
+    /// that divides that of the heartbeats would stay at one phase for the whole run.
     Every(Span),
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    /// The period, above zero: `"1s"`. It adds half of itself to the detection time on average.
+    /// The period, above zero: `"1s"`. It adds half a period to the detection time on average.
     #[schemars(transform = schema::above_zero)]
     every: Span,
 }
 
-/// The words, since the text that is read by hand says nothing of them.
-fn words_of_sweep(schema: &mut Schema) {
+/// Adds the words to the schema: they are parsed by hand, so serde does not know them.
+fn words_of_timing(schema: &mut Schema) {
     if let Some(Value::Array(forms)) = schema.get_mut("anyOf") {
         let mut period = json_schema!({ "type": "string", "pattern": Span::pattern() });
         schema::above_zero(&mut period);
@@ -153,7 +153,7 @@ impl TryFrom<ScalarOrTable<String, Table>> for EvictionTiming {
             ScalarOrTable::Table(Table { every }) => every,
         };
         if every.is_zero() {
-            return Err("a sweep needs a period above zero".to_owned());
+            return Err("expected a period above zero".to_owned());
         }
         Ok(EvictionTiming::Every(every))
     }
@@ -165,6 +165,6 @@ impl TryFrom<ScalarOrTable<String, Table>> for EvictionTiming {
 pub enum Rejoin {
     /// Any sign of life.
     Auto,
-    /// Only `^join^`: what else it says is refused until then.
+    /// Only `^join^`. Anything else is refused until then.
     Sticky,
 }

@@ -1,127 +1,50 @@
-//! The machine: members, the datagrams they send, the broadcast they get.
+//! The server core: members, their datagrams, their timers.
+
+mod membership;
+mod texts;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use skipbeat_core::{ClientSet, PREFETCH, Seed, Span, Time, prefetch};
-use skipbeat_protocol::{
-    BYE, Join, Packet, Refusal, Up, WELCOME, write_ack, write_chat, write_cookie, write_expired,
-    write_heartbeat, write_message, write_value, write_welcome,
-};
-use skipbeat_reliable::Overdue;
+use skipbeat_core::{ClientSet, PREFETCH, Seed, Time, prefetch};
+use skipbeat_protocol::{AckEnd, Join, Packet, Refusal, Up, write_ack, write_value};
 
 use crate::acks::Acks;
-use crate::admission::{Admission, Cookies, Meter, TooMuch};
+use crate::admission::{Cookies, Meter};
 use crate::detector::{Detector, Sign, build};
-use crate::session::{Bearer, Begun, Sessions};
+use crate::session::Sessions;
 use crate::timers::{Due, Timers};
-use crate::{EvictionTiming, Mechanism, Options, PeerId, Rejoin};
+use crate::{Mechanism, Note, Options, PeerId, RefusalCause, Sending, ServerEffects};
 
-/// Where the effects of the server go.
-pub trait ServerEffects {
-    /// One datagram to one peer.
-    fn send(&mut self, to: PeerId, payload: &[u8], sending: Sending);
-    /// A text goes to all of `members`: here to those of `to`, in one datagram each; the others get
-    /// it numbered, each by a `send` of its own.
-    fn broadcast(&mut self, payload: &[u8], members: &ClientSet, to: &ClientSet);
-    /// A numbered text is not waited for any more.
-    fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd);
-    /// A member shows its token from the address of `elsewhere`: the two peers change addresses,
-    /// and the member is at the new one from now on.
-    fn exchange(&mut self, member: PeerId, elsewhere: PeerId);
-    /// Something happened to a peer.
-    fn note(&mut self, peer: PeerId, note: Note);
-}
-
-/// Whether something is sent once, or until it is acked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sending {
-    /// Once.
-    Once,
-    /// The first time; it is sent again until it is settled.
-    First,
-    /// Again.
-    Again,
-}
-
-/// How waiting for an ack ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AckEnd {
-    /// The ack came.
-    Acked,
-    /// It was sent often enough, or there was no room, or the member is gone.
-    GivenUp,
-}
-
-/// What happened to a peer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Note {
-    /// It is a member now.
-    Joined,
-    /// It said `quit` and is no member any more.
-    Quit,
-    /// It was silent for too long and is no member any more.
-    Evicted {
-        /// How long it was silent.
-        silence: Span,
-    },
-    /// It is at another address now, and still a member.
-    Moved,
-    /// A numbered text of it came again; it was acked again and went to nobody.
-    Repeated,
-    /// A sample of it was taken.
-    Taken,
-    /// A query of it is answered.
-    Served,
-    /// A datagram of it had no effect.
-    Refused(RefusalCause),
-}
-
-/// Why a datagram had no effect.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum RefusalCause {
-    /// It is longer than the server takes.
-    TooLong,
-    /// `quit` from someone who is no member.
-    QuitOfStranger,
-    /// Its sender was evicted and must join explicitly.
-    Evicted,
-    /// `^ack N^` from someone who is no member.
-    AckOfStranger,
-    /// It has not proved its address. Where it asked to join, it was told its cookie.
-    NoProof,
-    /// Its sender has a session and did not show its token.
-    NoToken,
-    /// Its token belongs to no session (any more); its sender was told.
-    Expired,
-    /// There are as many members as there may be.
-    Full,
-    /// Its sender says more than it may.
-    TooFast,
-    /// All together say more than they may.
-    Overload,
-}
-
-impl RefusalCause {
-    /// The name in `run.json`, the log and the metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            RefusalCause::TooLong => "too-long",
-            RefusalCause::QuitOfStranger => "quit-of-stranger",
-            RefusalCause::Evicted => "evicted",
-            RefusalCause::AckOfStranger => "ack-of-stranger",
-            RefusalCause::NoProof => "no-proof",
-            RefusalCause::NoToken => "no-token",
-            RefusalCause::Expired => "expired",
-            RefusalCause::Full => "full",
-            RefusalCause::TooFast => "too-fast",
-            RefusalCause::Overload => "overload",
-        }
-    }
-}
-
-/// The server core. State lives in arrays by peer: last sign of life, a bit for membership, a bit
-/// for banishment, the detector's state, and a calendar entry where deadlines are exact.
+/// The server core. Its state is kept in arrays by peer: the last sign of life, a bit for
+/// membership, a bit for banishment, the state of the detector, and a timer if deadlines are exact.
+///
+/// ```
+/// use skipbeat_core::{ClientSet, Span, Time};
+/// use skipbeat_server::{AckEnd, Note, Options, PeerId, Sending, Server, ServerEffects};
+///
+/// /// Prints what happens to peers; a driver would send datagrams too.
+/// #[derive(Default)]
+/// struct Log(Vec<(PeerId, Note)>);
+///
+/// impl ServerEffects for Log {
+///     fn send(&mut self, _: PeerId, _: &[u8], _: Sending) {}
+///     fn broadcast(&mut self, _: &[u8], _: &ClientSet, _: &ClientSet) {}
+///     fn settled(&mut self, _: PeerId, _: &[u8], _: AckEnd) {}
+///     fn exchange(&mut self, _: PeerId, _: PeerId) {}
+///     fn note(&mut self, peer: PeerId, note: Note) {
+///         self.0.push((peer, note));
+///     }
+/// }
+///
+/// let mut server = Server::new(Options::default(), skipbeat_core::Seed(1));
+/// let mut log = Log::default();
+/// let address = "127.0.0.1:4000".parse().unwrap();
+/// server.handle_datagram(Time::ZERO, 0, address, b"^hb^", &mut log);
+/// // Peer 0 stays silent for longer than the timeout of 10 s.
+/// server.advance(Time::ZERO + Span::from_secs(11), &mut log);
+/// let silence = Span::from_secs(11);
+/// assert_eq!(log.0, [(0, Note::Joined), (0, Note::Evicted { silence })]);
+/// ```
 #[derive(Debug)]
 pub struct Server {
     options: Options,
@@ -129,19 +52,19 @@ pub struct Server {
     /// Evicted peers that must join explicitly (sticky rejoin only).
     banished: ClientSet,
     last_seen: Vec<Time>,
-    /// The number of the next datagram to each peer that wants an ack.
+    /// The number of the next datagram to each peer that has to be acked.
     numbers: Vec<u32>,
-    /// The highest of all of them: a new member begins there, so that an address that was forgotten
-    /// and comes back gets numbers that it has not seen.
+    /// The highest of those numbers. A new member begins there, so that an address that was
+    /// forgotten and comes back gets numbers that it has not seen.
     highest_number: u32,
     detector: Box<dyn Detector>,
-    /// Whether the deadline of a member never comes earlier than it was.
+    /// Whether a sign of life never moves a deadline to an earlier time.
     only_defers: bool,
     timers: Timers,
     acks: Acks,
     sessions: Sessions,
     cookies: Cookies,
-    /// The peer whose proof is being looked at.
+    /// The peer that is being admitted, since its proof was accepted.
     admitted: Option<PeerId>,
     meter: Meter,
     text: Vec<u8>,
@@ -150,8 +73,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server without members. The seed draws the phases of sweeps and heartbeats and is the
-    /// secret of the cookies and of the sessions' tokens.
+    /// A server without members. The phases of the periodic look and of heartbeats are drawn from
+    /// the seed. It is also the secret of cookies and of the tokens of sessions.
     pub fn new(options: Options, seed: Seed) -> Self {
         let detector = build(options.detector, options.timeout);
         Server {
@@ -175,7 +98,7 @@ impl Server {
         }
     }
 
-    /// Who is a member.
+    /// The members.
     pub fn members(&self) -> &ClientSet {
         &self.members
     }
@@ -185,13 +108,13 @@ impl Server {
         self.members.contains(peer).then(|| self.last_seen[peer as usize])
     }
 
-    /// Whether anything is kept of a peer. A driver may give the id of any other to another address,
-    /// if it says so with [`Server::forget`].
+    /// Whether the server keeps state for a peer. If it does not, the driver may give the id of the
+    /// peer to another address, after a call of [`Server::forget`].
     pub fn keeps(&self, peer: PeerId) -> bool {
         self.members.contains(peer) || self.banished.contains(peer)
     }
 
-    /// The id of a peer that is no member will be that of another address.
+    /// The id of a peer will be given to another address. The peer must not be a member.
     pub fn forget(&mut self, peer: PeerId) {
         debug_assert!(!self.members.contains(peer), "a member is not forgotten");
         self.banished.remove(peer);
@@ -199,13 +122,13 @@ impl Server {
         self.meter.forget(peer);
     }
 
-    /// The last moment at which a member is not suspected.
+    /// The last moment at which a member is not yet suspected.
     pub fn deadline(&self, peer: PeerId) -> Option<Time> {
         let last_seen = self.last_seen(peer)?;
         Some(self.detector.deadline(peer, last_seen))
     }
 
-    /// Takes a datagram as it came from the socket.
+    /// Handles a datagram as it came from the socket; otherwise as [`Server::handle`].
     pub fn handle_datagram(
         &mut self,
         now: Time,
@@ -220,7 +143,8 @@ impl Server {
         }
     }
 
-    /// Takes what `peer` says; `from` is its address, which is printed behind its texts.
+    /// Handles a datagram of `peer`. `from` is the address of the peer, which is printed after its
+    /// texts.
     pub fn handle(
         &mut self,
         now: Time,
@@ -234,11 +158,11 @@ impl Server {
             Up::Heartbeat(number) => {
                 self.refresh(now, peer, Sign::Mechanism(number), out);
             }
-            // An ack shows life, but does not join: it may answer a heartbeat of a membership
-            // that is over.
+            // An ack is a sign of life, but does not join: it may answer a heartbeat of an earlier
+            // membership.
             Up::Ack(number) if self.members.contains(peer) => {
                 let text = self.acks.ack(now, peer, number);
-                // Where only the server beats, the answers are the heartbeats.
+                // If only the server sends heartbeats, the acks count as those of the member.
                 let beat = self.options.heartbeat == Mechanism::Server && text.is_none();
                 if let Some(text) = text {
                     out.settled(peer, &text, AckEnd::Acked);
@@ -248,7 +172,7 @@ impl Server {
             }
             Up::Ack(_) => out.note(peer, Note::Refused(RefusalCause::AckOfStranger)),
             Up::Join(join) => {
-                // Whoever shows a token has no need of another.
+                // A client that shows a token needs no other one.
                 let session = join.session && packet.session.is_none();
                 self.join(now, peer, from, Join { session, ..join }, out);
             }
@@ -263,7 +187,7 @@ impl Server {
                 }
             }
             Up::Message { number, text } => {
-                // What is too much is not acked: it may come again when there is room.
+                // A text above the limit is not acked, so that it is sent again later.
                 if !self.refresh(now, peer, Sign::Other, out) || !self.allows_text(now, peer, out) {
                     return;
                 }
@@ -290,69 +214,14 @@ impl Server {
         }
     }
 
-    /// Who speaks: the peer itself, or by its token the member, which may have moved. Nobody where
-    /// a token is missing, or good for nothing, or the new address is not proved.
-    fn identify(
-        &mut self,
-        now: Time,
-        peer: PeerId,
-        from: SocketAddr,
-        packet: &Packet<'_>,
-        out: &mut impl ServerEffects,
-    ) -> Option<PeerId> {
-        let Some(token) = packet.session else {
-            if !self.sessions.binds(peer) {
-                return Some(peer);
-            }
-            // Whoever is at the member's address now may begin a session of its own.
-            if let Up::Join(Join { session: true, reliable, .. }) = packet.up {
-                self.welcome(peer, reliable, out);
-            } else {
-                out.note(peer, Note::Refused(RefusalCause::NoToken));
-            }
-            return None;
-        };
-        let member = match self.sessions.bearer(now, peer, token) {
-            Bearer::Nobody => {
-                write_expired(token, &mut self.text);
-                out.send(peer, &self.text, Sending::Once);
-                out.note(peer, Note::Refused(RefusalCause::Expired));
-                return None;
-            }
-            Bearer::Member(member) => member,
-            Bearer::Elsewhere(member) => {
-                // Whatever the admission: else a member could have its texts sent to whom it likes,
-                // and put out whoever is there (RFC 9000, 8.2 and 9.3).
-                let cookie = if let Up::Join(join) = packet.up { join.cookie } else { None };
-                if !cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie)) {
-                    self.demand_proof(now, peer, from, out);
-                    return None;
-                }
-                self.sessions.moved(now, token, peer);
-                out.exchange(member, peer);
-                out.note(member, Note::Moved);
-                member
-            }
-        };
-        if let Some(Begun { anew, reliable }) = self.sessions.used(member, token) {
-            if anew {
-                self.acks.forget_sequence(member);
-            }
-            if reliable {
-                self.acks.want(member);
-            }
-        }
-        Some(member)
-    }
-
-    /// When [`Server::advance`] has something to do. It may turn out to be nothing.
+    /// When to call [`Server::advance`] next. There may be nothing to do then.
     #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
         self.timers.next()
     }
 
-    /// Deals with the deadlines until `until` ahead of time, as far as it is known already that the
-    /// member lives beyond. Nobody has to call it; who has many members saves an exact look at each.
+    /// Handles the deadlines until `until` ahead of time, for the members that are already known to
+    /// live longer. The call is optional: with many members it saves an exact look at each.
     pub fn look_ahead(&mut self, until: Time) {
         let mut entries = std::mem::take(&mut self.entries);
         self.timers.take_deadlines(until, &mut entries);
@@ -368,7 +237,7 @@ impl Server {
         self.entries = entries;
     }
 
-    /// This peer is about to be heard of: what is kept of it is fetched early.
+    /// Prefetches the state of a peer that is about to be heard of.
     #[inline]
     pub fn expect(&self, soon: PeerId) {
         prefetch(&self.last_seen, soon);
@@ -378,7 +247,7 @@ impl Server {
         }
     }
 
-    /// Does what is due at `now` or before.
+    /// Handles all timers that are due at `now` or before.
     pub fn advance(&mut self, now: Time, out: &mut impl ServerEffects) {
         if self.timers.look(now) {
             self.evict_silent(now, out);
@@ -404,240 +273,5 @@ impl Server {
                 Due::Resend(peer) => self.send_again(at, now, peer, out),
             }
         }
-    }
-
-    /// Says something to all members itself; `from` is its own address.
-    pub fn say(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl ServerEffects) {
-        self.tell_all(now, text, from, out);
-    }
-
-    /// Sends a text to all members, numbered to those that asked for it.
-    fn tell_all(&mut self, now: Time, text: &[u8], from: SocketAddr, out: &mut impl ServerEffects) {
-        if self.options.sweep == EvictionTiming::Lazy {
-            self.evict_silent(now, out);
-        }
-        write_chat(text, from, &mut self.text);
-        if self.acks.members().is_empty() {
-            out.broadcast(&self.text, &self.members, &self.members);
-            return;
-        }
-        let mut plain = self.members.clone();
-        let readers: Vec<PeerId> = self.acks.members().iter().collect();
-        for reader in &readers {
-            plain.remove(*reader);
-        }
-        out.broadcast(&self.text, &self.members, &plain);
-        let text: Arc<[u8]> = self.text.as_slice().into();
-        for peer in readers {
-            let number = self.next_number(peer);
-            let (lost, timer) = self.acks.send(now, peer, number, Arc::clone(&text));
-            if let Some(at) = timer {
-                self.timers.look_after_acks(at, peer);
-            }
-            for lost in lost {
-                out.settled(peer, &lost, AckEnd::GivenUp);
-            }
-            write_message(number, &text, &mut self.numbered);
-            out.send(peer, &self.numbered, Sending::First);
-        }
-    }
-
-    /// Sends again what a member has not acked in time, or gives it up.
-    fn send_again(&mut self, at: Time, now: Time, peer: PeerId, out: &mut impl ServerEffects) {
-        let (overdue, timer) = self.acks.overdue(at, now, peer);
-        if let Some(at) = timer {
-            self.timers.look_after_acks(at, peer);
-        }
-        for overdue in overdue {
-            match overdue {
-                Overdue::GivenUp(text) => out.settled(peer, &text, AckEnd::GivenUp),
-                Overdue::Again(number, text) => {
-                    write_message(number, &text, &mut self.numbered);
-                    out.send(peer, &self.numbered, Sending::Again);
-                }
-            }
-        }
-    }
-
-    /// After a membership: its session ends, and nothing of it is waited for any more.
-    fn forget_membership(&mut self, peer: PeerId, out: &mut impl ServerEffects) {
-        self.sessions.end(peer);
-        for text in self.acks.leave(peer) {
-            out.settled(peer, &text, AckEnd::GivenUp);
-        }
-    }
-
-    /// The number of the next datagram to a peer that wants an ack.
-    fn next_number(&mut self, peer: PeerId) -> u32 {
-        let number = self.numbers[peer as usize];
-        let next = number.wrapping_add(1);
-        self.numbers[peer as usize] = next;
-        self.highest_number = self.highest_number.max(next);
-        number
-    }
-
-    /// Says `bye` to all members and forgets them.
-    pub fn stop(&mut self, out: &mut impl ServerEffects) {
-        out.broadcast(BYE, &self.members, &self.members);
-        self.members = ClientSet::new();
-    }
-
-    /// An explicit join, with whatever proof is demanded.
-    fn join(
-        &mut self,
-        now: Time,
-        peer: PeerId,
-        from: SocketAddr,
-        Join { reliable, session, cookie }: Join,
-        out: &mut impl ServerEffects,
-    ) {
-        let was_member = self.members.contains(peer);
-        if !was_member && !self.proves(now, from, cookie) {
-            self.demand_proof(now, peer, from, out);
-            return;
-        }
-        self.admitted = Some(peer);
-        self.banished.remove(peer);
-        if !was_member {
-            self.acks.forget_sequence(peer);
-        }
-        // A member says it again and again: these are its heartbeats.
-        if self.refresh(now, peer, Sign::Mechanism(None), out) {
-            if reliable {
-                self.acks.want(peer);
-            }
-            if session {
-                self.welcome(peer, reliable, out);
-            } else if self.options.admission == Admission::Cookie && !was_member {
-                out.send(peer, WELCOME, Sending::Once);
-            }
-        }
-        self.admitted = None;
-    }
-
-    /// Whether an address is proved, as far as that is demanded.
-    fn proves(&self, now: Time, from: SocketAddr, cookie: Option<u64>) -> bool {
-        self.options.admission == Admission::Open
-            || cookie.is_some_and(|cookie| self.cookies.knows(now, from, cookie))
-    }
-
-    /// Tells an address its cookie.
-    fn demand_proof(
-        &mut self,
-        now: Time,
-        peer: PeerId,
-        from: SocketAddr,
-        out: &mut impl ServerEffects,
-    ) {
-        write_cookie(self.cookies.make(now, from), &mut self.text);
-        out.send(peer, &self.text, Sending::Once);
-        out.note(peer, Note::Refused(RefusalCause::NoProof));
-    }
-
-    /// Offers a session to a member.
-    fn welcome(&mut self, peer: PeerId, reliable: bool, out: &mut impl ServerEffects) {
-        write_welcome(self.sessions.offer(peer, reliable), &mut self.text);
-        out.send(peer, &self.text, Sending::Once);
-    }
-
-    /// Whether a sample or query is heard. Whoever sends one need not be a member, and becomes none
-    /// by it; of a member it is a sign of life. Where addresses have to be proved a stranger's is
-    /// refused: an answer may be longer than the question.
-    fn serves(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) -> bool {
-        if self.members.contains(peer) {
-            self.refresh(now, peer, Sign::Other, out);
-        } else if self.options.admission == Admission::Cookie {
-            out.note(peer, Note::Refused(RefusalCause::NoProof));
-            return false;
-        }
-        self.allows_text(now, peer, out)
-    }
-
-    /// Whether a text of a member is within the limits.
-    fn allows_text(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) -> bool {
-        let cause = match self.meter.text(now, peer, &self.options.limits) {
-            Ok(()) => return true,
-            Err(TooMuch::OfPeer) => RefusalCause::TooFast,
-            Err(TooMuch::OfAll) => RefusalCause::Overload,
-        };
-        out.note(peer, Note::Refused(cause));
-        false
-    }
-
-    /// Why a stranger may not become a member now, if so.
-    fn barred(&self, peer: PeerId) -> Option<RefusalCause> {
-        let Options { rejoin, admission, limits, .. } = &self.options;
-        if *admission == Admission::Cookie && self.admitted != Some(peer) {
-            return Some(RefusalCause::NoProof);
-        }
-        if *rejoin == Rejoin::Sticky && self.banished.contains(peer) {
-            return Some(RefusalCause::Evicted);
-        }
-        let full = limits.members.is_some_and(|most| self.members.len() >= most);
-        full.then_some(RefusalCause::Full)
-    }
-
-    /// A sign of life: joins or refreshes. Says whether `peer` is a member now.
-    fn refresh(
-        &mut self,
-        now: Time,
-        peer: PeerId,
-        sign: Sign,
-        out: &mut impl ServerEffects,
-    ) -> bool {
-        let index = peer as usize;
-        let member = self.members.contains(peer);
-        if member {
-            self.detector.alive(now, peer, sign);
-        } else {
-            if let Some(cause) = self.barred(peer) {
-                out.note(peer, Note::Refused(cause));
-                return false;
-            }
-            if index >= self.last_seen.len() {
-                self.last_seen.resize(index + 1, Time::ZERO);
-                self.numbers.resize(index + 1, 0);
-            }
-            self.numbers[index] = self.highest_number;
-            self.members.insert(peer);
-            self.detector.join(now, peer, sign);
-            self.timers.begin_beating(now, peer);
-            out.note(peer, Note::Joined);
-        }
-        self.last_seen[index] = now;
-        // A member has an entry; one that only comes too early finds out by itself.
-        if !(member && self.only_defers) {
-            self.timers.arm(peer, self.detector.deadline(peer, now));
-        }
-        true
-    }
-
-    /// Beats to a member.
-    fn beat(&mut self, peer: PeerId, out: &mut impl ServerEffects) {
-        let number = self.next_number(peer);
-        write_heartbeat(number, &mut self.text);
-        out.send(peer, &self.text, Sending::Once);
-    }
-
-    /// Looks at all members.
-    fn evict_silent(&mut self, now: Time, out: &mut impl ServerEffects) {
-        let too_late = |peer: &PeerId| {
-            let deadline = self.detector.deadline(*peer, self.last_seen[*peer as usize]);
-            now > deadline
-        };
-        let silent: Vec<_> = self.members.iter().filter(too_late).collect();
-        for peer in silent {
-            self.evict(now, peer, out);
-        }
-    }
-
-    fn evict(&mut self, now: Time, peer: PeerId, out: &mut impl ServerEffects) {
-        self.members.remove(peer);
-        if self.options.rejoin == Rejoin::Sticky {
-            self.banished.insert(peer);
-        }
-        let silence = now.since(self.last_seen[peer as usize]);
-        out.note(peer, Note::Evicted { silence });
-        self.forget_membership(peer, out);
     }
 }

@@ -1,9 +1,9 @@
-//! Sessions: a membership that belongs to whoever knows a token, not to an address. A client whose
-//! address changes (a NAT that forgot it, another network) goes on under its token, as QUIC does by
-//! its connection IDs (RFC 9000, 9); and nobody else can say `quit` for it.
+//! Sessions: a membership belongs to the client that knows a token, not to an address. A client
+//! whose address changes (its NAT forgot it, it is in another network) continues with its token, as
+//! QUIC does with connection IDs (RFC 9000, 9). No other client can say `quit` for it.
 //!
-//! A token is offered with `^welcome TOKEN^` and counts once it was used, so that a join that
-//! somebody else forged changes nothing. From then on the member's datagrams must carry it.
+//! A token is offered with `^welcome TOKEN^` and is valid once it has been used, so that a forged
+//! join changes nothing. From then on the datagrams of the member have to carry it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,15 +13,15 @@ use std::hash::Hasher;
 
 use crate::PeerId;
 
-/// What still comes from an address that a member has just left was overtaken on its way: it does
-/// not take the member back there.
+/// A datagram from an address that the member left less than this ago was only delayed: it does not
+/// move the member back.
 const OVERTAKEN: Span = Span::from_secs(1);
 
-/// Who has which token.
+/// The tokens of all members.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     keys: (u64, u64),
-    /// Tokens made so far.
+    /// The number of tokens made so far.
     made: u64,
     sessions: HashMap<u64, Session>,
     tokens: BTreeMap<PeerId, Tokens>,
@@ -30,43 +30,43 @@ pub(crate) struct Sessions {
 #[derive(Clone, Copy, Debug)]
 struct Session {
     member: PeerId,
-    /// The peer that has the member's last address now, and since when.
+    /// The peer that has the previous address of the member now, and since when.
     left: Option<(PeerId, Time)>,
 }
 
 /// The tokens of a member.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tokens {
-    /// It was used: the member's datagrams have to carry it.
+    /// The token that has been used: the datagrams of the member have to carry it.
     used: Option<u64>,
-    /// It was offered and not used yet.
+    /// A token that was offered and has not been used.
     offered: Option<u64>,
-    /// Whether who was offered it asked for numbered texts.
+    /// Whether numbered texts were asked for together with the offered token.
     reliable: bool,
 }
 
-/// What a token says about a datagram.
+/// Whose datagram it is, by its token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Bearer {
-    /// There is no such session.
+    /// No session has this token.
     Nobody,
-    /// It comes from where the member is, or was a moment ago.
+    /// This member's, from its address or from the one that it just left.
     Member(PeerId),
-    /// It comes from an address that is new for the member.
+    /// This member's, from an address that is new for it.
     Elsewhere(PeerId),
 }
 
 /// A session that has just begun.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Begun {
-    /// Whether it is in the place of another one: the client has started again.
+    /// Whether it replaces another session: the client has started again.
     pub(crate) anew: bool,
-    /// Whether numbered texts are wanted.
+    /// Whether the client wants numbered texts.
     pub(crate) reliable: bool,
 }
 
 impl Sessions {
-    /// Tokens under a secret: whoever knows the seed can make them.
+    /// Sessions whose tokens follow from the seed, which has to stay secret.
     pub(crate) fn new(secret: Seed) -> Self {
         let stream = secret.family("server.session").stream(0);
         Sessions {
@@ -83,8 +83,8 @@ impl Sessions {
             && self.tokens.get(&peer).is_some_and(|tokens| tokens.used.is_some())
     }
 
-    /// The token that a member is offered; the same until it is used. What else was asked for
-    /// (`reliable`) comes with its use: whoever asks may not be who is there.
+    /// Offers a token to a member: the same one until it is used. What else was asked for
+    /// (`reliable`) takes effect with its use, since the request may be forged.
     pub(crate) fn offer(&mut self, member: PeerId, reliable: bool) -> u64 {
         let tokens = self.tokens.entry(member).or_default();
         tokens.reliable = reliable;
@@ -98,7 +98,7 @@ impl Sessions {
         })
     }
 
-    /// Whose token `peer` shows.
+    /// Whose token it is that `peer` shows.
     pub(crate) fn bearer(&self, now: Time, peer: PeerId, token: u64) -> Bearer {
         match self.sessions.get(&token) {
             None => Bearer::Nobody,
@@ -112,7 +112,8 @@ impl Sessions {
         }
     }
 
-    /// A token was used by its member. Says what began with that, if it was the first time.
+    /// A member has used its token. Returns the session that began with that, if it is the first
+    /// use.
     pub(crate) fn used(&mut self, member: PeerId, token: u64) -> Option<Begun> {
         let tokens = self.tokens.get_mut(&member).filter(|t| t.offered == Some(token))?;
         tokens.offered = None;
@@ -122,14 +123,14 @@ impl Sessions {
         Some(Begun { anew, reliable })
     }
 
-    /// A member has moved: `left` is the peer that has its old address now.
+    /// A member has moved. `left` is the peer that has its old address now.
     pub(crate) fn moved(&mut self, now: Time, token: u64, left: PeerId) {
         if let Some(session) = self.sessions.get_mut(&token) {
             session.left = Some((left, now));
         }
     }
 
-    /// A membership is over, and its session with it.
+    /// A membership ends, and its session with it.
     pub(crate) fn end(&mut self, member: PeerId) {
         if let Some(Tokens { used, offered, .. }) = self.tokens.remove(&member) {
             for token in used.into_iter().chain(offered) {

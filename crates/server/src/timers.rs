@@ -1,25 +1,26 @@
-//! When to look for silent members, and when to beat to them: the server's timers.
+//! The timers of the server: when it looks for silent members, when it sends heartbeats, when it
+//! sends texts again.
 //!
-//! A heartbeat of a member only moves its deadline; the calendar's entry finds out when it comes
-//! due (lazily re-armed). Only a deadline that moves *forward*, as adaptive detectors may, needs a
-//! new entry; the one it replaces is recognised by its time and ignored.
+//! A heartbeat of a member only moves its deadline. The timer stays, and is set again when it
+//! fires. Only a deadline that moves to an *earlier* time, as with adaptive detectors, needs a new
+//! timer; the timer that it replaces is recognised by its time and ignored.
 
 use skipbeat_core::{Calendar, ClientSet, Family, Seed, Span, Time, prefetch};
 
 use crate::{EvictionTiming, Mechanism, Options, PeerId};
 
-/// What is due.
+/// What a timer is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Due {
-    /// A member's deadline, as it was when the entry was made.
+    /// The deadline of a member, as it was when the timer was set.
     Deadline(PeerId),
     /// A heartbeat of the server to a member.
     Beat(PeerId),
-    /// Acks of a member may be overdue.
+    /// Acks from a member may be overdue.
     Resend(PeerId),
 }
 
-/// Which periodic look is due, if the sweep is periodic.
+/// The next periodic look, where the server looks once in a period.
 #[derive(Debug)]
 struct Looks {
     every: Span,
@@ -29,13 +30,13 @@ struct Looks {
 /// The timers of the server.
 #[derive(Debug)]
 pub(crate) struct Timers {
-    /// Entries of deadlines.
+    /// The timers of deadlines.
     deadlines: Box<Calendar<PeerId>>,
-    /// Everything else.
+    /// All other timers.
     calendar: Box<Calendar<Due>>,
     exact: bool,
     looks: Option<Looks>,
-    /// When the entry of each peer is due; `NEVER` where it has none.
+    /// When the deadline timer of each peer is due; `NEVER` if it has none.
     armed: Vec<Time>,
     beat_every: Option<Span>,
     beating: ClientSet,
@@ -45,7 +46,7 @@ pub(crate) struct Timers {
 impl Timers {
     pub(crate) fn new(options: &Options, seed: Seed) -> Self {
         let phase = seed.family("server.sweep.phase").stream(0).unit(0);
-        let looks = match options.sweep {
+        let looks = match options.eviction {
             EvictionTiming::Every(every) => {
                 Some(Looks { every, next: Time::ZERO + every.scaled(phase) })
             }
@@ -54,7 +55,7 @@ impl Timers {
         Timers {
             deadlines: Box::new(Calendar::reaching(options.longest_silence() * 2)),
             calendar: Box::default(),
-            exact: options.sweep == EvictionTiming::Deadline,
+            exact: options.eviction == EvictionTiming::Deadline,
             looks,
             armed: Vec::new(),
             beat_every: (options.heartbeat != Mechanism::Client).then_some(options.heartbeat_every),
@@ -63,7 +64,7 @@ impl Timers {
         }
     }
 
-    /// The deadline of a member is now this one: makes sure that it is looked at in time.
+    /// Makes sure that a timer fires at this deadline of a member, or before.
     #[inline]
     pub(crate) fn arm(&mut self, peer: PeerId, deadline: Time) {
         if !self.exact {
@@ -80,20 +81,20 @@ impl Timers {
         }
     }
 
-    /// Takes out the entries of deadlines until `until`, in no order; each has to be given to
+    /// Takes out the deadline timers until `until`, in no order. Each has to be passed to
     /// [`Timers::renew`].
     pub(crate) fn take_deadlines(&mut self, until: Time, into: &mut Vec<(Time, PeerId)>) {
         self.deadlines.drain_until(until, into);
     }
 
-    /// A peer's timers will be looked at soon.
+    /// Prefetches the timer of a peer.
     #[inline]
     pub(crate) fn expect(&self, soon: PeerId) {
         prefetch(&self.armed, soon);
     }
 
-    /// An entry that was taken out early: it is set for the deadline of the member, if that is later
-    /// than `until`, and else put back.
+    /// Sets a timer that was taken out early for the deadline of the member, if that is not before
+    /// `until`, and otherwise puts it back.
     pub(crate) fn renew(&mut self, at: Time, peer: PeerId, deadline: Option<Time>, until: Time) {
         let armed = &mut self.armed[peer as usize];
         match deadline {
@@ -107,8 +108,8 @@ impl Timers {
         }
     }
 
-    /// Begins to beat to a new member, at a random phase of its own: members that join together
-    /// are not beaten to together.
+    /// Begins to send heartbeats to a new member. The first comes after a random part of the
+    /// period, so that the heartbeats to members that joined together are spread.
     pub(crate) fn begin_beating(&mut self, now: Time, peer: PeerId) {
         if let Some(every) = self.beat_every
             && self.beating.insert(peer)
@@ -118,7 +119,7 @@ impl Timers {
         }
     }
 
-    /// The next thing that is due at `now` or before.
+    /// The next timer that is due at `now` or before.
     pub(crate) fn pop(&mut self, now: Time) -> Option<(Time, Due)> {
         loop {
             let other = self.calendar.next_at().unwrap_or(Time::NEVER);
@@ -133,12 +134,12 @@ impl Timers {
         }
     }
 
-    /// Looks after the acks of a member at `at`.
+    /// Sets the timer of a member's acks.
     pub(crate) fn look_after_acks(&mut self, at: Time, peer: PeerId) {
         self.calendar.push(at, Due::Resend(peer));
     }
 
-    /// After a beat was due: to a member it is due again, to others never.
+    /// Sets the next heartbeat to a peer, if it is still a member.
     pub(crate) fn beat_again(&mut self, now: Time, peer: PeerId, member: bool) {
         match self.beat_every {
             Some(every) if member => self.calendar.push(now + every, Due::Beat(peer)),
@@ -148,7 +149,7 @@ impl Timers {
         }
     }
 
-    /// Whether a periodic look is due at `now`; if so the next one is set.
+    /// Whether a periodic look is due at `now`; if so, sets the next one.
     pub(crate) fn look(&mut self, now: Time) -> bool {
         let Some(Looks { every, next }) = self.looks.as_mut().filter(|looks| looks.next <= now)
         else {
@@ -167,7 +168,7 @@ impl Timers {
     }
 }
 
-/// Silence is too long when it is strictly greater than allowed.
+/// A member is evicted when its silence is strictly longer than allowed.
 fn first_moment_too_late(deadline: Time) -> Time {
     deadline + Span::from_nanos(1)
 }

@@ -1,4 +1,4 @@
-//! Membership: joining and quitting, the timeout with its three sweeps, rejoining, heartbeats from
+//! Membership: joining and quitting, the timeout with its three eviction timings, rejoining, heartbeats from
 //! the server, acks, cookies and limits.
 
 mod room;
@@ -64,9 +64,10 @@ fn the_deadline_of_an_earlier_membership_does_not_count() {
 }
 
 #[test]
-fn a_periodic_sweep_evicts_silent_members_at_its_next_look() {
+fn a_periodic_look_evicts_silent_members() {
     let every = Span::from_secs(1);
-    let mut room = Room::new(Options { sweep: EvictionTiming::Every(every), ..Options::default() });
+    let mut room =
+        Room::new(Options { eviction: EvictionTiming::Every(every), ..Options::default() });
     let phase = room.server.next_deadline().unwrap();
     assert!(phase < Time::ZERO + every);
     room.says(0, 1, b"^hb^");
@@ -77,8 +78,8 @@ fn a_periodic_sweep_evicts_silent_members_at_its_next_look() {
 }
 
 #[test]
-fn a_lazy_sweep_evicts_only_before_a_broadcast() {
-    let mut room = Room::new(Options { sweep: EvictionTiming::Lazy, ..Options::default() });
+fn a_lazy_server_evicts_only_before_a_broadcast() {
+    let mut room = Room::new(Options { eviction: EvictionTiming::Lazy, ..Options::default() });
     room.says(0, 1, b"^hb^");
     room.says(1_000, 2, b"^hb^");
     assert_eq!((room.server.next_deadline(), room.evicted(at(60_000))), (None, Vec::<u32>::new()));

@@ -16,7 +16,7 @@ fn sim(c: &mut Criterion) {
     for name in ["w1-10k", "w1-100k", "w2"] {
         let plan = plan(name);
         let run = || skipbeat_sim::run(&plan, &mut |_| true);
-        let datagrams = run().links.iter().flatten().map(|links| links.offered).sum();
+        let datagrams = run().tally.datagrams();
         group.throughput(Throughput::Elements(datagrams));
         group.bench_function(name, |b| b.iter(run));
     }

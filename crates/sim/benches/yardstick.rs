@@ -95,7 +95,7 @@ fn engine(name: &str) -> [u64; 2] {
     let text = std::fs::read_to_string(&path).expect("the repository holds it");
     let plan = Plan::parse(&path, &text, &[]).expect("the scenario is right");
     let results = skipbeat_sim::run(&plan, &mut |_| true);
-    let sent = results.links.iter().flatten().map(|links| links.offered).sum();
+    let sent = results.tally.datagrams();
     [sent, results.figures.get("false_evictions").unwrap_or(0.0) as u64]
 }
 

@@ -1,34 +1,36 @@
-//! The engine: what happens next, and what can be dealt with at once.
+//! The engine: decides what happens next, and what can be done together.
 //!
-//! Whatever a client sends is under way for the shortest delay of the links up at least. So within
+//! Whatever a client sends is under way for at least the shortest delay of the links up. So within
 //! a *window* of that length (the lookahead of conservative simulation: Chandy and Misra, CACM
-//! 24(4), 1981) no heartbeat that is sent can have an effect, and heartbeats need not be sent in
-//! order. A window also ends where something else of the swarm is due, and before links change. In it,
-//! one after the other:
+//! 24(4), 1981) no heartbeat that is sent can have an effect, and heartbeats may be sent in any
+//! order. A window also ends when anything else of the swarm is due, and before links change. A
+//! window has three steps:
 //!
-//! 1. the deadlines of members that are known to live beyond the window are moved,
-//! 2. all heartbeats are sent, in whatever order is quick,
-//! 3. the rest happens in strict order: what arrives, the server's deadlines, then the swarm.
+//! 1. The deadlines of members that are known to live beyond the window are moved.
+//! 2. All heartbeats are sent, in the order that is fastest.
+//! 3. Everything else happens in strict order: arrivals, then the deadlines of the server, then the
+//!    swarm.
 //!
-//! Where the order of heartbeats matters (no delay, clients that heed what they hear, a tap that
-//! wants to be told in order) there is no window, and all happens in strict order.
+//! Where the order of heartbeats matters (no delay, clients that react to the server, a tap that
+//! has to be called in order) there are no windows, and everything happens in strict order.
 
 use skipbeat_core::{Span, Time};
-use skipbeat_harness::{FromSwarm, Tap};
+use skipbeat_harness::{FromServer, FromSwarm, Tap};
 use skipbeat_measure::{Results, RunContext, Snapshot};
 use skipbeat_scenario::Plan;
 use skipbeat_server::Server;
 use skipbeat_swarm::Swarm;
 
 use crate::EngineOptions;
-use crate::driver::{FromServer, SimDriver};
+use crate::driver::SimDriver;
 
-/// How often the caller is asked whether to go on, in things that happened.
-const STEPS_BETWEEN_LOOKS: u64 = 1 << 12;
+/// The caller is asked whether to go on after this many steps.
+const STEPS_BETWEEN_SNAPSHOTS: u64 = 1 << 12;
 
-/// And once in so much of the run's time, where little happens.
-const LOOK_EVERY: Span = Span::from_secs(1);
+/// And, if less happens, after this much of virtual time.
+const SNAPSHOT_EVERY: Span = Span::from_secs(1);
 
+/// The smallest difference between two times.
 const INSTANT: Span = Span::from_nanos(1);
 
 pub(crate) struct Engine<'a> {
@@ -38,18 +40,21 @@ pub(crate) struct Engine<'a> {
     driver: SimDriver,
     /// When the server crashes.
     crash: Time,
-    /// How long a window is at the most.
+    /// The longest window; zero for strict order.
     window: Span,
-    /// When links up change, the next at the end: what enters before must not find them changed.
+    /// When links up change, the next time last. A window must not reach across a change.
     changes: Vec<Time>,
 }
 
 impl<'a> Engine<'a> {
     pub(crate) fn new(plan: &'a Plan, options: EngineOptions, tap: Option<Box<dyn Tap>>) -> Self {
-        let strict = tap.is_some() || plan.swarm_options().heeds();
+        let strict = tap.is_some() || plan.swarm_options().may_react();
         let mut driver = SimDriver::new(plan, tap, options.bucket);
         if options.log {
             driver.keep_log();
+        }
+        if options.parts {
+            driver.harness.recorder.keep_parts();
         }
         let window = if strict { Span::ZERO } else { lookahead(plan).min(options.window) };
         Engine {
@@ -66,10 +71,10 @@ impl<'a> Engine<'a> {
     pub(crate) fn run(mut self, go_on: &mut dyn FnMut(Snapshot<'_>) -> bool) -> Results {
         self.swarm.start(&mut FromSwarm(&mut self.driver));
         self.driver.settle(Time::ZERO, &mut self.server, &mut self.swarm);
-        // The end itself is out.
+        // The end itself is excluded.
         let mut last = self.plan.end() - INSTANT;
-        let (mut steps, mut looked, mut going) = (0u64, 0, true);
-        let mut next_look = Time::ZERO;
+        let (mut steps, mut asked_at, mut goes_on) = (0u64, 0, true);
+        let mut next_snapshot = Time::ZERO;
         loop {
             let start = self.next();
             if start > last {
@@ -83,20 +88,21 @@ impl<'a> Engine<'a> {
                 }
             }
             steps += 1;
-            if going && (steps - looked >= STEPS_BETWEEN_LOOKS || until >= next_look) {
-                next_look = until + LOOK_EVERY;
-                let look = Snapshot::new(&self.driver.harness.recorder, context(until, self.plan));
-                (looked, going) = (steps, go_on(look));
-                if !going {
+            if goes_on && (steps - asked_at >= STEPS_BETWEEN_SNAPSHOTS || until >= next_snapshot) {
+                next_snapshot = until + SNAPSHOT_EVERY;
+                let context = context(until, self.plan);
+                let snapshot = Snapshot::new(&self.driver.harness.recorder, context);
+                (asked_at, goes_on) = (steps, go_on(snapshot));
+                if !goes_on {
                     last = self.driver.stop(until, last);
                 }
             }
         }
         let ended = last + INSTANT;
-        self.driver.finish(ended).finish(context(ended, self.plan))
+        self.driver.finish(ended).finish(context(ended, self.plan), &self.plan.columns())
     }
 
-    /// When something is due.
+    /// When anything is due.
     fn next(&self) -> Time {
         let streams = self.driver.streams.next_deadline();
         self.deadline().min(self.timer()).min(self.driver.next_at()).min(streams)
@@ -117,8 +123,8 @@ impl<'a> Engine<'a> {
         self.swarm.next_deadline().unwrap_or(Time::NEVER)
     }
 
-    /// Begins a window: what is known ahead is done. Gives the last moment of the window, which is
-    /// its first where all happens in strict order.
+    /// Opens a window and does its first two steps. Returns the last moment of the window, which is
+    /// `start` if everything happens in strict order.
     fn open_window(&mut self, start: Time) -> Time {
         if self.window.is_zero() {
             return start;
@@ -134,8 +140,8 @@ impl<'a> Engine<'a> {
         until
     }
 
-    /// Does what is due next, if it is at `until` or before, and what arrives right behind it; says
-    /// how much that was.
+    /// Does what is due next, if that is at or before `until`. Several arrivals in a row are
+    /// handled together. Returns how many things were done.
     #[inline]
     fn step(&mut self, until: Time) -> u64 {
         let (deadline, timer) = (self.deadline(), self.timer());
@@ -145,7 +151,7 @@ impl<'a> Engine<'a> {
         let mut arrivals = 0;
         while let Some((now, arrival)) = driver.next_arrival(machine.min(until), server) {
             arrivals += 1;
-            // What a machine has heard may change what it has to do next.
+            // If the arrival was delivered, the next deadlines may have changed.
             if driver.arrive(now, arrival, server, swarm) {
                 driver.settle(now, server, swarm);
                 return arrivals;
@@ -168,7 +174,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// The shortest time that a datagram of an honest client is under way.
+/// The shortest time that a datagram of an honest client is under way, which is the longest window.
 fn lookahead(plan: &Plan) -> Span {
     let honest = plan.groups.iter().filter(|group| group.behaviour.hostile.is_none());
     let delays =
@@ -176,7 +182,7 @@ fn lookahead(plan: &Plan) -> Span {
     delays.min().unwrap_or_default()
 }
 
-/// When links up change, the last first.
+/// The times at which links up change, the last first.
 fn changes(plan: &Plan) -> Vec<Time> {
     let schedules = plan.groups.iter().flat_map(|group| &group.up.changes);
     let mut changes: Vec<Time> = schedules.map(|(at, _)| Time::ZERO + *at).collect();
@@ -184,11 +190,11 @@ fn changes(plan: &Plan) -> Vec<Time> {
     changes
 }
 
-/// What this world knows that no event says, if the run ends at `end`.
+/// What the results need to know beside the events, if the run ends at `end`.
 fn context(end: Time, plan: &Plan) -> RunContext {
     RunContext {
         end,
-        carriage: None,
+        sockets: None,
         foreign: false,
         membership_seen: true,
         answers_known: false,

@@ -1,68 +1,69 @@
-//! Connections of clients that talk TCP: a pair of ends for each, and what is under way between them
-//! is segments, which the links carry as they do datagrams.
+//! The TCP connections of clients in virtual time. Each has two ends, and the links carry the
+//! segments between them as they carry datagrams.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use skipbeat_core::{Calendar, ClientId, Direction, Time, mix};
-use skipbeat_stream::{Endpoint, Side, TcpOptions};
+use skipbeat_stream::{ConnectionEnd, Endpoint, TcpOptions};
 
 /// The connections of all clients.
 #[derive(Debug, Default)]
 pub(crate) struct SimStreams {
     connections: BTreeMap<ClientId, Connection>,
-    /// How many there were so far.
+    /// Connections that were opened so far.
     opened: u32,
     seed: u64,
-    deadlines: Calendar<(ClientId, Side, u32)>,
-    /// The ends to which something happened since they were last looked at.
-    touched: BTreeSet<(ClientId, Side)>,
+    /// When ends have something to do, with the number of their connection.
+    deadlines: Calendar<(ClientId, ConnectionEnd, u32)>,
+    /// The ends to which something has happened since they were last served.
+    pending: BTreeSet<(ClientId, ConnectionEnd)>,
     packets: Packets,
-    /// The machine of the server is dead: its ends say nothing more.
+    /// Whether the server has crashed, so that its ends are silent.
     server_dead: bool,
 }
 
-/// A connection.
 #[derive(Debug)]
 struct Connection {
-    /// Which one of all: an earlier one of the same client may still have segments under way.
+    /// Its number in the order of opening. An earlier connection of the same client may still have
+    /// segments under way.
     number: u32,
     client: Endpoint,
     server: Endpoint,
-    /// Whether the client is there: it is not any more once it has crashed.
-    attended: bool,
-    /// Whether the client has asked for its end.
+    /// Whether the client is running; false once it has crashed.
+    client_runs: bool,
+    /// Whether the client has closed the connection.
     closing: bool,
-    /// When each end has something to do, as it stands in the calendar.
+    /// By side, the deadline that counts; earlier entries in the calendar are outdated.
     due: [Option<Time>; 2],
 }
 
 impl Connection {
-    fn end(&mut self, side: Side) -> &mut Endpoint {
+    fn end(&mut self, side: ConnectionEnd) -> &mut Endpoint {
         match side {
-            Side::Client => &mut self.client,
-            Side::Server => &mut self.server,
+            ConnectionEnd::Client => &mut self.client,
+            ConnectionEnd::Server => &mut self.server,
         }
     }
 }
 
-/// What became of an end that was looked at.
+/// What came of serving one end of a connection.
 #[derive(Debug)]
-pub(crate) struct Looked {
+pub(crate) struct Served {
     pub(crate) client: ClientId,
-    pub(crate) side: Side,
-    /// Which connection it was.
+    pub(crate) side: ConnectionEnd,
+    /// The number of the connection.
     pub(crate) number: u32,
-    /// IP packets that it sends.
+    /// IP packets to send.
     pub(crate) packets: Vec<Vec<u8>>,
-    /// Datagrams that came out of it.
+    /// Datagrams that were received completely.
     pub(crate) datagrams: Vec<Vec<u8>>,
-    /// Whether it is over.
+    /// Whether the connection is over at this end.
     pub(crate) dead: bool,
-    /// Whether the client wanted that, or is not there to mind.
+    /// Whether that is no surprise to the client, since it has closed the connection or crashed.
     pub(crate) expected: bool,
 }
 
-/// IP packets under way, by number; a link may make two of one.
+/// IP packets under way, by slot, each with the number of copies that are still to arrive.
 #[derive(Debug, Default)]
 struct Packets {
     packets: Vec<(Vec<u8>, u32)>,
@@ -71,21 +72,21 @@ struct Packets {
 
 impl Packets {
     fn put(&mut self, packet: Vec<u8>, uses: u32) -> u32 {
-        if let Some(endpoint) = self.free.pop() {
-            self.packets[endpoint as usize] = (packet, uses);
-            return endpoint;
+        if let Some(slot) = self.free.pop() {
+            self.packets[slot as usize] = (packet, uses);
+            return slot;
         }
         self.packets.push((packet, uses));
         self.packets.len() as u32 - 1
     }
 
-    fn take(&mut self, endpoint: u32) -> Vec<u8> {
-        let (packet, uses) = &mut self.packets[endpoint as usize];
+    fn take(&mut self, slot: u32) -> Vec<u8> {
+        let (packet, uses) = &mut self.packets[slot as usize];
         *uses -= 1;
         if *uses > 0 {
             return packet.clone();
         }
-        self.free.push(endpoint);
+        self.free.push(slot);
         std::mem::take(packet)
     }
 }
@@ -95,7 +96,7 @@ impl SimStreams {
         SimStreams { seed, ..SimStreams::default() }
     }
 
-    /// A client connects, in the place of any earlier connection of its.
+    /// A client connects. Its earlier connection, if it had one, is dropped.
     pub(crate) fn connect(&mut self, now: Time, client: ClientId) {
         self.opened += 1;
         let number = self.opened;
@@ -105,110 +106,110 @@ impl SimStreams {
         };
         let connection = Connection {
             number,
-            server: open(Side::Server, 0),
-            client: open(Side::Client, 1),
-            attended: true,
+            server: open(ConnectionEnd::Server, 0),
+            client: open(ConnectionEnd::Client, 1),
+            client_runs: true,
             closing: false,
             due: [None; 2],
         };
         self.connections.insert(client, connection);
-        self.touched.insert((client, Side::Client));
+        self.pending.insert((client, ConnectionEnd::Client));
     }
 
-    /// A client ends its connection, after what it has written.
+    /// A client closes its connection; what it has written is still sent.
     pub(crate) fn close(&mut self, client: ClientId) {
         if let Some(connection) = self.connections.get_mut(&client) {
             connection.client.close();
             connection.closing = true;
-            self.touched.insert((client, Side::Client));
+            self.pending.insert((client, ConnectionEnd::Client));
         }
     }
 
-    /// The machine of the server dies.
+    /// The server crashes.
     pub(crate) fn kill_server(&mut self) {
         self.server_dead = true;
     }
 
-    /// A client is not there any more.
+    /// A client crashes.
     pub(crate) fn abandon(&mut self, client: ClientId) {
         if let Some(connection) = self.connections.get_mut(&client) {
-            connection.attended = false;
+            connection.client_runs = false;
         }
     }
 
-    /// Somebody writes a datagram; says whether there is a connection that takes it.
-    pub(crate) fn write(&mut self, client: ClientId, side: Side, datagram: &[u8]) -> bool {
+    /// One side writes a datagram. Returns whether there is a connection that accepts it.
+    pub(crate) fn write(&mut self, client: ClientId, side: ConnectionEnd, datagram: &[u8]) -> bool {
         let Some(connection) = self.connections.get_mut(&client) else { return false };
         if connection.end(side).is_dead() {
             return false;
         }
         connection.end(side).write(datagram);
-        self.touched.insert((client, side));
+        self.pending.insert((client, side));
         true
     }
 
-    /// Keeps a packet of a connection while links carry it so often.
+    /// Keeps a packet until it has been received `uses` times. Returns its slot.
     pub(crate) fn keep(&mut self, packet: Vec<u8>, uses: u32) -> u32 {
         self.packets.put(packet, uses)
     }
 
-    /// A packet leaves its link; it may have been changed there.
+    /// A packet arrives; `change` is what its link did to it.
     pub(crate) fn receive(
         &mut self,
         now: Time,
         client: ClientId,
         (direction, number): (Direction, u32),
-        endpoint: u32,
+        slot: u32,
         change: impl FnOnce(&mut Vec<u8>),
     ) {
-        let mut packet = self.packets.take(endpoint);
+        let mut packet = self.packets.take(slot);
         change(&mut packet);
         let side = match direction {
-            Direction::Up => Side::Server,
-            Direction::Down => Side::Client,
+            Direction::Up => ConnectionEnd::Server,
+            Direction::Down => ConnectionEnd::Client,
         };
         let Some(connection) = self.connections.get_mut(&client) else { return };
-        let there = match side {
-            Side::Client => connection.attended,
-            Side::Server => !self.server_dead,
+        let runs = match side {
+            ConnectionEnd::Client => connection.client_runs,
+            ConnectionEnd::Server => !self.server_dead,
         };
-        if connection.number == number && there {
+        if connection.number == number && runs {
             connection.end(side).receive(now, packet);
-            self.touched.insert((client, side));
+            self.pending.insert((client, side));
         }
     }
 
-    /// When some end has something to do. It may turn out to be nothing.
+    /// When an end may have something to do.
     pub(crate) fn next_deadline(&self) -> Time {
         self.deadlines.next_at().unwrap_or(Time::NEVER)
     }
 
-    /// Ends whose time has come are looked at next.
+    /// The ends whose deadlines have passed are served next.
     pub(crate) fn wake(&mut self, now: Time) {
         while let Some((at, (client, side, number))) = self.deadlines.pop_until(now) {
             let Some(connection) = self.connections.get_mut(&client) else { continue };
             let due = &mut connection.due[side as usize];
             if connection.number == number && *due == Some(at) {
                 *due = None;
-                self.touched.insert((client, side));
+                self.pending.insert((client, side));
             }
         }
     }
 
-    /// Looks at the next end to which something happened.
-    pub(crate) fn look(&mut self, now: Time) -> Option<Looked> {
+    /// Serves the next end to which something has happened.
+    pub(crate) fn serve_next(&mut self, now: Time) -> Option<Served> {
         loop {
-            let (client, side) = self.touched.pop_first()?;
+            let (client, side) = self.pending.pop_first()?;
             let Some(connection) = self.connections.get_mut(&client) else { continue };
-            let there = match side {
-                Side::Client => connection.attended,
-                Side::Server => !self.server_dead,
+            let runs = match side {
+                ConnectionEnd::Client => connection.client_runs,
+                ConnectionEnd::Server => !self.server_dead,
             };
-            if !there {
+            if !runs {
                 continue;
             }
             let number = connection.number;
-            let expected = connection.closing || !connection.attended;
+            let expected = connection.closing || !connection.client_runs;
             let end = connection.end(side);
             end.advance(now);
             let packets = std::iter::from_fn(|| end.next_packet()).collect();
@@ -220,7 +221,7 @@ impl SimStreams {
                 *due = Some(at);
                 self.deadlines.push(at, (client, side, number));
             }
-            return Some(Looked { client, side, number, packets, datagrams, dead, expected });
+            return Some(Served { client, side, number, packets, datagrams, dead, expected });
         }
     }
 }

@@ -37,8 +37,8 @@ fn room(links: &str, events: &str) -> Results {
 fn a_partition_loses_datagrams_and_a_clog_holds_them() {
     let event = |at: u32, what: &str| format!("[[event]]\nat = \"{at}s\"\ngroup = \"g\"\n{what}\n");
     let partition = room("", &(event(15, "partition = \"both\"") + &event(25, "heal = \"both\"")));
-    assert!(ledger(&partition, "out:partition") > 100);
-    assert_eq!(ledger(&partition, "out:loss"), 0);
+    assert!(ledger(&partition, "partition") > 100);
+    assert_eq!(ledger(&partition, "loss"), 0);
     // It lasts a quarter of the window. Nobody is evicted, because the timeout is longer.
     let ratio = figure(&partition.figures, "delivery_ratio");
     assert!((ratio - 0.75).abs() < 0.1, "{ratio}");
@@ -48,7 +48,7 @@ fn a_partition_loses_datagrams_and_a_clog_holds_them() {
     assert!(longest > 9.0 && longest <= 10.0, "{longest}");
     // Without a release, datagrams are still in flight when the run ends.
     let stuck = room("", &event(15, "clog = \"up\""));
-    assert!(ledger(&stuck, "out:in-flight") > 100);
+    assert!(ledger(&stuck, "in-flight") > 100);
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn damaged_datagrams_arrive_but_do_not_deliver_their_messages() {
         let links =
             format!("up = {{ {corrupt}, duplicate = 0.1 }}\ndown = {{ {corrupt}, loss = 0.1 }}");
         let results = room(&links, "");
-        assert!(ledger(&results, "beside:changed") > 1_000, "{kind}");
-        let mangled = ledger(&results, "beside:mangled");
+        assert!(ledger(&results, "changed") > 1_000, "{kind}");
+        let mangled = ledger(&results, "mangled");
         // Garbage is appended, so it leaves the tag of the message intact.
         assert_eq!(mangled > 0, kind != "garbage", "{kind}: {mangled}");
         let ratio = figure(&results.figures, "delivery_ratio");
@@ -83,7 +83,7 @@ fn damaged_datagrams_arrive_but_do_not_deliver_their_messages() {
 #[test]
 fn acks_deliver_what_was_damaged() {
     let acked = room("acks = \"both\"\nup = { corrupt = { probability = 0.002, n = 4 } }", "");
-    assert!(ledger(&acked, "beside:changed") > 10);
+    assert!(ledger(&acked, "changed") > 10);
     assert_eq!(figure(&acked.figures, "delivery_ratio"), 1.0);
 }
 
@@ -92,11 +92,11 @@ fn a_queue_delays_and_a_full_queue_loses() {
     // 50 clients × 0.2 texts a second × (64 + 22 + 28) bytes to each: about 9 kbit/s.
     let slow = "down = { rate = { bandwidth = \"10kbit\", packets = 5, overhead = 28 } }";
     let results = room(slow, "");
-    assert!(ledger(&results, "out:queue") > 0);
+    assert!(ledger(&results, "queue") > 0);
     assert!(figure(&results.figures, "latency_p99_s") > 0.1);
     let small = room("down = { mtu = 60 }", "");
     assert_eq!(figure(&small.figures, "deliveries"), 0.0);
-    assert!(ledger(&small, "out:mtu") > 1_000);
+    assert!(ledger(&small, "mtu") > 1_000);
 }
 
 #[test]

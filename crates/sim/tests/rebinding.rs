@@ -67,7 +67,8 @@ fn a_change_of_address_costs_half_a_period_and_without_a_session_leaves_a_ghost(
     // its arrival d later starts the timeout.
     let interval = 4.0 * H / (12.0 * n).sqrt();
     close("ghosts last", figure(bare, "ghost_duration_mean_s"), T + D - H / 2.0, interval);
-    let as_ghosts = results.evictions.iter().filter(|e| e.cause == EvictionCause::Ghost).count();
+    let as_ghosts =
+        results.tally.evictions().iter().filter(|e| e.cause == EvictionCause::Ghost).count();
     assert!(as_ghosts as f64 >= n, "each ghost is evicted: {as_ghosts} of {n}");
 }
 
@@ -125,7 +126,7 @@ fn a_session_with_acks_and_cookies_survives_changes_of_address() {
     assert_eq!(figure(&clean.figures, "delivery_ratio"), 1.0);
     let twice = figure(&clean.figures, "duplicate_ratio");
     assert!(twice < 0.001, "{twice}");
-    assert!(!clean.refusals.contains_key("expired"), "{:?}", clean.refusals);
+    assert!(!clean.tally.refused().contains_key("expired"), "{:?}", clean.tally.refused());
 }
 
 /// A room of 100 honest clients and ten hostile ones, with more keys for each table.
@@ -215,7 +216,7 @@ fn limits_keep_a_flood_from_being_broadcast() {
     let limited = attacked(flood, "limits = { per_client = { rate = 1, burst = 5 } }", "");
     let cost = |results: &Results| figure(&results.figures, "datagrams_per_delivery");
     assert!(cost(&free) > 5.0 * cost(&limited), "{} and {}", cost(&free), cost(&limited));
-    assert!(limited.refusals["too-fast"] > 6_000);
+    assert!(limited.tally.refused()["too-fast"] > 6_000);
     assert_eq!(figure(&limited.groups[0], "delivery_ratio"), 1.0);
 }
 

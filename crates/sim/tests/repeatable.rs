@@ -1,5 +1,6 @@
 //! Runs repeat exactly, their ledgers close, and an early end leaves consistent results.
 
+use skipbeat_measure::Side;
 use skipbeat_scenario::Plan;
 
 const SCENARIO: &str = r#"
@@ -9,7 +10,7 @@ duration = "20s"
 drain = "3s"
 [server]
 timeout = "2500ms"
-sweep = { every = "700ms" }
+eviction = { every = "700ms" }
 [[group]]
 name = "a"
 clients = 70
@@ -45,11 +46,11 @@ fn two_runs_in_one_process_are_equal() {
     let run = || skipbeat_sim::run(&plan, &mut |_| true);
     let (a, b) = (run(), run());
     assert_eq!(a.doubts, []);
-    assert_eq!((a.digest, a.events), (b.digest, b.events));
+    assert_eq!((a.tally.digest, a.tally.events), (b.tally.digest, b.tally.events));
     assert_eq!(a.figures, b.figures);
     assert_eq!(a.groups, b.groups);
     assert_eq!(a.ledger, b.ledger);
-    assert_eq!(a.timeline, b.timeline);
+    assert_eq!(a.tally.timeline(), b.tally.timeline());
 }
 
 /// Both identities hold for each group, and each kind of term occurs.
@@ -64,17 +65,17 @@ fn the_ledger_closes_for_each_group_and_direction() {
                 .iter()
                 .filter(|row| row.group == group && row.direction.map(|d| d as usize) == direction);
             let balance: i64 = rows
-                .map(|row| match row.term.split_once(':') {
-                    Some(("in", _)) => row.count,
-                    Some(("out", _)) => -row.count,
-                    _ => 0,
+                .map(|row| match row.side {
+                    Side::In => row.count,
+                    Side::Out => -row.count,
+                    Side::Beside => 0,
                 })
                 .sum();
             assert_eq!(balance, 0, "group {group:?}, direction {direction:?}");
         }
     }
     for term in ["delivered", "lost-up", "lost-down", "not-member"] {
-        let count = results.ledger.iter().find(|row| row.term == format!("out:{term}"));
+        let count = results.ledger.iter().find(|row| row.term == term);
         assert!(count.is_some_and(|row| row.count > 0), "{term} does not occur");
     }
 }
@@ -107,7 +108,7 @@ fn long_and_nearly_empty_runs_have_the_right_figures() {
         assert_eq!(figure("up_sent"), Some(f64::from(clients) * 100.0), "one an hour: {delay}");
         assert_eq!(figure("up_received"), figure("up_sent"));
         assert_eq!(figure("evictions"), Some(0.0));
-        assert_eq!(results.timeline.len(), 360_000 + 2);
+        assert_eq!(results.tally.timeline().len(), 360_000 + 2);
     }
 }
 
@@ -129,11 +130,11 @@ fn a_run_ended_early_contains_nothing_from_after_its_end() {
         );
         let plan = Plan::parse("early.toml", &text, &[]).unwrap();
         let results = skipbeat_sim::run(&plan, &mut |look| look.now.seconds() < 20.0);
-        let end = results.end.seconds();
+        let end = results.end().seconds();
         assert!((20.0..59.0).contains(&end), "{end}");
         assert_eq!(results.doubts, []);
-        assert!(results.timeline.len() as f64 <= end.ceil());
-        let flying = results.ledger.iter().find(|row| row.term == "out:in-flight");
+        assert!(results.tally.timeline().len() as f64 <= end.ceil());
+        let flying = results.ledger.iter().find(|row| row.term == "in-flight");
         assert!(flying.is_some_and(|row| row.count > 0), "there is always something in flight");
     }
 }

@@ -83,7 +83,12 @@ fn alone(transport: &str) -> Results {
 
 /// The number of messages that took at least `by_ms` longer than the links do.
 fn late(results: &Results, by_ms: u64) -> u64 {
-    results.latency.histogram().count_between(40_000 + by_ms * 1000, u64::MAX / 2)
+    results
+        .tally
+        .all_groups()
+        .latency
+        .histogram()
+        .count_between(40_000 + by_ms * 1000, u64::MAX / 2)
 }
 
 #[test]
@@ -190,6 +195,6 @@ fn the_ledger_closes_with_clients_that_come_and_go() {
 #[test]
 fn a_run_with_tcp_repeats_exactly() {
     let [once, again] = [0, 0].map(|_| room("tcp", 0.1, 3));
-    assert_eq!((once.digest, once.events), (again.digest, again.events));
-    assert_ne!(once.digest, room("tcp", 0.1, 4).digest);
+    assert_eq!((once.tally.digest, once.tally.events), (again.tally.digest, again.tally.events));
+    assert_ne!(once.tally.digest, room("tcp", 0.1, 4).tally.digest);
 }

@@ -113,7 +113,7 @@ fn a_server_with_cookies_takes_no_samples_from_strangers() {
         workload = "telemetry"
         "#);
     assert_eq!(of(&results, 0, "samples_taken"), 0.0);
-    let refused = results.refusals["no-proof"] as f64;
+    let refused = results.tally.refused()["no-proof"] as f64;
     assert!(refused >= of(&results, 0, "samples"), "{refused}");
     assert!(of(&results, 1, "delivery_ratio") > 0.95);
 }

@@ -14,7 +14,7 @@ use crate::packets::PacketQueues;
 
 /// Which end of a connection an [`Endpoint`] is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Side {
+pub enum ConnectionEnd {
     /// The end that connects.
     Client,
     /// The end that listens.
@@ -79,14 +79,14 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// Opens an end that starts to listen or to connect at `now`. `seed` decides the initial
     /// sequence number and the client's port, so that a run repeats.
-    pub fn open(now: Time, side: Side, seed: u64, options: TcpOptions) -> Self {
+    pub fn open(now: Time, side: ConnectionEnd, seed: u64, options: TcpOptions) -> Self {
         let mut packets = PacketQueues::default();
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut interface = Interface::new(config, &mut packets, instant(now));
         let address = |side| match side {
-            Side::Server => IpAddress::v4(10, 0, 0, 1),
-            Side::Client => IpAddress::v4(10, 0, 0, 2),
+            ConnectionEnd::Server => IpAddress::v4(10, 0, 0, 1),
+            ConnectionEnd::Client => IpAddress::v4(10, 0, 0, 2),
         };
         interface.update_ip_addrs(|addresses| {
             let own = IpCidr::new(address(side), 24);
@@ -98,10 +98,10 @@ impl Endpoint {
         // As with TCP_NODELAY, which interactive services set.
         socket.set_nagle_enabled(false);
         match side {
-            Side::Server => socket.listen(PORT).expect("the socket is new"),
-            Side::Client => {
+            ConnectionEnd::Server => socket.listen(PORT).expect("the socket is new"),
+            ConnectionEnd::Client => {
                 let local = (address(side), 49_152 + (seed % 16_384) as u16);
-                let remote = (address(Side::Server), PORT);
+                let remote = (address(ConnectionEnd::Server), PORT);
                 socket
                     .connect(interface.context(), remote, local)
                     .expect("the socket is new, and its addresses are valid");

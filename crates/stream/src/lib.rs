@@ -7,11 +7,11 @@
 //!
 //! ```
 //! use skipbeat_core::{Span, Time};
-//! use skipbeat_stream::{Endpoint, Side, TcpOptions};
+//! use skipbeat_stream::{Endpoint, ConnectionEnd, TcpOptions};
 //!
 //! let mut now = Time::ZERO;
-//! let mut client = Endpoint::open(now, Side::Client, 1, TcpOptions::default());
-//! let mut server = Endpoint::open(now, Side::Server, 2, TcpOptions::default());
+//! let mut client = Endpoint::open(now, ConnectionEnd::Client, 1, TcpOptions::default());
+//! let mut server = Endpoint::open(now, ConnectionEnd::Server, 2, TcpOptions::default());
 //! client.write(b"hello");
 //!
 //! // A network that loses nothing and takes 10 ms each way. The handshake takes the first round
@@ -34,5 +34,5 @@
 mod endpoint;
 mod packets;
 
-pub use endpoint::{Endpoint, Side, TcpOptions};
+pub use endpoint::{ConnectionEnd, Endpoint, TcpOptions};
 pub use packets::MTU;

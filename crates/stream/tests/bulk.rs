@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use skipbeat_core::{Seed, Span, Time};
-use skipbeat_stream::{Endpoint, Side, TcpOptions};
+use skipbeat_stream::{ConnectionEnd, Endpoint, TcpOptions};
 
 /// The delay of the network each way.
 const DELAY: Span = Span::from_millis(50);
@@ -24,7 +24,7 @@ struct Network {
 impl Network {
     fn new(loss: [f64; 2], seed: u64, options: TcpOptions) -> Self {
         let open = |side| Endpoint::open(Time::ZERO, side, seed, options);
-        let ends = [open(Side::Client), open(Side::Server)];
+        let ends = [open(ConnectionEnd::Client), open(ConnectionEnd::Server)];
         Network { ends, in_flight: BTreeMap::new(), sent: 0, loss, seed: Seed(seed) }
     }
 

@@ -1,4 +1,4 @@
-//! What clients send: as few bytes as possible to keep, written out when it goes to the server.
+//! What clients send: a small value, which is written out as bytes when it goes to the server.
 
 use std::io::Write;
 
@@ -8,29 +8,29 @@ use skipbeat_protocol::{Join, Packet, Tag, Up};
 /// A datagram of a client.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Datagram {
-    /// From where it claims to come.
+    /// The address that it claims to come from.
     pub source: SourceAddress,
-    /// The token of the client's session, where it has one.
+    /// The token of the client's session, if it has one.
     pub session: Option<u64>,
-    /// What it says.
+    /// Its contents.
     pub act: Act,
 }
 
-/// From where a datagram claims to come.
+/// The address that a datagram claims to come from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SourceAddress {
-    /// From the client that sends it.
+    /// That of the client that sends it.
     Own,
-    /// From another client.
+    /// That of another client.
     Of(ClientId),
-    /// From this one of the addresses that its group forges.
+    /// A forged one: its index among those of the group.
     Forged(u32),
 }
 
 /// What a client sends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Act {
-    /// A heartbeat, numbered where the server's detector wants it.
+    /// A heartbeat, with a number if the server's detector needs one.
     Heartbeat(Option<u32>),
     /// The answer to a heartbeat or a numbered text of the server.
     Ack(u32),
@@ -40,49 +40,49 @@ pub enum Act {
     Quit,
     /// A text of `size` bytes with a tag.
     Chat {
-        /// What stands in the text.
+        /// The tag in the text.
         tag: Tag,
-        /// Bytes of the text.
+        /// The size of the text in bytes.
         size: usize,
     },
-    /// The same as a numbered text that wants an ack.
+    /// A numbered text of `size` bytes with a tag, to be acked.
     Message {
-        /// What stands in the text; its place in the sequence is its number.
+        /// The tag in the text; the number of the text is `tag.message.seq`.
         tag: Tag,
-        /// Bytes of the text, without the number before it.
+        /// The size of the text in bytes, without the number before it.
         size: usize,
-        /// Whether it was sent before.
+        /// Whether it is sent again.
         again: bool,
     },
     /// A sample of `size` bytes with a tag.
     Put {
-        /// What stands in it; its place in the sequence is its number.
+        /// The tag in the data; the number is `tag.message.seq`.
         tag: Tag,
-        /// Bytes of it, without the number before it.
+        /// The size of the data in bytes, without the number before it.
         size: usize,
     },
     /// A query whose key has `size` bytes with a tag.
     Get {
-        /// What stands in it; its place in the sequence is its number.
+        /// The tag in the data; the number is `tag.message.seq`.
         tag: Tag,
-        /// Bytes of the key, without the number before it.
+        /// The size of the key in bytes, without the number before it.
         size: usize,
-        /// Whether it was asked before.
+        /// Whether it is asked again.
         again: bool,
     },
-    /// A text of this many bytes that says nothing.
+    /// A text of this many bytes without a tag.
     Shout(usize),
     /// Random bytes.
     Noise {
-        /// Names the bytes.
+        /// The random number that the bytes follow from.
         draw: u64,
-        /// How many.
+        /// The number of bytes.
         size: usize,
     },
 }
 
 impl Act {
-    /// What stands in it, if it is a message that is accounted for.
+    /// Its tag, if it is a message that the delivery ledger accounts for.
     pub fn tag(self) -> Option<Tag> {
         match self {
             Act::Chat { tag, .. }
@@ -95,11 +95,11 @@ impl Act {
 }
 
 impl Datagram {
-    /// A heartbeat without a number from the client's own address, as most are.
+    /// A heartbeat without number and session from the client's own address, as most are.
     pub const BARE_BEAT: Datagram =
         Datagram { source: SourceAddress::Own, session: None, act: Act::Heartbeat(None) };
 
-    /// A datagram that a client sends in its own name and without a session.
+    /// A datagram from the client's own address and without a session.
     pub fn plain(act: Act) -> Self {
         Datagram { source: SourceAddress::Own, session: None, act }
     }
@@ -113,7 +113,7 @@ impl Datagram {
         )
     }
 
-    /// Puts the bytes into `out`, which is emptied first.
+    /// Writes its bytes into `out`, which is emptied first.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut text = Vec::new();
         let up = match self.act {
@@ -121,7 +121,7 @@ impl Datagram {
             Act::Ack(number) => Up::Ack(number),
             Act::Join(join) => Up::Join(join),
             Act::Quit => Up::Quit,
-            // Most texts have no session: they are written where they are wanted.
+            // Most texts have no session: they are written straight into `out`.
             Act::Chat { tag, size } if self.session.is_none() => return tag.write(size, out),
             Act::Chat { tag, size } => {
                 tag.write(size, &mut text);

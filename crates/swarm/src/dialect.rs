@@ -1,5 +1,5 @@
-//! How clients talk to a server that is not a chat of our kind: templates for what they say, and what
-//! its answers look like.
+//! Dialects: how clients talk to a server of another protocol. Templates say what clients send, and
+//! what the answers look like.
 
 use std::io::Write;
 
@@ -9,43 +9,43 @@ use skipbeat_core::{ClientId, ScalarOrTable};
 
 use crate::{Act, Datagram};
 
-/// What clients say, and how they know what the server says.
+/// What clients send, and how they recognise what the server sends.
 #[derive(Clone, PartialEq, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dialect {
-    /// A sign of life. `{client}` is the client's number.
+    /// The heartbeat. `{client}` stands for the number of the client.
     pub heartbeat: Template,
-    /// What a client says that leaves; it says nothing where there is none.
+    /// The datagram with which a client leaves; none where not given.
     pub leave: Option<Template>,
-    /// A message; `{text}` is what is looked for in what the server sends.
+    /// A message. `{text}` stands for the text, which is looked for in what the server sends.
     #[serde(default = "Template::bare_text")]
     pub chat: Template,
-    /// What the server answers to a heartbeat: the whole datagram, or with a `*` at its end how it
-    /// begins.
+    /// The answer of the server to a heartbeat: the whole datagram or, with a `*` at the end, its
+    /// beginning.
     pub ack: Option<Template>,
-    /// At which byte of the server's datagrams the text stands; anywhere where not given.
+    /// The byte of the server's datagrams at which the text begins; any byte where not given.
     pub tag_at: Option<usize>,
     /// Who should get a message.
     #[serde(default)]
     pub audience: Audience,
 }
 
-/// Who should get a message, of the clients that are up when it is due.
+/// Which of the clients that are up when a message is due should get it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Audience {
-    /// Everybody, the sender included: a chat.
+    /// All of them, with the sender: a chat.
     #[default]
     All,
-    /// Everybody but the sender: a publisher's subscribers.
+    /// All but the sender: publish and subscribe.
     Others,
-    /// The sender alone: an echo.
+    /// Only the sender: an echo.
     Sender,
-    /// Nobody: messages are taken and not passed on.
+    /// None: the server does not pass messages on.
     Nobody,
 }
 
-/// Bytes with gaps.
+/// Bytes with gaps, which are filled in for each datagram.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<String, Hex>")]
 #[schemars(
@@ -78,7 +78,7 @@ const HEX_WITH_GAPS: &str = concat!(
     r"(\{(text|client)\}(\s*[0-9A-Fa-f]\s*[0-9A-Fa-f])*\s*(\*\s*)?)*$"
 );
 
-/// Between braces stands the name of what is filled in.
+/// The name between braces says what is filled in.
 fn pattern_of_template(schema: &mut Schema) {
     if let Some(text) = schema.pointer_mut("/anyOf/0") {
         text["pattern"] = r"^([^{]|\{(text|client)\})*$".into();
@@ -110,7 +110,7 @@ impl TryFrom<ScalarOrTable<String, Hex>> for Template {
     }
 }
 
-/// Bytes from pairs of hexadecimal digits; white space and a `*` at the end stay out of it.
+/// Bytes from pairs of hexadecimal digits, without white space and a `*` at the end.
 fn unhex(text: &str) -> Result<Vec<u8>, String> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
     let (digits, star) = match digits.split_last() {
@@ -133,7 +133,7 @@ impl Serialize for Template {
 }
 
 impl Template {
-    /// The text and nothing else.
+    /// The template of only the text.
     fn bare_text() -> Self {
         Template { parts: vec![Part::Text], written: "{text}".to_owned() }
     }
@@ -152,7 +152,7 @@ impl Template {
         }
     }
 
-    /// Whether a datagram is this one, or begins so where it ends in a `*`.
+    /// Whether a datagram matches: it is equal or, if the template ends in `*`, begins with it.
     fn matches(&self, client: ClientId, datagram: &[u8]) -> bool {
         let mut expected = Vec::new();
         self.write(client, b"", &mut expected);
@@ -164,7 +164,7 @@ impl Template {
 }
 
 impl Dialect {
-    /// What can't be so, if anything.
+    /// Why the templates contradict each other, if they do.
     pub fn contradiction(&self) -> Option<&'static str> {
         let others = [Some(&self.heartbeat), self.leave.as_ref(), self.ack.as_ref()];
         if !self.chat.has_text() {
@@ -176,12 +176,12 @@ impl Dialect {
         }
     }
 
-    /// Whether a datagram is said at all.
+    /// Whether the dialect has words for a datagram.
     pub fn says(&self, datagram: &Datagram) -> bool {
         datagram.act != Act::Quit || self.leave.is_some()
     }
 
-    /// Puts what a client says into `out`, which is emptied first.
+    /// Writes a datagram of a client into `out`, which is emptied first.
     pub fn write(&self, client: ClientId, datagram: &Datagram, out: &mut Vec<u8>) {
         out.clear();
         match datagram.act {
@@ -196,12 +196,12 @@ impl Dialect {
                     leave.write(client, b"", out);
                 }
             }
-            // A scenario with a dialect has no clients that say anything else.
+            // In a scenario with a dialect, clients send nothing else.
             _ => datagram.write(out),
         }
     }
 
-    /// Whether the server answers a client's heartbeat so.
+    /// Whether a datagram is the server's answer to the heartbeat of a client.
     pub fn is_ack(&self, client: ClientId, datagram: &[u8]) -> bool {
         self.ack.as_ref().is_some_and(|ack| ack.matches(client, datagram))
     }

@@ -1,123 +1,29 @@
-//! The machine: all clients of all groups, their timers, their lives. It keeps the contract of a
-//! machine that the server core states.
+//! The swarm: all clients of all groups, with their timers and lives. It keeps the contract of a
+//! machine, which the server core states.
+
+mod hearing;
+mod lives;
+mod work;
 
 use std::collections::BTreeMap;
 
 use skipbeat_core::{
-    Calendar, ClientId, ClientSet, Family, Life, MessageId, PREFETCH, Roster, Seed, Span, Time,
-    prefetch,
+    Calendar, ClientId, ClientSet, Family, Life, PREFETCH, Roster, Seed, Time, prefetch,
 };
-use skipbeat_protocol::{Join, Tag};
-use skipbeat_reliable::{Outbox, Overdue};
-use skipbeat_workload::{Retry, Word};
+use skipbeat_protocol::{Join, Outbox};
+use skipbeat_workload::Retry;
 
-use crate::asked::{self, Asked};
+use self::work::Sent;
 use crate::hostile::Attackers;
-use crate::{
-    Acks, Act, Churn, ClientEvent, Datagram, GroupOptions, SourceAddress, TimedEvent, Transport,
-};
+use crate::{Act, Datagram, SourceAddress, SwarmEffects, SwarmOptions};
 
-/// Where the effects of the swarm go.
-pub trait SwarmEffects {
-    /// A client sends; `planned` is when it was to send, and `up` who is up at that time and to be a
-    /// member.
-    fn send(&mut self, planned: Time, client: ClientId, datagram: Datagram, up: &ClientSet);
-    /// A client does not wait any more for the ack of a text or the answer to a query.
-    fn settled(&mut self, at: Time, client: ClientId, message: MessageId, end: AckEnd);
-    /// A client concludes that the server is gone, or hears from it again.
-    fn server(&mut self, at: Time, client: ClientId, opinion: Opinion);
-    /// The address of a client changes.
-    fn rebind(&mut self, at: Time, client: ClientId);
-    /// A client starts, crashes or leaves.
-    fn life(&mut self, at: Time, client: ClientId, life: Life);
-    /// Clients send a [`Datagram::BARE_BEAT`] each, at times that may be out of order, but for those
-    /// of one client.
-    fn beat(&mut self, beats: &[(Time, ClientId)], up: &ClientSet) {
-        for (planned, client) in beats {
-            self.send(*planned, *client, Datagram::BARE_BEAT, up);
-        }
-    }
-}
-
-/// What a client hears that it has to heed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Heard {
-    /// The server's heartbeat of this number.
-    Heartbeat(u32),
-    /// A text of this number, which wants an ack.
-    Message(u32),
-    /// The ack of the client's text of this number.
-    Ack(u32),
-    /// The answer to the client's query of this number.
-    Value(u32),
-    /// What the client has to say to prove its address.
-    Cookie(u64),
-    /// The token of its session.
-    Welcome(u64),
-    /// The session of this token is over.
-    Expired(u64),
-}
-
-/// How waiting for an ack or an answer ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AckEnd {
-    /// It came.
-    Acked,
-    /// The text or query was sent often enough, there was no room, or the client's life ended.
-    GivenUp,
-}
-
-/// What a client thinks of the server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Opinion {
-    /// It has been silent for too long.
-    Gone,
-    /// It is there after all.
-    Back,
-}
-
-/// A swarm as the plan asks for it.
-#[derive(Clone, Debug)]
-pub struct SwarmOptions {
-    /// The groups in order.
-    pub groups: Vec<GroupOptions>,
-    /// What happens when.
-    pub events: Vec<TimedEvent>,
-    /// The number in every tag.
-    pub run: u16,
-    /// Whether clients that start again join explicitly (the server's rejoin is sticky).
-    pub join_explicitly: bool,
-    /// Whether the server demands proof of the address: heartbeats are then joins with a cookie.
-    pub prove_address: bool,
-    /// Whether heartbeats are numbered.
-    pub numbered: bool,
-    /// Whether clients beat all the time, or only while they do not hear from the server.
-    pub clients_beat: bool,
-    /// Where the server beats: how long a client hears nothing until it takes the server for gone.
-    pub server_timeout: Option<Span>,
-    /// When the run ends: nothing is planned for then or later.
-    pub end: Time,
-}
-
-impl SwarmOptions {
-    /// Whether what clients send may depend on what they hear.
-    pub fn heeds(&self) -> bool {
-        let heeds = |group: &GroupOptions| {
-            let stream = group.transport == Transport::Tcp;
-            stream || group.session || group.acks != Acks::None || group.asks()
-        };
-        self.server_timeout.is_some() || self.prove_address || self.groups.iter().any(heeds)
-    }
-}
-
-/// A timer of anything but a heartbeat: the order of the fields is the order in which simultaneous
-/// timers fire.
+/// A timer of anything but a heartbeat. Timers of the same time fire in the order of these fields.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Timer {
     kind: Kind,
     /// A client, or the number of an event.
     who: u32,
-    /// The client's epoch when the timer was set: timers of an earlier life are ignored.
+    /// The epoch of the client when the timer was set. Timers of an earlier life are ignored.
     epoch: u16,
 }
 
@@ -139,20 +45,20 @@ enum Kind {
     Attack,
 }
 
-/// What every beat of a client needs: sixteen bytes, of which four clients fill a cache line.
+/// What every heartbeat of a client needs: sixteen bytes, so that a cache line has four clients.
 #[derive(Clone, Copy, Debug)]
 struct Client {
-    /// When the next beat is due; `NEVER` in whoever is not up.
+    /// When the next beat is due; `NEVER` if the client is not up.
     next_beat: Time,
-    /// Beats so far, in all lives; counts the draws of the jitter.
+    /// Beats so far, in all lives. It counts the draws of the jitter.
     beats: u32,
-    /// Lives and deaths so far.
+    /// Starts and ends of lives so far.
     epoch: u16,
-    /// Whether it has not beaten in this life.
+    /// Whether this life has had no beat yet.
     fresh: bool,
 }
 
-/// What is needed of a client now and then.
+/// The state of a client that is needed less often.
 #[derive(Clone, Copy, Debug)]
 struct Past {
     /// The origin of the heartbeat grid of this life.
@@ -166,47 +72,91 @@ struct Past {
 /// What a client knows of a server that beats.
 #[derive(Clone, Copy, Debug)]
 struct Hearing {
-    /// When it last heard from the server in this life; its start where it has not.
+    /// When it last heard from the server in this life; at first the start of the life.
     last: Time,
-    /// Whether it has heard in this life and not given the server up since.
+    /// Whether it has heard from the server in this life, and not given it up since.
     connected: bool,
 }
 
-/// What a client has said that wants an ack.
-#[derive(Clone, Debug, Default)]
-struct Said {
-    outbox: Outbox<(Tag, usize)>,
-    /// When its timer is due; there is one at a time that counts.
-    armed: Option<Time>,
-}
-
 /// All virtual clients.
+///
+/// ```
+/// use skipbeat_core::{ClientId, ClientSet, Life, MessageId, Seed, Span, Time};
+/// use skipbeat_swarm::{
+///     AckEnd, Acks, Churn, Datagram, GroupOptions, Heartbeat, Opinion, Swarm, SwarmEffects,
+///     SwarmOptions, Transport,
+/// };
+///
+/// /// Counts datagrams; a driver would send them.
+/// #[derive(Default)]
+/// struct Count(u32);
+///
+/// impl SwarmEffects for Count {
+///     fn send(&mut self, _: Time, _: ClientId, _: Datagram, _: &ClientSet) {
+///         self.0 += 1;
+///     }
+///     fn settled(&mut self, _: Time, _: ClientId, _: MessageId, _: AckEnd) {}
+///     fn server(&mut self, _: Time, _: ClientId, _: Opinion) {}
+///     fn rebind(&mut self, _: Time, _: ClientId) {}
+///     fn life(&mut self, _: Time, _: ClientId, _: Life) {}
+/// }
+///
+/// let group = GroupOptions {
+///     clients: 10,
+///     member: true,
+///     heartbeat: Heartbeat::default(),
+///     workload: None,
+///     churn: Churn::default(),
+///     transport: Transport::Udp,
+///     acks: Acks::None,
+///     session: false,
+///     hostile: None,
+/// };
+/// let end = Time::ZERO + Span::from_secs(50);
+/// let options = SwarmOptions {
+///     groups: vec![group],
+///     events: Vec::new(),
+///     run: 1,
+///     join_explicitly: false,
+///     prove_address: false,
+///     numbered: false,
+///     clients_beat: true,
+///     server_timeout: None,
+///     end,
+/// };
+/// let (mut swarm, mut sent) = (Swarm::new(options, Seed(1)), Count::default());
+/// swarm.start(&mut sent);
+/// while let Some(due) = swarm.next_deadline() {
+///     swarm.advance(due, &mut sent);
+/// }
+/// assert_eq!(sent.0, 100, "ten clients beat every 5 s for 50 s");
+/// ```
 #[derive(Debug)]
 pub struct Swarm {
     options: SwarmOptions,
     roster: Roster,
     clients: Vec<Client>,
     pasts: Vec<Past>,
-    /// By client, where the server beats.
+    /// By client; empty if the server sends no heartbeats.
     hearing: Vec<Hearing>,
-    /// Of the clients whose texts want acks.
-    said: BTreeMap<ClientId, Said>,
-    /// Of the clients that ask the server.
-    asked: BTreeMap<ClientId, Asked>,
-    /// The last cookie of each client, where the server demands one.
+    /// The texts that wait for their acks.
+    texts: BTreeMap<ClientId, Outbox<Sent>>,
+    /// The queries that wait for their answers.
+    queries: BTreeMap<ClientId, Outbox<Sent, Retry>>,
+    /// The last cookie that each client got.
     cookies: BTreeMap<ClientId, u64>,
     /// The token of each client that has a session.
     tokens: BTreeMap<ClientId, u64>,
-    /// Draws of the times of rebinding so far, of those clients that do.
+    /// The number of draws for the times of rebinding, by client.
     rebinds: BTreeMap<ClientId, u32>,
     attackers: Attackers,
     up: ClientSet,
-    /// Those of them who are to be members, and should get what is said to everybody.
-    room: ClientSet,
-    /// Heartbeats: by far the most of all that is due. An entry of an earlier life is known by its
-    /// time.
+    /// The clients that are up and meant to be members: they should get what is said to everybody.
+    audience: ClientSet,
+    /// Heartbeats, by far the most frequent timers. Those of an earlier life are recognised by
+    /// their time.
     beats: Calendar<ClientId>,
-    /// Scratch space: beats that are due, and those of them that are bare.
+    /// Scratch space: the beats that are due, and the bare ones of them.
     batch: Vec<(Time, ClientId)>,
     bare: Vec<(Time, ClientId)>,
     timers: Calendar<Timer>,
@@ -232,22 +182,23 @@ impl Swarm {
             let timer = Timer { kind: Kind::Event, who: number as u32, epoch: 0 };
             timers.push(Time::ZERO + event.at, timer);
         }
+        let hostile: Vec<_> = options.groups.iter().map(|group| group.hostile).collect();
         let deaf = Hearing { last: Time::ZERO, connected: false };
         let listeners = if options.server_timeout.is_some() { clients as usize } else { 0 };
         Swarm {
             hearing: vec![deaf; listeners],
-            said: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            queries: BTreeMap::new(),
             cookies: BTreeMap::new(),
             tokens: BTreeMap::new(),
             rebinds: BTreeMap::new(),
-            attackers: Attackers::new(&options.groups, &roster, seed),
+            attackers: Attackers::new(&hostile, &roster, seed),
             options,
             roster,
             clients: vec![unborn; clients as usize],
             pasts: vec![past; clients as usize],
             up: ClientSet::with_room(clients),
-            room: ClientSet::with_room(clients),
+            audience: ClientSet::with_room(clients),
             beats: Calendar::reaching(longest),
             batch: Vec::new(),
             bare: Vec::new(),
@@ -261,7 +212,7 @@ impl Swarm {
         }
     }
 
-    /// Starts every client at time zero, each with a random phase of its heartbeat.
+    /// Starts all clients at time zero, each with a random phase of its heartbeat.
     pub fn start(&mut self, out: &mut impl SwarmEffects) {
         for client in 0..self.roster.clients() {
             let group = &self.options.groups[self.roster.group_of(client)];
@@ -282,26 +233,26 @@ impl Swarm {
         }
     }
 
-    /// When [`Swarm::advance`] has something to do. It may turn out to be nothing.
+    /// When to call [`Swarm::advance`] next. There may be nothing to do then.
     #[inline]
     pub fn next_deadline(&self) -> Option<Time> {
         let next = self.beats.front().min(self.timers.front());
         (next != Time::NEVER).then_some(next)
     }
 
-    /// When something else than a heartbeat is due.
+    /// When the next timer is due that is not a heartbeat.
     pub fn next_but_beats(&self) -> Option<Time> {
         self.timers.next_at()
     }
 
-    /// Does what is due at `now` or before, each thing at its planned time; heartbeats before what
-    /// is due at the same moment.
+    /// Handles all timers that are due at `now` or before, each at its planned time. At the same
+    /// time, heartbeats come first.
     pub fn advance(&mut self, now: Time, out: &mut impl SwarmEffects) {
         loop {
             let timer = self.timers.next_at().unwrap_or(Time::NEVER);
             if let Some((at, id)) = self.beats.pop_until(timer.min(now)) {
                 if let Some(datagram) = self.beat(at, id) {
-                    out.send(at, id, datagram, &self.room);
+                    out.send(at, id, datagram, &self.audience);
                 }
             } else if let Some((at, timer)) = self.timers.pop_until(now) {
                 if timer.kind == Kind::Event {
@@ -315,9 +266,9 @@ impl Swarm {
         }
     }
 
-    /// Does the heartbeats that are due at `until` or before, in whatever order is quick, but those
-    /// of one client in order of time. Nothing else may be due before `until`, and no client may
-    /// hear anything that it heeds ([`SwarmOptions::heeds`]).
+    /// Handles the heartbeats that are due at `until` or before, in any order, but those of one
+    /// client in order of time. Nothing else may be due before `until`, and no client may react to
+    /// what it hears until then ([`SwarmOptions::may_react`]).
     pub fn advance_beats(&mut self, until: Time, out: &mut impl SwarmEffects) {
         debug_assert!(self.timers.next_at().is_none_or(|at| at >= until));
         let mut batch = std::mem::take(&mut self.batch);
@@ -334,21 +285,22 @@ impl Swarm {
                 match self.beat(*at, *id) {
                     Some(datagram) if datagram.is_bare_beat() => bare.push((*at, *id)),
                     Some(datagram) => {
-                        out.beat(&bare, &self.room);
+                        out.beat(&bare, &self.audience);
                         bare.clear();
-                        out.send(*at, *id, datagram, &self.room);
+                        out.send(*at, *id, datagram, &self.audience);
                     }
                     None => {}
                 }
             }
-            out.beat(&bare, &self.room);
+            out.beat(&bare, &self.audience);
             bare.clear();
             batch.clear();
         }
         (self.batch, self.bare) = (batch, bare);
     }
 
-    /// What a client says that beats; nothing if it is not the one any more that was to.
+    /// The heartbeat of a client, and the time of its next; `None` if the timer is out of date, or
+    /// the client need not beat.
     #[inline]
     fn beat(&mut self, at: Time, id: ClientId) -> Option<Datagram> {
         let client = &mut self.clients[id as usize];
@@ -369,21 +321,21 @@ impl Swarm {
         if !self.options.clients_beat && connected {
             return None;
         }
-        // Asking again and again needs no answer, and survives loss and eviction; sticky rejoin and
-        // numbered heartbeats allow it once a life.
+        // To ask with every heartbeat needs no answer, and survives loss and eviction. With sticky
+        // rejoin or numbered heartbeats only the first one of a life can ask.
         let group = &self.options.groups[self.roster.group_of(id)];
         let once = self.options.join_explicitly || self.options.numbered;
         let asks = group.acks.down() && (fresh || !once);
         let number = self.options.numbered.then_some(beats.wrapping_sub(1));
         let session = self.tokens.get(&id).copied();
-        // Whoever has a session is told when it is over.
+        // A client with a session need not join: it is told when the session ends.
         let joins =
             session.is_none() && (join || asks || self.options.prove_address || group.session);
         let act = if joins { self.join(id) } else { Act::Heartbeat(number) };
         Some(Datagram { source: SourceAddress::Own, session, act })
     }
 
-    /// Plans the next beat of a client.
+    /// Sets the next beat of a client.
     #[inline]
     fn set_beat(&mut self, at: Time, id: ClientId) {
         self.clients[id as usize].next_beat = at;
@@ -392,11 +344,18 @@ impl Swarm {
         }
     }
 
-    /// Plans something else.
+    /// Sets another timer.
     fn set(&mut self, at: Time, kind: Kind, who: ClientId, epoch: u16) {
         if at < self.options.end {
             self.timers.push(at, Timer { kind, who, epoch });
         }
+    }
+
+    /// The explicit join of a client.
+    fn join(&self, id: ClientId) -> Act {
+        let group = &self.options.groups[self.roster.group_of(id)];
+        let (reliable, session) = (group.acks.down(), group.session);
+        Act::Join(Join { reliable, session, cookie: self.cookies.get(&id).copied() })
     }
 
     fn fire(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
@@ -408,9 +367,9 @@ impl Swarm {
             Kind::Silence => self.doubt_the_server(at, timer, out),
             Kind::Work => self.work(at, timer, out),
             Kind::AskAgain => self.ask_again(at, timer, out),
-            Kind::Resend => self.say_again(at, timer, out),
+            Kind::Resend => self.resend_texts(at, timer, out),
             Kind::Churn => {
-                // The crash's share of all ends: its rate over the sum of rates.
+                // The share of crashes is their rate over the sum of both rates.
                 let share = group.churn.crash / (group.churn.crash + group.churn.leave);
                 let draw = 2 * u64::from(client.epoch) + 1;
                 let crash = self.churn.stream(id.into()).unit(draw) < share;
@@ -424,339 +383,4 @@ impl Swarm {
             Kind::Attack => self.attack(at, id, out),
         }
     }
-
-    /// A client does its work, and sets the time of its next.
-    fn work(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let (id, epoch) = (timer.who, timer.epoch);
-        let group = &self.options.groups[self.roster.group_of(id)];
-        let (Some(work), reliable) = (group.workload, group.acks.up()) else { return };
-        let stream = group.transport == Transport::Tcp;
-        let saying = work.saying();
-        let first = self.pasts[id as usize].messages;
-        let messages = first.wrapping_add(work.at_once());
-        self.pasts[id as usize].messages = messages;
-        let gap = work.gap(self.work.stream(id.into()), work_draw(epoch, messages));
-        self.set(at + gap, Kind::Work, id, epoch);
-        for seq in 0..work.at_once() {
-            let message = MessageId { sender: id, seq: first.wrapping_add(seq) };
-            let tag = Tag { run: self.options.run, message, planned: at };
-            let size = saying.size;
-            match saying.word {
-                Word::Text if reliable => self.say_until_acked(at, id, epoch, tag, size, out),
-                Word::Text => self.say(at, id, Act::Chat { tag, size }, out),
-                Word::Put => self.say(at, id, Act::Put { tag, size }, out),
-                // A stream asks again by itself.
-                Word::Get(retry) if stream => self.ask(at, timer, tag, size, retry.once(), out),
-                Word::Get(retry) => self.ask(at, timer, tag, size, retry, out),
-            }
-        }
-    }
-
-    /// Sends something in a client's own name, with the token of its session.
-    #[inline(never)]
-    fn say(&self, at: Time, id: ClientId, act: Act, out: &mut impl SwarmEffects) {
-        let session = self.tokens.get(&id).copied();
-        out.send(at, id, Datagram { source: SourceAddress::Own, session, act }, &self.room);
-    }
-
-    /// The explicit join of a client, with all that it wants and knows.
-    fn join(&self, id: ClientId) -> Act {
-        let group = &self.options.groups[self.roster.group_of(id)];
-        let (reliable, session) = (group.acks.down(), group.session);
-        Act::Join(Join { reliable, session, cookie: self.cookies.get(&id).copied() })
-    }
-
-    /// Sets the time at which the address of a client changes next.
-    fn set_rebind(&mut self, at: Time, id: ClientId, epoch: u16, rate: f64) {
-        let draws = self.rebinds.entry(id).or_default();
-        let wait = self.rebind.stream(id.into()).exponential((*draws).into()) / rate;
-        *draws = draws.wrapping_add(1);
-        self.set(at + Span::from_seconds(wait), Kind::Rebind, id, epoch);
-    }
-
-    /// A hostile client sends something, and sets the time of its next datagram.
-    fn attack(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
-        let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
-        let past = &mut self.pasts[id as usize];
-        let number = u64::from(past.messages);
-        past.messages = past.messages.wrapping_add(1);
-        if hostile.until.is_some_and(|until| at >= Time::ZERO + until) {
-            return;
-        }
-        out.send(at, id, self.attackers.datagram(&hostile, id, number), &self.room);
-        self.next_attack(at, id);
-    }
-
-    fn next_attack(&mut self, after: Time, id: ClientId) {
-        let Some(hostile) = self.options.groups[self.roster.group_of(id)].hostile else { return };
-        let (epoch, messages) = (self.clients[id as usize].epoch, self.pasts[id as usize].messages);
-        let gap = self.attackers.gap(&hostile, id, messages.into());
-        self.set(after + gap, Kind::Attack, id, epoch);
-    }
-
-    /// Something that a client has to heed reached it; it does so if it lives.
-    pub fn hear(&mut self, now: Time, id: ClientId, heard: Heard, out: &mut impl SwarmEffects) {
-        if !self.up.contains(id) {
-            return;
-        }
-        match heard {
-            Heard::Heartbeat(number) => self.hear_heartbeat(now, id, number, out),
-            Heard::Cookie(cookie) => {
-                self.cookies.insert(id, cookie);
-                self.say(now, id, self.join(id), out);
-            }
-            Heard::Welcome(token) => {
-                // A token that is used at once can't be anybody else's chance.
-                if self.tokens.insert(id, token) != Some(token) {
-                    self.say(now, id, Act::Heartbeat(None), out);
-                }
-            }
-            // It may be of an earlier session, or forged.
-            Heard::Expired(token) if self.tokens.get(&id) != Some(&token) => {}
-            Heard::Expired(_) => {
-                self.tokens.remove(&id);
-                self.say(now, id, self.join(id), out);
-            }
-            Heard::Message(number) => self.say(now, id, Act::Ack(number), out),
-            Heard::Ack(number) => {
-                let said = self.said.get_mut(&id);
-                if let Some((tag, _)) = said.and_then(|said| said.outbox.ack(now, number)) {
-                    out.settled(now, id, tag.message, AckEnd::Acked);
-                }
-            }
-            Heard::Value(number) => {
-                let query = self.asked.get_mut(&id).and_then(|asked| asked.answer(number));
-                if let Some(query) = query {
-                    out.settled(now, id, query.tag.message, AckEnd::Acked);
-                }
-            }
-        }
-    }
-
-    /// Sends a numbered text, which will be sent again until it is acked.
-    fn say_until_acked(
-        &mut self,
-        at: Time,
-        id: ClientId,
-        epoch: u16,
-        tag: Tag,
-        size: usize,
-        out: &mut impl SwarmEffects,
-    ) {
-        let said = self.said.entry(id).or_default();
-        let lost = said.outbox.send(at, tag.message.seq, (tag, size));
-        self.say(at, id, Act::Message { tag, size, again: false }, out);
-        for (tag, _) in lost {
-            out.settled(at, id, tag.message, AckEnd::GivenUp);
-        }
-        self.arm_resend(id, epoch);
-    }
-
-    /// Sends again what was not acked in time, or gives it up.
-    fn say_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let Some(said) = self.said.get_mut(&timer.who).filter(|s| s.armed == Some(at)) else {
-            return;
-        };
-        said.armed = None;
-        let overdue: Vec<_> = std::iter::from_fn(|| said.outbox.overdue(at)).collect();
-        for overdue in overdue {
-            match overdue {
-                Overdue::Again(_, (tag, size)) => {
-                    self.say(at, timer.who, Act::Message { tag, size, again: true }, out);
-                }
-                Overdue::GivenUp((tag, _)) => {
-                    out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
-                }
-            }
-        }
-        self.arm_resend(timer.who, timer.epoch);
-    }
-
-    /// Sets the timer of the next ack that may be overdue, where it is not set.
-    fn arm_resend(&mut self, id: ClientId, epoch: u16) {
-        let Some(said) = self.said.get_mut(&id) else { return };
-        if let Some(due) = said.outbox.next_due().filter(|due| said.armed.is_none_or(|a| *due < a))
-        {
-            said.armed = Some(due);
-            self.set(due, Kind::Resend, id, epoch);
-        }
-    }
-
-    /// Asks the server, which will be asked again until it answers.
-    fn ask(
-        &mut self,
-        at: Time,
-        timer: Timer,
-        tag: Tag,
-        size: usize,
-        retry: Retry,
-        out: &mut impl SwarmEffects,
-    ) {
-        self.asked.entry(timer.who).or_default().ask(at, tag, size, retry);
-        self.say(at, timer.who, Act::Get { tag, size, again: false }, out);
-        self.arm_ask_again(timer.who, timer.epoch);
-    }
-
-    /// Asks again what was not answered in time, or gives it up.
-    fn ask_again(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let Some(asked) = self.asked.get_mut(&timer.who).filter(|a| a.armed == Some(at)) else {
-            return;
-        };
-        asked.armed = None;
-        for overdue in asked.overdue(at) {
-            match overdue {
-                asked::Overdue::Again(asked::Query { tag, size, .. }) => {
-                    self.say(at, timer.who, Act::Get { tag, size, again: true }, out);
-                }
-                asked::Overdue::GivenUp(asked::Query { tag, .. }) => {
-                    out.settled(at, timer.who, tag.message, AckEnd::GivenUp);
-                }
-            }
-        }
-        self.arm_ask_again(timer.who, timer.epoch);
-    }
-
-    /// Sets the timer of the next answer that may be overdue, where it is not set.
-    fn arm_ask_again(&mut self, id: ClientId, epoch: u16) {
-        let Some(asked) = self.asked.get_mut(&id) else { return };
-        if let Some(due) = asked.next_due().filter(|due| asked.armed.is_none_or(|a| *due < a)) {
-            asked.armed = Some(due);
-            self.set(due, Kind::AskAgain, id, epoch);
-        }
-    }
-
-    /// The server's heartbeat reached a client.
-    fn hear_heartbeat(
-        &mut self,
-        now: Time,
-        id: ClientId,
-        number: u32,
-        out: &mut impl SwarmEffects,
-    ) {
-        let Some(timeout) = self.options.server_timeout else { return };
-        let epoch = self.clients[id as usize].epoch;
-        let hearing = &mut self.hearing[id as usize];
-        hearing.last = now;
-        if !std::mem::replace(&mut hearing.connected, true) {
-            self.set(first_moment_too_late(now, timeout), Kind::Silence, id, epoch);
-            out.server(now, id, Opinion::Back);
-        }
-        self.say(now, id, Act::Ack(number), out);
-    }
-
-    /// A client that is connected looks how long it has not heard from the server.
-    fn doubt_the_server(&mut self, at: Time, timer: Timer, out: &mut impl SwarmEffects) {
-        let Some(timeout) = self.options.server_timeout else { return };
-        let hearing = &mut self.hearing[timer.who as usize];
-        let due = first_moment_too_late(hearing.last, timeout);
-        if at < due {
-            self.set(due, Kind::Silence, timer.who, timer.epoch);
-        } else {
-            hearing.connected = false;
-            out.server(at, timer.who, Opinion::Gone);
-        }
-    }
-
-    /// A timed event of the scenario.
-    fn happen(&mut self, at: Time, number: u32, out: &mut impl SwarmEffects) {
-        let event = self.options.events[number as usize];
-        let wanted = event.happening != ClientEvent::Join;
-        let candidates: Vec<ClientId> = (self.roster.range(event.group))
-            .filter(|client| self.up.contains(*client) == wanted)
-            .collect();
-        let amount = event.amount.of(candidates.len() as u32) as usize;
-        let mut draws = self.victims.stream(number.into()).draws();
-        let mut chosen = rand::seq::index::sample(&mut draws, candidates.len(), amount).into_vec();
-        chosen.sort_unstable();
-        for client in chosen.into_iter().map(|index| candidates[index]) {
-            match event.happening {
-                ClientEvent::Crash => self.end_life(at, client, Life::Crashed, out),
-                ClientEvent::Leave => self.end_life(at, client, Life::Left, out),
-                ClientEvent::Join => self.start_again(at, client, out),
-                ClientEvent::Rebind => out.rebind(at, client),
-            }
-        }
-    }
-
-    fn start_again(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
-        self.begin_life(at, id, out);
-        // A member that comes back says so at once; the period counts from there.
-        if self.options.groups[self.roster.group_of(id)].member {
-            self.set_beat(at, id);
-        }
-    }
-
-    /// What every start has in common: work and churn are set, the beat is the caller's.
-    fn begin_life(&mut self, at: Time, id: ClientId, out: &mut impl SwarmEffects) {
-        let group = &self.options.groups[self.roster.group_of(id)];
-        let client = &mut self.clients[id as usize];
-        client.epoch = client.epoch.wrapping_add(1);
-        client.fresh = true;
-        let past = &mut self.pasts[id as usize];
-        past.anchor = at;
-        past.beats = client.beats;
-        let state = *client;
-        self.up.insert(id);
-        if group.member {
-            self.room.insert(id);
-        }
-        if let Some(hearing) = self.hearing.get_mut(id as usize) {
-            *hearing = Hearing { last: at, connected: false };
-        }
-        let messages = self.pasts[id as usize].messages;
-        let rank = id - self.roster.range(self.roster.group_of(id)).start;
-        let first = group.workload.filter(|work| rank < work.talkers()).map(|work| {
-            work.first_gap(self.work.stream(id.into()), work_draw(state.epoch, messages))
-        });
-        let Churn { crash, leave, rebind, .. } = group.churn;
-        if let Some(gap) = first {
-            self.set(at + gap, Kind::Work, id, state.epoch);
-        }
-        if crash + leave > 0.0 {
-            let draw = self.churn.stream(id.into()).exponential(2 * u64::from(state.epoch));
-            let end = at + Span::from_seconds(draw / (crash + leave));
-            self.set(end, Kind::Churn, id, state.epoch);
-        }
-        if rebind > 0.0 {
-            self.set_rebind(at, id, state.epoch, rebind);
-        }
-        out.life(at, id, Life::Up);
-    }
-
-    fn end_life(&mut self, at: Time, id: ClientId, life: Life, out: &mut impl SwarmEffects) {
-        let GroupOptions { churn, member, .. } = self.options.groups[self.roster.group_of(id)];
-        let client = &mut self.clients[id as usize];
-        client.epoch = client.epoch.wrapping_add(1);
-        client.next_beat = Time::NEVER;
-        let epoch = client.epoch;
-        self.up.remove(id);
-        self.room.remove(id);
-        if let Some(mut said) = self.said.remove(&id) {
-            for (tag, _) in said.outbox.abandon() {
-                out.settled(at, id, tag.message, AckEnd::GivenUp);
-            }
-        }
-        for query in self.asked.remove(&id).into_iter().flat_map(Asked::abandon) {
-            out.settled(at, id, query.tag.message, AckEnd::GivenUp);
-        }
-        if let Some(after) = churn.rejoin_after {
-            self.set(at + after, Kind::Start, id, epoch);
-        }
-        if life == Life::Left && member {
-            self.say(at, id, Act::Quit, out);
-            self.attackers.overhear_quit(id, self.tokens.get(&id).copied());
-        }
-        self.tokens.remove(&id);
-        out.life(at, id, life);
-    }
-}
-
-/// Silence is too long when it is strictly greater than the timeout.
-fn first_moment_too_late(last: Time, timeout: Span) -> Time {
-    last + timeout + Span::from_nanos(1)
-}
-
-/// The gaps of work are drawn by life and message, so that a new life has fresh ones.
-fn work_draw(epoch: u16, messages: u32) -> u64 {
-    u64::from(epoch) << 32 | u64::from(messages)
 }

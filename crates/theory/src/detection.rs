@@ -44,7 +44,7 @@ fn crashing_under_lazy_sweep(seed: u64, texts_per_s: f64, seconds: u64) -> Resul
         drain = "200s"
         [server]
         timeout = "10s"
-        sweep = "lazy"
+        eviction = "lazy"
         [[group]]
         name = "talker"
         clients = 1
@@ -61,9 +61,10 @@ fn crashing_under_lazy_sweep(seed: u64, texts_per_s: f64, seconds: u64) -> Resul
 }
 
 /// The detection times of all crashes, in seconds.
-fn times(results: &Results) -> impl Iterator<Item = f64> {
-    let crashes = results.evictions.iter().filter(|e| e.cause == EvictionCause::Crash);
-    crashes.filter_map(|e| Some(e.at.since(e.died?).seconds()))
+fn times(results: &Results) -> impl Iterator<Item = f64> + use<> {
+    let evictions = results.tally.evictions().into_iter();
+    let crashes = evictions.filter(|eviction| eviction.cause == EvictionCause::Crash);
+    crashes.filter_map(|eviction| Some(eviction.at.since(eviction.died?).seconds()))
 }
 
 /// The share of detection times above `x`.
@@ -121,7 +122,7 @@ pub(crate) fn exact_deadline(size: &Size) -> Vec<TheoryRow> {
 
 pub(crate) fn periodic_sweep(size: &Size) -> Vec<TheoryRow> {
     let s = 1.0;
-    let results = crashing(size, "sweep = { every = \"1s\" }", "", "delay = \"50ms\"");
+    let results = crashing(size, "eviction = { every = \"1s\" }", "", "delay = \"50ms\"");
     let p99 = T + D + s - (0.02 * H * s).sqrt();
     vec![
         TheoryRow::detection(

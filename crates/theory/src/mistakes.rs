@@ -16,7 +16,7 @@ fn living(size: &Size, timeout: &str, sweep: &str, jitter: &str) -> Results {
         duration = "{}s"
         [server]
         timeout = "{timeout}"
-        sweep = {sweep}
+        eviction = {sweep}
         [[group]]
         name = "g"
         clients = {}
@@ -108,7 +108,7 @@ pub(crate) fn lazy_sweep(size: &Size) -> Vec<TheoryRow> {
             warmup = "30s"
             duration = "{}s"
             [server]
-            sweep = "lazy"
+            eviction = "lazy"
             [[group]]
             name = "talker"
             clients = 1

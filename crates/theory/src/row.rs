@@ -30,7 +30,7 @@ pub struct TheoryRow {
 pub enum Agreement {
     /// The simulator agrees with the closed form.
     Agrees,
-    /// They differ by more than chance allows, or the figure is outside its limits.
+    /// They differ by more than chance explains, or the figure is outside its limits.
     Differs,
     /// The sample is too small to say.
     TooFew,

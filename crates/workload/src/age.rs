@@ -4,22 +4,26 @@
 //!
 //! Its mean and its percentiles are over time: each moment counts alike, not each sample.
 
-use skipbeat_core::{Distribution, Span};
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Distribution, Span, Spread, Statistic};
 
 /// The age over time, as the stretches in which it only grows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Ages {
-    /// The ages with which stretches begin, and with which they end.
+    /// The ages at which stretches begin, and those at which they end.
     starts: Distribution,
     ends: Distribution,
-    /// The area below the sawtooth, twice, in square nanoseconds, and the time, in nanoseconds:
-    /// whole numbers, so that they do not depend on the order.
+    /// Twice the area below the sawtooth, in square nanoseconds, and the time, in nanoseconds.
+    /// Whole numbers, so that the order of addition does not matter.
+    #[serde(with = "skipbeat_core::decimal")]
     twice_area: u128,
+    #[serde(with = "skipbeat_core::decimal")]
     time: u128,
 }
 
 impl Ages {
-    /// The age grew from one to another.
+    /// Adds a stretch in which the age grew from one value to another.
     pub(crate) fn grew(&mut self, from: Span, to: Span) {
         if to <= from {
             return;
@@ -30,7 +34,7 @@ impl Ages {
         self.time += u128::from(to.saturating_sub(from).nanos());
     }
 
-    /// Adds others.
+    /// Adds the stretches of others.
     pub(crate) fn add(&mut self, other: &Ages) {
         self.starts.add(&other.starts);
         self.ends.add(&other.ends);
@@ -45,9 +49,9 @@ impl Ages {
 
     /// The age in seconds that is not exceeded for a share `q` in `[0, 1]` of the time.
     ///
-    /// A stretch from `a` to `b` is below `x` for `max(0, x - a) - max(0, x - b)`: between two of all
-    /// those ages the time below `x` grows in a straight line, with a slope of as many stretches as
-    /// have begun and not ended.
+    /// A stretch from `a` to `b` is below `x` for `max(0, x - a) - max(0, x - b)`: between two of
+    /// all those ages the time below `x` grows in a straight line, with a slope of as many
+    /// stretches as have begun and not ended.
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
         let corners = |of: &Distribution, sign: i64| -> Vec<(u64, i64)> {
             let recorded = of.histogram().iter_recorded();
@@ -59,7 +63,7 @@ impl Ages {
         let mut all = corners(&self.starts, 1);
         all.extend(corners(&self.ends, -1));
         all.sort_unstable();
-        // Percentiles are of the ages as the histograms have them, so the time is too.
+        // Percentiles use the ages as the histograms round them, so the total time does too.
         let total: f64 = -all.iter().map(|(age, sign)| *age as f64 * *sign as f64).sum::<f64>();
         let wanted = q * total;
         let (mut below, mut slope, mut last) = (0.0, 0, 0);
@@ -74,6 +78,18 @@ impl Ages {
         }
         // Ages below a microsecond are all the same to the histograms.
         self.ends.max()
+    }
+}
+
+impl Spread for Ages {
+    fn statistic(&self, statistic: Statistic) -> Option<f64> {
+        match statistic {
+            Statistic::Mean => self.mean(),
+            Statistic::Percentile(percentile) => self.quantile(percentile.share()),
+            // An age over time has no samples, and its minimum would only be the delay of the
+            // fastest sample.
+            Statistic::Samples | Statistic::Deviation | Statistic::Min | Statistic::Max => None,
+        }
     }
 }
 

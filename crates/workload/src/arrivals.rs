@@ -1,4 +1,4 @@
-//! How what clients say is spread over time.
+//! How messages are spread over time.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,15 +8,15 @@ use skipbeat_core::{Span, Stream};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
-    /// Exponential gaps.
+    /// At random times: gaps are exponential.
     #[default]
     Poisson,
-    /// Equal gaps; the first message comes after a random part of one.
+    /// At equal gaps. The first message comes after a random part of one.
     Periodic,
 }
 
 impl Arrivals {
-    /// The wait before the first of `rate` messages a second.
+    /// The wait before the first message, at `rate` messages per second.
     pub(crate) fn first_gap(self, rate: f64, stream: Stream, draw: u64) -> Span {
         match self {
             Arrivals::Poisson => self.gap(rate, stream, draw),
@@ -24,7 +24,7 @@ impl Arrivals {
         }
     }
 
-    /// The wait between two of them.
+    /// The wait between two messages.
     #[inline]
     pub(crate) fn gap(self, rate: f64, stream: Stream, draw: u64) -> Span {
         match self {
@@ -34,7 +34,7 @@ impl Arrivals {
     }
 }
 
-/// A rate of a scenario, in messages per second and client.
+/// Checks a rate, in messages per second and client.
 pub(crate) fn checked_rate(what: &str, rate: f64) -> Result<f64, String> {
     if rate > 0.0 && rate <= 1e6 {
         return Ok(rate);
@@ -42,7 +42,7 @@ pub(crate) fn checked_rate(what: &str, rate: f64) -> Result<f64, String> {
     Err(format!("expected a {what} rate above 0 and up to 1e6 per second, got {rate}"))
 }
 
-/// A size of a scenario, in bytes: there must be room for the tag.
+/// Checks a size in bytes: there must be room for the tag.
 pub(crate) fn checked_size(what: &str, size: usize) -> Result<usize, String> {
     use skipbeat_protocol::Tag;
     if (Tag::LEN..=65_000).contains(&size) {

@@ -1,5 +1,4 @@
-//! Chat: texts to everybody who is a member, the sender included. What is counted of it are the
-//! common figures.
+//! Chat: texts to all members, the sender included. It has no metrics beyond the common ones.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,7 @@ use skipbeat_protocol::Tag;
 use crate::arrivals::{checked_rate, checked_size};
 use crate::{Arrivals, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// What a client says.
+/// The texts of a client.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ChatTable")]
 pub struct Chat {
@@ -17,11 +16,11 @@ pub struct Chat {
     pub rate: f64,
     /// How they are spread over time.
     pub arrivals: Arrivals,
-    /// Bytes of a text, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a text in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
 }
 
-/// A message in ten seconds, now and then.
+/// A text every ten seconds on average, at random times.
 impl Default for Chat {
     fn default() -> Self {
         Chat { rate: 0.1, arrivals: Arrivals::Poisson, size: 64 }

@@ -133,8 +133,8 @@ mod tests {
         }
     }
 
-    /// G.113, appendix I: the impairment of G.729A with voice activity detection at random losses in
-    /// percent, in whole numbers.
+    /// G.113, appendix I: the impairment of G.729A with voice activity detection at random losses
+    /// in percent, in whole numbers.
     #[test]
     fn loss_costs_as_much_as_published() {
         let published = [

@@ -1,196 +1,186 @@
-//! What every workload has to say for itself: what its clients do, and what is counted of that.
+//! What a workload consists of: what its clients do, and what is counted.
 
 use std::fmt::Debug;
 use std::ops::Range;
 
-use skipbeat_core::{Better, ClientId, ClientSet, Life, MessageId, Span, Stream, Time, Unit};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{ClientId, ClientSet, Life, Measure, MessageId, Span, Stream, Time};
+use skipbeat_protocol::RetryPolicy;
 
-/// A kind of workload, by its options.
+/// A workload. It is implemented by its options.
 pub trait WorkloadModel {
-    /// What is counted of a group that has it.
+    /// What is counted for a group with this workload.
     type Books: Books;
 
-    /// The wait of a client before it first says something after a start; `draw` counts the draws.
+    /// The wait of a client from its start to its first message; `draw` counts the draws.
     fn first_gap(&self, stream: Stream, draw: u64) -> Span;
 
-    /// The wait from then to the next time.
+    /// The wait between two messages.
     fn gap(&self, stream: Stream, draw: u64) -> Span;
 
-    /// What is said then.
+    /// What is sent.
     fn saying(&self) -> Saying;
 
-    /// How many datagrams are said at a time.
+    /// How many datagrams are sent at a time.
     fn at_once(&self) -> u32 {
         1
     }
 
-    /// How many of the clients of the group say something: the first ones; the others only listen.
+    /// How many clients of the group, from the first on, send messages. The others only listen.
     fn talkers(&self) -> u32 {
         u32::MAX
     }
 
-    /// Whether what is counted depends on the order in which different messages reach a client.
+    /// Whether what is counted depends on the order in which messages reach a client.
     fn needs_order(&self) -> bool {
         false
     }
 
-    /// Books in which nothing stands yet.
+    /// Empty books for a group.
     fn books(&self, setting: WorkloadContext) -> Self::Books;
 }
 
-/// Where a workload is at work.
+/// What the books of a group have to know about the run.
 #[derive(Clone, Debug)]
 pub struct WorkloadContext {
     /// The clients of the group.
     pub group: Range<ClientId>,
-    /// How many clients there are in all groups together.
+    /// The number of clients in all groups.
     pub clients: u32,
-    /// The measured time: what is due in it counts.
+    /// The measured time. Messages that are due in it count.
     pub window: Range<Time>,
-    /// Whether the server tells what it takes: ours does.
+    /// Whether the server reports which messages it receives, as the built-in one does.
     pub server_tells: bool,
 }
 
 /// What a client says.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Saying {
-    /// In which words.
+    /// Which command it is.
     pub word: Word,
-    /// Bytes of the text, the data or the key, without what the words add.
+    /// The size of the text, the data or the key in bytes, without the command.
     pub size: usize,
 }
 
-/// In which words something is said; they are those of `skipbeat-protocol`.
+/// The command of a message; see `skipbeat-protocol`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Word {
-    /// A text, which goes to every member.
+    /// A text, which goes to all members.
     Text,
-    /// `^put N^DATA`, which the server takes.
+    /// `^put N^DATA`: a sample for the server.
     Put,
-    /// `^get N^KEY`, which the server answers with `^val N^DATA`. It is asked again until then.
+    /// `^get N^KEY`: a query, which is repeated until the server answers `^val N^DATA`.
     Get(Retry),
 }
 
-/// How a client asks again that gets no answer.
+/// How a client repeats a query that is not answered.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Retry {
-    /// How long it waits for the answer of the first try.
+    /// The wait for the answer to the first try.
     pub timeout: Span,
-    /// By how much it waits longer with each try: 1 for always the same.
+    /// The factor by which each wait is longer than the one before; 1 for a fixed timer.
     pub backoff: f64,
-    /// How long it waits at the most.
+    /// The longest wait.
     pub longest: Span,
-    /// How often it asks in all.
+    /// The number of tries.
     pub tries: u32,
 }
 
 impl Retry {
-    /// Asking once, and waiting as long as for all tries together.
+    /// A single try, which waits as long as all tries together.
     pub fn once(&self) -> Retry {
         let all = (1..=self.tries).fold(Span::ZERO, |sum, number| sum + self.wait(number));
         Retry { timeout: all, longest: all, tries: 1, ..*self }
     }
+}
 
-    /// How long it waits for the answer of try `number`, which counts from 1.
-    pub fn wait(&self, number: u32) -> Span {
+impl RetryPolicy for Retry {
+    fn tries(&self) -> u32 {
+        self.tries
+    }
+
+    fn wait(&self, number: u32) -> Span {
         let factor = libm::pow(self.backoff, f64::from(number.saturating_sub(1)));
-        // A span takes some 584 years; beyond them the longest wait is what counts.
+        // The product may be longer than a span can be (584 years).
         let wait = self.timeout.seconds() * factor;
         if wait < self.longest.seconds() { self.timeout.scaled(factor) } else { self.longest }
     }
 }
 
-/// A first copy of a message that reached one of those for whom it is.
+/// The first copy of a message reached one of its receivers.
 #[derive(Clone, Copy, Debug)]
 pub struct Reached {
-    /// When.
+    /// When it arrived.
     pub at: Time,
     /// When the message was due.
     pub planned: Time,
-    /// Which message.
+    /// The message.
     pub message: MessageId,
-    /// Whom: the sender itself where the message is for the server.
+    /// The receiver; the sender itself if the message is for the server.
     pub to: ClientId,
 }
 
-/// What is counted of a group. Only messages that are due in the measured time are told of; but what
-/// reaches the server is from the beginning of the run, for what it knows by then.
+/// The sums behind the metrics of a workload. Sums of parts of a run add up to that of the whole,
+/// in any order and to the last digit.
+pub trait Additive: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned {
+    /// Adds the sums of another part.
+    fn add(&mut self, other: &Self);
+}
+
+/// What is counted of a group. It hears only of messages that are due in the measured time; but
+/// what reaches the server it hears from the beginning of the run, for what the server knows by
+/// then.
 pub trait Books: Clone + Debug {
-    /// What metrics are computed from: several groups of one kind share one.
-    type Tally: Default + 'static;
+    /// What metrics are computed from; groups of one kind add up.
+    type Tally: Additive + 'static;
 
     /// The metrics, in the order of their columns.
     const METRICS: &'static [Measure<Self::Tally>];
 
-    /// A message of the group is due; `to` are the clients for whom it is, where they are not the
-    /// server or the sender alone.
+    /// A message of the group is due. `to` are its receivers; `None` if it is for the server or the
+    /// sender only.
     fn due(&mut self, _at: Time, _message: MessageId, _to: Option<&ClientSet>) {}
 
     /// A datagram with the message enters the link to the server.
     fn offered(&mut self, _message: MessageId) {}
 
-    /// It reached somebody.
+    /// A message reached a receiver.
     fn reached(&mut self, _reached: Reached) {}
 
-    /// A client does not wait any more for an answer to a message that was due at `planned`.
+    /// A client stops waiting for the answer to a message that was due at `planned`.
     fn settled(&mut self, _at: Time, _planned: Time, _message: MessageId, _answered: bool) {}
 
-    /// Nothing of a message to the server alone is under way any more: whether it was of use.
+    /// No copy of a message to the server is under way any more; `reached` if one arrived.
     fn over(&mut self, _message: MessageId, _reached: bool) {}
 
-    /// The life of a client of any group changes.
+    /// A client of any group starts, crashes or leaves.
     fn life(&mut self, _at: Time, _client: ClientId, _life: Life) {}
 
-    /// Adds what is known at `now` to a tally.
-    fn add_to(&self, now: Time, tally: &mut Self::Tally);
+    /// What is known at `now`.
+    fn tally(&self, now: Time) -> Self::Tally;
 }
 
-/// Books in which nothing is written: of a workload whose figures are the common ones.
+/// The books of a workload without metrics of its own.
 impl Books for () {
-    type Tally = ();
-    const METRICS: &'static [Measure<()>] = &[];
+    type Tally = NoSums;
+    const METRICS: &'static [Measure<NoSums>] = &[];
 
-    fn add_to(&self, _: Time, (): &mut ()) {}
+    fn tally(&self, _: Time) -> NoSums {
+        NoSums {}
+    }
 }
 
-/// A metric of a workload.
-pub struct Measure<T> {
-    /// Its name, the column.
-    pub name: &'static str,
-    /// Its name in words, where it is one of those that a reader looks for first.
-    pub label: Option<&'static str>,
-    /// What it is.
-    pub meaning: &'static str,
-    /// What its figure counts in.
-    pub unit: Unit,
-    /// Which way it should go, if either.
-    pub better: Better,
-    /// Its formula; nothing where it is undefined.
-    pub value: fn(&T) -> Option<f64>,
+/// The sums of a workload that has none of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoSums {}
+
+impl Additive for NoSums {
+    fn add(&mut self, NoSums {}: &NoSums) {}
 }
 
-/// A list of [`Measure`]s: `name(unit, better) ["label"]: "meaning", formula;`, with or without a
-/// label.
-macro_rules! measures {
-    ($($name:ident($unit:ident, $better:ident) [$($label:literal)?]: $meaning:literal, $value:expr;)*) => {
-        &[$($crate::Measure {
-            name: stringify!($name),
-            label: $crate::kind::first(&[$($label)?]),
-            meaning: $meaning,
-            unit: skipbeat_core::Unit::$unit,
-            better: skipbeat_core::Better::$better,
-            value: $value,
-        },)*]
-    };
-}
-pub(crate) use measures;
-
-/// The only one, if there is one.
-pub(crate) const fn first(labels: &[&'static str]) -> Option<&'static str> {
-    if let [label] = labels { Some(*label) } else { None }
-}
-
-/// A part of a whole; undefined where there is none.
+/// A share of a whole; undefined if the whole is 0.
 pub(crate) fn ratio(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }

@@ -1,9 +1,10 @@
-//! What clients do besides staying alive. A workload is one file: its options in a scenario, when its
-//! clients say what, what is counted of a group that has it, and its metrics with their formulas. It
-//! is entered once, below.
+//! Workloads: what clients do besides staying alive. Each is a file with its options in a scenario,
+//! what its clients send and when, what is counted, and its metrics with their formulas. It is
+//! registered once, below.
 //!
-//! Where to look: what a workload has to say for itself in `kind`, the registry in `registry`, the
-//! age of information in `age`, the estimate of speech quality in `emodel`.
+//! Where to look: `kind` has the traits that a workload implements, `registry` makes enums and
+//! columns of the list below, `age` is the age of information, `emodel` the estimate of speech
+//! quality.
 #![forbid(unsafe_code)]
 
 mod age;
@@ -18,7 +19,7 @@ mod telemetry;
 
 pub use arrivals::Arrivals;
 pub use chat::Chat;
-pub use kind::{Books, Measure, Reached, Retry, Saying, Word, WorkloadContext, WorkloadModel};
+pub use kind::{Additive, Books, Reached, Retry, Saying, Word, WorkloadContext, WorkloadModel};
 pub use media::{Codec, Media, Playout};
 pub use query::Query;
 pub use telemetry::Telemetry;

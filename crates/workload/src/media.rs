@@ -1,34 +1,35 @@
-//! Media: frames at a constant rate from talkers to everybody. A receiver plays each frame at its
-//! time; what comes later is of no use. What counts is how much is concealed, and what people think
-//! of it.
+//! Media: frames at a constant rate from talkers to all members. A receiver plays each frame at its
+//! time, and has no use for what arrives later. The metrics say how much has to be concealed, and
+//! what people think of the result.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use skipbeat_core::{
-    ClientId, ClientSet, Life, MessageId, ScalarOrTable, Span, Stream, Time, schema,
+    Average, ClientId, ClientSet, Life, Measure, MessageId, ScalarOrTable, Span, Stream, Time,
+    Unit, schema,
 };
 use skipbeat_protocol::Tag;
 
 use crate::arrivals::{checked_rate, checked_size};
 use crate::emodel::{self, Equipment};
-use crate::kind::{measures, ratio};
-use crate::{Arrivals, Books, Measure, Reached, Saying, Word, WorkloadContext, WorkloadModel};
+use crate::kind::ratio;
+use crate::{Additive, Arrivals, Books, Reached, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// What talkers send, and how it is played.
+/// What talkers send, and when receivers play it.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "MediaTable")]
 pub struct Media {
-    /// How many clients of the group talk; all of them listen, and so do those of other groups.
+    /// How many clients of the group talk. All clients listen, those of other groups too.
     pub talkers: u32,
     /// Frames per second of each talker, above zero.
     pub rate: f64,
-    /// Datagrams of a frame, 1 to 255. A frame is of use when it has all of them.
+    /// Datagrams of a frame, 1 to 255. A frame needs all of them.
     pub datagrams: u32,
-    /// Bytes of a datagram, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a datagram in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
     /// When a receiver plays a frame.
     pub playout: Playout,
-    /// Whose speech it is; its quality is estimated.
+    /// The codec of the speech, whose quality is estimated.
     pub codec: Codec,
 }
 
@@ -50,17 +51,18 @@ impl Default for Media {
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ScalarOrTable<Span, AdaptiveTable>", rename_all = "kebab-case")]
 pub enum Playout {
-    /// After this time.
+    /// After a fixed time.
     Fixed(Span),
-    /// After the mean transit and so many times the jitter (RFC 3550, 6.4.1), as they were estimated
-    /// a second ago: as the receivers of Ramjee et al. (INFOCOM 1994) between two spurts of talk.
+    /// After the mean transit time and this many times the jitter (RFC 3550, 6.4.1), both as
+    /// estimated a second ago. Ramjee et al. (INFOCOM 1994) adapt in this way between two
+    /// talkspurts.
     Adaptive(f64),
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a time, or `{ adaptive = 4 }`")]
 struct AdaptiveTable {
-    /// So many times the jitter beyond the mean transit, 0 to 100.
+    /// How many times the jitter to wait beyond the mean transit time, 0 to 100.
     #[schemars(range(min = 0, max = 100))]
     adaptive: f64,
 }
@@ -83,11 +85,11 @@ impl TryFrom<ScalarOrTable<Span, AdaptiveTable>> for Playout {
     }
 }
 
-/// Codecs of speech, by the values of ITU-T G.113, appendix I.
+/// Speech codecs, with the values of ITU-T G.113, appendix I.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Codec {
-    /// No speech: nothing is estimated.
+    /// No speech: no quality is estimated.
     None,
     /// G.711 without concealment of lost packets.
     G711,
@@ -100,7 +102,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// What it does to speech, and its look-ahead in milliseconds.
+    /// Its effect on speech, and its look-ahead in milliseconds.
     fn equipment(self) -> Option<(Equipment, f64)> {
         let of = |impairment, robustness| Equipment { impairment, robustness };
         match self {
@@ -198,43 +200,42 @@ impl WorkloadModel for Media {
             frames: vec![None; talkers as usize],
             up: ClientSet::with_room(clients),
             streams: vec![Stretch::default(); talkers as usize * clients as usize],
-            tally: Tally::default(),
+            tally: MediaTally::default(),
         }
     }
 }
 
-/// What receivers play of the talkers of a group.
+/// The books: what receivers play from the talkers of a group.
 #[derive(Clone, Debug)]
 pub struct Room {
     media: Media,
     first: ClientId,
     clients: usize,
-    /// By talker: its frames so far that are due in the measured time, from the first to behind the
-    /// last.
+    /// By talker: its frames so far that are due in the measured time.
     frames: Vec<Option<Frames>>,
-    /// For whom the last frame was.
+    /// The receivers of the last frame.
     up: ClientSet,
     /// By talker and receiver.
     streams: Vec<Stretch>,
-    tally: Tally,
+    tally: MediaTally,
 }
 
-/// The frames of a talker.
+/// The frames of a talker, as receivers expect them.
 #[derive(Clone, Copy, Debug)]
 struct Frames {
     first: u32,
-    /// The one behind the last.
+    /// One past the last.
     end: u32,
     /// When the last was due.
     due: Time,
 }
 
 impl Frames {
-    /// The one behind the last that was to be played by now.
+    /// One past the last frame that should have been played by now.
     fn played(&self, now: Time, media: &Media) -> u32 {
         let patience = match media.playout {
             Playout::Fixed(delay) => delay,
-            // It may choose any; what comes later than this is rare.
+            // An adaptive receiver may choose any delay; more than this is rare.
             Playout::Adaptive(_) => Span::from_secs(1),
         };
         let open = patience.saturating_sub(now.since(self.due)).seconds() * media.rate;
@@ -242,27 +243,28 @@ impl Frames {
     }
 }
 
-/// Frames that may be told apart before the first of them is judged: what is later than that is lost.
+/// How many frames a receiver keeps track of. A frame that is not whole this many frames later is
+/// lost.
 const REACH: u32 = 64;
 
 /// The frames of one talker at one receiver.
 #[derive(Clone, Debug)]
 struct Stretch {
-    /// The first frame that is not judged yet; where the talker's begin if nothing is known.
+    /// The first frame that is not judged yet; `None` if no frame is known.
     next: Option<u32>,
     /// One above the highest frame of which something arrived.
     seen: u32,
     /// Datagrams that arrived of each frame from `next`, by its number modulo [`REACH`].
     arrived: [u8; REACH as usize],
-    /// Whether some of them were late.
+    /// A bit for each of these frames: whether one of its datagrams was late.
     late: u64,
-    /// Frames concealed one after the other until now.
+    /// Consecutive frames concealed up to now.
     run: u64,
-    /// When frames are played, and for which second of the run that was found out; what it was
-    /// before.
+    /// The playout delay and the second of the run for which it was chosen; `before` is the delay
+    /// before that one.
     playout: Option<(u64, Span)>,
     before: Span,
-    /// Mean transit and jitter in seconds, and the last transit.
+    /// The mean transit time, the jitter and the last transit time, in seconds.
     transit: f64,
     jitter: f64,
     last: Option<f64>,
@@ -286,8 +288,15 @@ impl Default for Stretch {
 }
 
 impl Stretch {
-    /// The time from when a frame was due to when it is played.
-    fn playout(&mut self, planned: Time, transit: Span, media: &Media, tally: &mut Tally) -> Span {
+    /// The time from when a frame was due to when it is played. Adaptive receivers choose a new one
+    /// each second.
+    fn playout(
+        &mut self,
+        planned: Time,
+        transit: Span,
+        media: &Media,
+        tally: &mut MediaTally,
+    ) -> Span {
         let factor = match media.playout {
             Playout::Fixed(delay) => return delay,
             Playout::Adaptive(factor) => factor,
@@ -298,7 +307,7 @@ impl Stretch {
             Some((of, delay)) if second == of => return delay,
             _ => {}
         }
-        // The first frame of all is played with what is known of it alone.
+        // For the first frame of all only its own transit time is known.
         let delay = match self.last {
             Some(_) => Span::from_seconds((self.transit + factor * self.jitter).max(0.0)),
             None => transit,
@@ -310,7 +319,7 @@ impl Stretch {
         delay
     }
 
-    /// A datagram was under way for this long.
+    /// Updates the estimates with the transit time of a datagram, in seconds.
     fn estimate(&mut self, transit: f64) {
         match self.last.replace(transit) {
             None => self.transit = transit,
@@ -322,10 +331,10 @@ impl Stretch {
     }
 
     /// A datagram of a frame arrives.
-    fn arrive(&mut self, frame: u32, late: bool, datagrams: u32, tally: &mut Tally) {
+    fn arrive(&mut self, frame: u32, late: bool, datagrams: u32, tally: &mut MediaTally) {
         let next = self.next.unwrap_or(frame);
         if frame < next {
-            // It is concealed already, for it was not there in time.
+            // It was not there in time, so it has been concealed already.
             if datagrams == 1 {
                 tally.lost = tally.lost.saturating_sub(1);
                 tally.late += 1;
@@ -334,19 +343,19 @@ impl Stretch {
         }
         self.judge(frame.saturating_sub(REACH - 1), datagrams, tally);
         self.seen = self.seen.max(frame + 1);
-        let place = frame % REACH;
-        self.arrived[place as usize] = self.arrived[place as usize].saturating_add(1);
-        self.late |= u64::from(late) << place;
+        let slot = frame % REACH;
+        self.arrived[slot as usize] = self.arrived[slot as usize].saturating_add(1);
+        self.late |= u64::from(late) << slot;
     }
 
     /// Judges all frames below this one.
-    fn judge(&mut self, until: u32, datagrams: u32, tally: &mut Tally) {
+    fn judge(&mut self, until: u32, datagrams: u32, tally: &mut MediaTally) {
         while let Some(frame) = self.next.filter(|next| *next < until) {
-            let place = frame % REACH;
-            let arrived = std::mem::take(&mut self.arrived[place as usize]);
+            let slot = frame % REACH;
+            let arrived = std::mem::take(&mut self.arrived[slot as usize]);
             let whole = u32::from(arrived) == datagrams;
-            let late = self.late >> place & 1 == 1;
-            self.late &= !(1 << place);
+            let late = self.late >> slot & 1 == 1;
+            self.late &= !(1 << slot);
             self.next = Some(frame + 1);
             match (whole, late) {
                 (true, false) => {
@@ -361,8 +370,8 @@ impl Stretch {
         }
     }
 
-    /// What comes next is not concealed.
-    fn end_run(&mut self, tally: &mut Tally) {
+    /// Ends a run of concealed frames.
+    fn end_run(&mut self, tally: &mut MediaTally) {
         if self.run > 0 {
             tally.runs += 1;
             tally.longest = tally.longest.max(self.run);
@@ -373,48 +382,113 @@ impl Stretch {
 }
 
 impl Room {
-    /// The frame of a datagram, and the place of its talker.
+    /// The index of the talker of a datagram, and the frame that it belongs to.
     fn frame(&self, message: MessageId) -> (usize, u32) {
         ((message.sender - self.first) as usize, message.seq / self.media.datagrams)
     }
 }
 
 impl Books for Room {
-    type Tally = Tally;
+    type Tally = MediaTally;
 
-    const METRICS: &'static [Measure<Tally>] = measures! {
-        frames_expected(Count, Neither) []:
+    const METRICS: &'static [Measure<MediaTally>] = &[
+        Measure::<MediaTally>::number(
+            "frames_expected",
+            Unit::Count,
+            "frames expected",
             "frames of the window × receivers that were up, their talkers apart",
-            |t| Some(t.frames() as f64);
-        frames_lost_ratio(Ratio, Lower) []:
+            |t| Some(t.frames() as f64),
+        )
+        .rank(60),
+        Measure::<MediaTally>::number(
+            "frames_lost_ratio",
+            Unit::Ratio,
+            "frames lost",
             "share of the expected frames that never came whole",
-            |t| ratio(t.lost, t.frames());
-        frames_late_ratio(Ratio, Lower) ["frames too late"]:
+            |t| ratio(t.lost, t.frames()),
+        )
+        .note("A frame of several datagrams that is whole only 64 frames later counts as lost.")
+        .lower(),
+        Measure::<MediaTally>::number(
+            "frames_late_ratio",
+            Unit::Ratio,
+            "frames too late",
             "share of the expected frames that came after they were to be played",
-            |t| ratio(t.late, t.frames());
-        concealed_ratio(Ratio, Lower) ["frames concealed"]:
+            |t| ratio(t.late, t.frames()),
+        )
+        .lower()
+        .rank(61),
+        Measure::<MediaTally>::number(
+            "concealed_ratio",
+            Unit::Ratio,
+            "frames concealed",
             "share of the expected frames that were not there in time: lost or late",
-            |t| ratio(t.lost + t.late, t.frames());
-        concealed_run_mean(Number, Lower) ["run of concealed frames, mean"]:
+            |t| ratio(t.lost + t.late, t.frames()),
+        )
+        .lower()
+        .rank(62),
+        Measure::<MediaTally>::number(
+            "concealed_run_mean",
+            Unit::Number,
+            "run of concealed frames, mean",
             "mean run of consecutive frames concealed at a receiver",
-            |t| ratio(t.concealed, t.runs);
-        concealed_run_max(Number, Lower) []:
+            |t| ratio(t.concealed, t.runs),
+        )
+        .lower()
+        .rank(63),
+        Measure::<MediaTally>::number(
+            "concealed_run_max",
+            Unit::Number,
+            "run of concealed frames, longest",
             "the longest of those runs",
-            |t| (t.runs > 0).then_some(t.longest as f64);
-        playout_delay_mean_s(Seconds, Lower) ["playout delay, mean"]:
-            "frame due → played, mean over receivers and seconds",
-            |t| t.playout_s();
-        media_jitter_s(Seconds, Lower) []:
-            "interarrival jitter of a stream (RFC 3550, 6.4.1), mean over streams at the end",
-            |t| (t.jitters > 0).then(|| t.jitter_sum / t.jitters as f64);
-        r_factor(Number, Higher) ["R-factor of speech"]:
-            "transmission rating R of the speech: 93 is best, below 50 nearly all are dissatisfied \
-             (ITU-T G.107)",
-            |t| t.rating();
-        mos(Number, Higher) ["mean opinion score"]:
-            "mean opinion score that is expected of that, 1 to 4.5 (ITU-T G.107, annex B)",
-            |t| t.rating().map(emodel::opinion);
-    };
+            |t| (t.runs > 0).then_some(t.longest as f64),
+        )
+        .lower(),
+        Measure::<MediaTally>::number(
+            "playout_delay_mean_s",
+            Unit::Seconds,
+            "playout delay, mean",
+            "from when a frame was due to when it is played, mean over receivers and seconds",
+            |t| t.playout_s(),
+        )
+        .lower()
+        .rank(64),
+        Measure::<MediaTally>::number(
+            "media_jitter_s",
+            Unit::Seconds,
+            "jitter of streams",
+            "interarrival jitter of a stream, mean over streams at the end",
+            |t| t.jitter.mean(),
+        )
+        .source("RFC 3550, 6.4.1")
+        .lower(),
+        Measure::<MediaTally>::number(
+            "r_factor",
+            Unit::Number,
+            "R-factor of speech",
+            "transmission rating of the speech, 0 to 100: 93 is best, below 50 nearly all are dissatisfied",
+            |t| t.rating(),
+        )
+        .note(
+            "Delay from mouth to ear: playout delay, a frame, and the codec's look-ahead. Loss: \
+             `concealed_ratio`. Burst ratio: `concealed_run_mean` · (1 - `concealed_ratio`), at \
+             least 1. All else has the defaults of G.107, codecs the values of G.113, appendix I. \
+             Empty where groups with different codecs, rates or playout are taken together.",
+        )
+        .source("ITU-T G.107, 06/2015")
+        .higher()
+        .rank(65),
+        Measure::<MediaTally>::number(
+            "mos",
+            Unit::Number,
+            "mean opinion score",
+            "mean opinion score that is expected of that rating, 1 to 4.5",
+            |t| t.rating().map(emodel::opinion),
+        )
+        .source("ITU-T G.107, annex B")
+        .higher()
+        .rank(66),
+    ];
 
     fn due(&mut self, due: Time, message: MessageId, to: Option<&ClientSet>) {
         let (talker, frame) = self.frame(message);
@@ -446,7 +520,7 @@ impl Books for Room {
     fn life(&mut self, _: Time, client: ClientId, life: Life) {
         for (talker, frames) in self.frames.iter().enumerate() {
             let stream = &mut self.streams[talker * self.clients + client as usize];
-            // What it had not heard of when it went is not counted.
+            // Frames of which it had received nothing when it went away are not counted.
             stream.judge(stream.seen, self.media.datagrams, &mut self.tally);
             stream.end_run(&mut self.tally);
             let next = frames.map(|frames| frames.end).filter(|_| life == Life::Up);
@@ -454,50 +528,74 @@ impl Books for Room {
         }
     }
 
-    fn add_to(&self, now: Time, tally: &mut Tally) {
-        tally.add(&self.tally, &self.media);
+    fn tally(&self, now: Time) -> MediaTally {
+        let mut tally = MediaTally { speech: Some(Speech::of(&self.media)), ..self.tally.clone() };
         for (talker, frames) in self.frames.iter().enumerate() {
             let Some(frames) = frames else { continue };
             let own = self.first + talker as ClientId;
             for receiver in self.up.iter().filter(|receiver| *receiver != own) {
                 let mut stream = self.streams[talker * self.clients + receiver as usize].clone();
                 stream.next.get_or_insert(frames.first);
-                stream.judge(frames.played(now, &self.media), self.media.datagrams, tally);
-                stream.end_run(tally);
+                stream.judge(frames.played(now, &self.media), self.media.datagrams, &mut tally);
+                stream.end_run(&mut tally);
                 if stream.last.is_some() {
-                    tally.jitters += 1;
-                    tally.jitter_sum += stream.jitter;
+                    tally.jitter.record(stream.jitter);
                 }
             }
         }
+        tally
     }
 }
 
-/// What streams of one or several groups came to.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Of the last group that was added; a rating is of one kind of speech.
-    media: Option<Media>,
+/// What a rating of speech depends on besides the sums.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Speech {
+    codec: Codec,
+    /// Frames per second.
+    rate: f64,
+    /// The playout delay; `None` if receivers adapt.
+    fixed_playout: Option<Span>,
+}
+
+impl Speech {
+    fn of(media: &Media) -> Self {
+        let fixed_playout = match media.playout {
+            Playout::Fixed(delay) => Some(delay),
+            Playout::Adaptive(_) => None,
+        };
+        Speech { codec: media.codec, rate: media.rate, fixed_playout }
+    }
+}
+
+/// The sums of the streams of one or several groups.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MediaTally {
+    speech: Option<Speech>,
+    /// Whether groups with different speech were added. Then there is no rating.
     mixed: bool,
     played: u64,
     late: u64,
     lost: u64,
-    /// Runs of concealed frames, how many frames those are, and how many the longest.
+    /// Runs of concealed frames, the number of frames in them, and the length of the longest run.
     runs: u64,
     concealed: u64,
     longest: u64,
-    /// How often a receiver that adapts chose a time of playing, and their sum in nanoseconds.
+    /// How often an adaptive receiver chose a playout delay, and the sum of these delays in
+    /// nanoseconds.
     playouts: u64,
+    #[serde(with = "skipbeat_core::decimal")]
     playout_sum: u128,
-    jitters: u64,
-    jitter_sum: f64,
+    /// The jitter of each stream, in seconds.
+    jitter: Average,
 }
 
-impl Tally {
-    fn add(&mut self, other: &Tally, media: &Media) {
-        let speech = |m: &Media| (m.codec, m.rate, m.playout);
-        self.mixed |= self.media.is_some_and(|mine| speech(&mine) != speech(media));
-        self.media = Some(*media);
+impl Additive for MediaTally {
+    fn add(&mut self, other: &MediaTally) {
+        let differ = |(mine, theirs)| mine != theirs;
+        self.mixed |= other.mixed || self.speech.zip(other.speech).is_some_and(differ);
+        self.speech = self.speech.or(other.speech);
         self.played += other.played;
         self.late += other.late;
         self.lost += other.lost;
@@ -506,30 +604,30 @@ impl Tally {
         self.longest = self.longest.max(other.longest);
         self.playouts += other.playouts;
         self.playout_sum += other.playout_sum;
+        self.jitter.add(&other.jitter);
     }
+}
 
+impl MediaTally {
     fn frames(&self) -> u64 {
         self.played + self.late + self.lost
     }
 
-    /// The mean time from when a frame was due to when it is played.
+    /// The mean time from when a frame was due to when it is played, in seconds.
     fn playout_s(&self) -> Option<f64> {
-        match self.media?.playout {
-            _ if self.mixed => None,
-            Playout::Fixed(delay) => Some(delay.seconds()),
-            Playout::Adaptive(_) => {
-                (self.playouts > 0).then(|| self.playout_sum as f64 / self.playouts as f64 / 1e9)
-            }
-        }
+        let speech = self.speech.filter(|_| !self.mixed)?;
+        let chosen = || self.playout_sum as f64 / self.playouts as f64 / 1e9;
+        let adapted = (self.playouts > 0).then(chosen);
+        speech.fixed_playout.map_or(adapted, |delay| Some(delay.seconds()))
     }
 
-    /// The rating of the mean loss and delay of all streams. From mouth to ear it takes the frame
-    /// itself, the look-ahead of the codec, and the time to its playing.
+    /// The rating for the mean loss and delay of all streams. The delay from mouth to ear is the
+    /// length of a frame, the look-ahead of the codec and the playout delay.
     fn rating(&self) -> Option<f64> {
-        let media = self.media.filter(|_| !self.mixed)?;
-        let (equipment, lookahead_ms) = media.codec.equipment()?;
+        let speech = self.speech.filter(|_| !self.mixed)?;
+        let (equipment, lookahead_ms) = speech.codec.equipment()?;
         let loss = ratio(self.late + self.lost, self.frames())?;
-        let delay_ms = 1e3 * (self.playout_s()? + 1.0 / media.rate) + lookahead_ms;
+        let delay_ms = 1e3 * (self.playout_s()? + 1.0 / speech.rate) + lookahead_ms;
         // The mean run of random losses is 1 / (1 - loss).
         let run = ratio(self.concealed, self.runs).unwrap_or(1.0);
         let burst_ratio = (run * (1.0 - loss)).max(1.0);
@@ -541,7 +639,7 @@ impl Tally {
 mod tests {
     use super::*;
 
-    /// Two clients, of which the first talks; both listen from the start.
+    /// Two clients, the first of which talks; both listen from the start.
     fn room(media: Media) -> Room {
         let window = Time::ZERO..Time::ZERO + Span::from_secs(100);
         let mut room =
@@ -550,9 +648,9 @@ mod tests {
         room
     }
 
-    /// Datagrams of the talker are due every 20 ms, or with its frame; each arrives at the other client
-    /// after so many milliseconds, if it does, and at the talker at once.
-    fn play(room: &mut Room, transits_ms: &[Option<u64>]) -> Tally {
+    /// The talker's frames are due every 20 ms. Each datagram arrives at the other client after
+    /// this many milliseconds, if at all, and at the talker at once.
+    fn play(room: &mut Room, transits_ms: &[Option<u64>]) -> MediaTally {
         let each = room.media.datagrams;
         let due = |seq: u32| Time::ZERO + Span::from_millis(20 * u64::from(seq / each));
         let both: ClientSet = [0, 1].into_iter().collect();
@@ -566,9 +664,7 @@ mod tests {
         }
         arrivals.sort_by_key(|reached| reached.at);
         arrivals.into_iter().for_each(|reached| room.reached(reached));
-        let mut tally = Tally::default();
-        room.add_to(Time::NEVER, &mut tally);
-        tally
+        room.tally(Time::NEVER)
     }
 
     #[test]
@@ -587,9 +683,8 @@ mod tests {
     fn what_is_still_to_be_played_is_not_judged() {
         let mut room = room(Media::default());
         play(&mut room, &[Some(10), Some(10), None, None, None]);
-        let mut tally = Tally::default();
         // The last is due at 80 ms, and those that are due at 60 ms or later are not played yet.
-        room.add_to(Time::ZERO + Span::from_millis(119), &mut tally);
+        let tally = room.tally(Time::ZERO + Span::from_millis(119));
         assert_eq!((tally.played, tally.lost), (2, 1));
     }
 
@@ -632,8 +727,7 @@ mod tests {
         for seq in 5..10 {
             room.due(Time::ZERO + Span::from_secs(2), MessageId { sender: 0, seq }, Some(&only));
         }
-        let mut tally = Tally::default();
-        room.add_to(Time::NEVER, &mut tally);
+        let tally = room.tally(Time::NEVER);
         assert_eq!((tally.played, tally.lost), (5, 0));
     }
 }

@@ -1,16 +1,19 @@
-//! Queries: a client asks the server something and asks again until it is answered or has asked
-//! often enough, as a resolver does (RFC 1035, 4.2.1) or CoAP (RFC 7252, 4.2).
+//! Queries: a client asks the server, and repeats the query until it is answered or has had all its
+//! tries, as DNS resolvers (RFC 1035, 4.2.1) and CoAP (RFC 7252, 4.2) do.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{ClientSet, Distribution, MessageId, Span, Stream, Time, schema};
+use skipbeat_core::{
+    ClientSet, Distribution, Measure, MessageId, Percentile, Span, Statistic, Stream, Time, Unit,
+    schema,
+};
 use skipbeat_protocol::Tag;
 
 use crate::arrivals::{checked_rate, checked_size};
-use crate::kind::{measures, ratio};
-use crate::{Arrivals, Books, Measure, Retry, Saying, Word, WorkloadContext, WorkloadModel};
+use crate::kind::ratio;
+use crate::{Additive, Arrivals, Books, Retry, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// What a client asks, and how often.
+/// The queries of a client.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "QueryTable")]
 pub struct Query {
@@ -18,15 +21,15 @@ pub struct Query {
     pub rate: f64,
     /// How they are spread over time.
     pub arrivals: Arrivals,
-    /// Bytes of a key, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a key in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
-    /// How long a client waits for the answer to its first try.
+    /// The wait for the answer to the first try.
     pub timeout: Span,
-    /// By how much it waits longer with each try, from 1.
+    /// The factor by which each wait is longer than the one before, from 1.
     pub backoff: f64,
-    /// How long it waits at the most.
+    /// The longest wait.
     pub longest: Span,
-    /// How often it asks in all.
+    /// The number of tries.
     pub tries: u32,
 }
 
@@ -61,13 +64,14 @@ struct QueryTable {
     /// How long a client waits for an answer before it asks again, above zero; default `"1s"`.
     #[schemars(transform = schema::above_zero)]
     timeout: Option<Span>,
-    /// By how much it waits longer with each try, 1 to 10; default 2. 1 is a fixed timer.
+    /// The factor by which each wait is longer than the one before, 1 to 10; default 2. 1 is a
+    /// fixed timer.
     #[schemars(range(min = 1, max = 10))]
     backoff: Option<f64>,
-    /// How long it waits for one try at the most, from `timeout`; default `"60s"`.
+    /// The longest wait for one try, at least `timeout`; default `"60s"`.
     #[schemars(transform = schema::above_zero)]
     longest: Option<Span>,
-    /// How often it asks in all, 1 to 100; default 4.
+    /// The number of tries, 1 to 100; default 4.
     #[schemars(range(min = 1, max = 100))]
     tries: Option<u32>,
 }
@@ -128,10 +132,11 @@ impl WorkloadModel for Query {
 }
 
 /// What became of the queries of one or several groups.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Queries {
     asked: u64,
-    /// Datagrams that asked.
+    /// Datagrams with queries, repetitions included.
     tries: u64,
     answered: u64,
     given_up: u64,
@@ -142,35 +147,60 @@ pub struct Queries {
 impl Books for Queries {
     type Tally = Queries;
 
-    const METRICS: &'static [Measure<Queries>] = measures! {
-        queries(Count, Neither) []:
+    const METRICS: &'static [Measure<Queries>] = &[
+        Measure::<Queries>::number(
+            "queries",
+            Unit::Count,
+            "queries",
             "queries that were due in the window",
-            |q| Some(q.asked as f64);
-        queries_answered(Count, Neither) []:
-            "of those, answered before their client gave up",
-            |q| Some(q.answered as f64);
-        answered_ratio(Ratio, Higher) ["queries answered"]:
+            |q| Some(q.asked as f64),
+        )
+        .rank(70),
+        Measure::<Queries>::number(
+            "queries_answered",
+            Unit::Count,
+            "queries answered",
+            "those of them that were answered before their client gave up",
+            |q| Some(q.answered as f64),
+        ),
+        Measure::<Queries>::number(
+            "answered_ratio",
+            Unit::Ratio,
+            "answered ratio",
             "share of the queries that were answered, of those answered or given up",
-            |q| ratio(q.answered, q.answered + q.given_up);
-        query_latency_mean_s(Seconds, Lower) []:
-            "query due → answered, mean",
-            |q| q.latency.mean();
-        query_latency_p50_s(Seconds, Lower) ["query latency, median"]:
-            "query due → answered, median",
-            |q| q.latency.quantile(0.5);
-        query_latency_p99_s(Seconds, Lower) ["query latency, p99"]:
-            "query due → answered, 99th percentile",
-            |q| q.latency.quantile(0.99);
-        query_latency_max_s(Seconds, Lower) []:
-            "query due → answered, longest",
-            |q| q.latency.max();
-        query_retransmissions(Count, Lower) []:
-            "datagrams that asked again",
-            |q| Some(q.tries.saturating_sub(q.asked) as f64);
-        load_amplification(Number, Lower) ["datagrams per query"]:
-            "datagrams that asked, per query",
-            |q| ratio(q.tries, q.asked);
-    };
+            |q| ratio(q.answered, q.answered + q.given_up),
+        )
+        .higher()
+        .rank(71),
+        Measure::<Queries>::spread(
+            "query_latency",
+            "query latency",
+            "from the planned sending of the first try to the answer",
+            |q| Some(&q.latency),
+        )
+        .lower()
+        .headline(
+            72,
+            &[Statistic::Percentile(Percentile::P50), Statistic::Percentile(Percentile::P99)],
+        ),
+        Measure::<Queries>::number(
+            "query_retransmissions",
+            Unit::Count,
+            "queries sent again",
+            "queries sent again",
+            |q| Some(q.tries.saturating_sub(q.asked) as f64),
+        )
+        .lower(),
+        Measure::<Queries>::number(
+            "load_amplification",
+            Unit::Number,
+            "datagrams per query",
+            "datagrams sent per query, first tries included",
+            |q| ratio(q.tries, q.asked),
+        )
+        .lower()
+        .rank(73),
+    ];
 
     fn due(&mut self, _: Time, _: MessageId, _: Option<&ClientSet>) {
         self.asked += 1;
@@ -189,11 +219,17 @@ impl Books for Queries {
         }
     }
 
-    fn add_to(&self, _: Time, tally: &mut Queries) {
-        tally.asked += self.asked;
-        tally.tries += self.tries;
-        tally.answered += self.answered;
-        tally.given_up += self.given_up;
-        tally.latency.add(&self.latency);
+    fn tally(&self, _: Time) -> Queries {
+        self.clone()
+    }
+}
+
+impl Additive for Queries {
+    fn add(&mut self, other: &Queries) {
+        self.asked += other.asked;
+        self.tries += other.tries;
+        self.answered += other.answered;
+        self.given_up += other.given_up;
+        self.latency.add(&other.latency);
     }
 }

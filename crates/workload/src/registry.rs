@@ -1,15 +1,16 @@
-//! The one list of workloads, and what is made of it: the value of a scenario's `workload`, the
-//! books of a group, and the columns of all metrics.
+//! Turns the list of workloads in `lib.rs` into the value of a scenario's `workload`, the books of
+//! a group, and the columns of all metrics.
 
-/// Makes [`Workload`](crate::Workload), [`GroupBooks`](crate::GroupBooks) and
-/// [`WORKLOAD_METRICS`](crate::WORKLOAD_METRICS) from `name: Options` for each.
+/// Makes [`Workload`](crate::Workload), [`GroupBooks`](crate::GroupBooks),
+/// [`WorkloadTallies`](crate::WorkloadTallies) and [`WORKLOAD_CARDS`](crate::WORKLOAD_CARDS) from a
+/// line `name: Options` for each workload.
 macro_rules! workloads {
     ($($(#[$doc:meta])* $name:ident: $options:ident,)*) => {
         use std::sync::LazyLock;
 
         use schemars::JsonSchema;
         use serde::{Deserialize, Serialize};
-        use skipbeat_core::{Better, ClientId, ClientSet, Life, MessageId, Span, Stream, Time, Unit};
+        use skipbeat_core::{Card, ClientId, ClientSet, Life, MessageId, Span, Statistic, Stream, Time};
 
         /// What the clients of a group do, with its options.
         #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -38,37 +39,37 @@ macro_rules! workloads {
                 match self { $(Workload::$name(_) => stringify!($name),)* }
             }
 
-            /// See [`Kind::first_gap`].
+            /// See [`WorkloadModel::first_gap`].
             pub fn first_gap(&self, stream: Stream, draw: u64) -> Span {
                 match self { $(Workload::$name(kind) => kind.first_gap(stream, draw),)* }
             }
 
-            /// See [`Kind::gap`].
+            /// See [`WorkloadModel::gap`].
             pub fn gap(&self, stream: Stream, draw: u64) -> Span {
                 match self { $(Workload::$name(kind) => kind.gap(stream, draw),)* }
             }
 
-            /// See [`Kind::saying`].
+            /// See [`WorkloadModel::saying`].
             pub fn saying(&self) -> Saying {
                 match self { $(Workload::$name(kind) => kind.saying(),)* }
             }
 
-            /// See [`Kind::at_once`].
+            /// See [`WorkloadModel::at_once`].
             pub fn at_once(&self) -> u32 {
                 match self { $(Workload::$name(kind) => kind.at_once(),)* }
             }
 
-            /// See [`Kind::talkers`].
+            /// See [`WorkloadModel::talkers`].
             pub fn talkers(&self) -> u32 {
                 match self { $(Workload::$name(kind) => kind.talkers(),)* }
             }
 
-            /// See [`Kind::needs_order`].
+            /// See [`WorkloadModel::needs_order`].
             pub fn needs_order(&self) -> bool {
                 match self { $(Workload::$name(kind) => kind.needs_order(),)* }
             }
 
-            /// See [`Kind::books`].
+            /// See [`WorkloadModel::books`].
             pub fn books(&self, setting: WorkloadContext) -> GroupBooks {
                 match self { $(Workload::$name(kind) => GroupBooks::$name(kind.books(setting)),)* }
             }
@@ -115,51 +116,52 @@ macro_rules! workloads {
             }
         }
 
-        /// The figures of these groups together at `now`, in the order of [`WORKLOAD_METRICS`]; what
-        /// is of a workload that none of them has is undefined.
-        pub fn figures<'a>(
-            groups: impl Iterator<Item = &'a GroupBooks> + Clone,
-            now: Time,
-        ) -> Vec<Option<f64>> {
-            let mut figures = Vec::with_capacity(WORKLOAD_METRICS.len());
-            $({
-                type Of = <$options as WorkloadModel>::Books;
-                let mut tally = <Of as Books>::Tally::default();
-                let mut some = false;
-                for books in groups.clone() {
-                    if let GroupBooks::$name(books) = books {
-                        books.add_to(now, &mut tally);
-                        some = true;
+        /// The sums of each workload that a group has, or several groups together.
+        #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct WorkloadTallies {
+            $(
+                $(#[$doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                $name: Option<<<$options as WorkloadModel>::Books as Books>::Tally>,
+            )*
+        }
+
+        impl WorkloadTallies {
+            /// The sums in the books of a group at `now`.
+            pub fn of(books: &GroupBooks, now: Time) -> Self {
+                let mut tallies = WorkloadTallies::default();
+                match books { $(GroupBooks::$name(books) => tallies.$name = Some(books.tally(now)),)* }
+                tallies
+            }
+
+            /// Adds the sums of another group, or of another part of the run.
+            pub fn add(&mut self, other: &WorkloadTallies) {
+                $(if let Some(other) = &other.$name {
+                    self.$name.get_or_insert_default().add(other);
+                })*
+            }
+
+            /// The figure of the metric of this name; `None` if it is undefined or its workload is
+            /// not here. `statistic` is for distributions.
+            pub fn figure(&self, metric: &str, statistic: Option<Statistic>) -> Option<f64> {
+                $(
+                    let mut measures = <<$options as WorkloadModel>::Books as Books>::METRICS.iter();
+                    if let Some(measure) = measures.find(|measure| measure.card.name == metric) {
+                        return measure.figure(self.$name.as_ref()?, statistic);
                     }
-                }
-                let measures = <Of as Books>::METRICS.iter();
-                figures.extend(measures.map(|m| if some { (m.value)(&tally) } else { None }));
-            })*
-            figures
+                )*
+                None
+            }
         }
 
-        /// A metric of a workload, without its formula.
-        #[derive(Clone, Copy, Debug)]
-        pub struct WorkloadMetric {
-            /// Its name, the column.
-            pub name: &'static str,
-            /// Its name in words, where it is one of those that a reader looks for first.
-            pub label: Option<&'static str>,
-            /// What it is.
-            pub meaning: &'static str,
-            /// What its figure counts in.
-            pub unit: Unit,
-            /// Which way it should go, if either.
-            pub better: Better,
-        }
-
-        /// The metrics of all workloads, in the order of their columns.
-        pub static WORKLOAD_METRICS: LazyLock<Vec<WorkloadMetric>> = LazyLock::new(|| {
+        /// The metrics of all workloads, in the order of their columns, each with its workload.
+        pub static WORKLOAD_CARDS: LazyLock<Vec<(&'static str, Card)>> = LazyLock::new(|| {
             let mut all = Vec::new();
-            $(all.extend(<<$options as WorkloadModel>::Books as Books>::METRICS.iter().map(|m| {
-                let Measure { name, label, meaning, unit, better, .. } = *m;
-                WorkloadMetric { name, label, meaning, unit, better }
-            }));)*
+            $({
+                let measures = <<$options as WorkloadModel>::Books as Books>::METRICS.iter();
+                all.extend(measures.map(|measure| (stringify!($name), measure.card)));
+            })*
             all
         });
     };

@@ -1,19 +1,22 @@
-//! Telemetry: sensors send samples to the server, which takes them and says nothing. What counts is
-//! how many it gets, and how old what it knows is.
+//! Telemetry: sensors send samples to the server, which does not answer. The metrics say how many
+//! samples it gets, and how old its knowledge is.
 
 use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use skipbeat_core::{ClientId, ClientSet, Life, MessageId, Span, Stream, Time, schema};
+use skipbeat_core::{
+    Average, ClientId, ClientSet, Life, Measure, MessageId, Percentile, Span, Statistic, Stream,
+    Time, Unit, schema,
+};
 use skipbeat_protocol::Tag;
 
 use crate::age::Ages;
 use crate::arrivals::checked_size;
-use crate::kind::{measures, ratio};
-use crate::{Books, Measure, Reached, Saying, Word, WorkloadContext, WorkloadModel};
+use crate::kind::ratio;
+use crate::{Additive, Books, Reached, Saying, Word, WorkloadContext, WorkloadModel};
 
-/// When a sensor sends samples.
+/// The samples of a sensor.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "TelemetryTable")]
 pub struct Telemetry {
@@ -21,9 +24,9 @@ pub struct Telemetry {
     pub every: Span,
     /// Each gap is `U(h - jitter, h + jitter)`.
     pub jitter: Span,
-    /// Samples that are sent one right after the other each time.
+    /// How many samples are sent in a row each time.
     pub burst: u32,
-    /// Bytes of a sample, 47 to 65,000: it begins with a tag of 47 bytes.
+    /// The size of a sample in bytes, 47 to 65,000. It begins with a tag of 47 bytes.
     pub size: usize,
 }
 
@@ -44,7 +47,7 @@ struct TelemetryTable {
     /// The largest deviation of a gap from the period, at most the period; default `"0s"`.
     #[serde(default)]
     jitter: Span,
-    /// Samples that are sent one right after the other each time, 1 to 1000; default 1.
+    /// How many samples are sent in a row each time, 1 to 1000; default 1.
     #[schemars(range(min = 1, max = 1000))]
     burst: Option<u32>,
     /// Bytes of a sample, 47 to 65,000; default 64. It begins with a tag of 47 bytes.
@@ -110,7 +113,7 @@ impl WorkloadModel for Telemetry {
     }
 }
 
-/// What is known of the sensors of a group.
+/// The books: what the server knows of the sensors of a group.
 #[derive(Clone, Debug)]
 pub struct Sensors {
     first: ClientId,
@@ -122,23 +125,24 @@ pub struct Sensors {
     ages: Ages,
 }
 
-/// What is known of a sensor.
+/// What the server knows of a sensor.
 #[derive(Clone, Debug, Default)]
 struct Sensor {
-    /// Of the freshest sample that the server has of this life: when it was due.
+    /// The planned time of the freshest sample that the server has from the sensor's present life.
     freshest: Option<Time>,
-    /// Up to when the age is in the books.
+    /// The time up to which the age has been counted.
     until: Time,
-    /// Samples of which nothing is under way any more, and how many of them the server never had.
+    /// Samples of which no copy is under way any more, and how many of those were lost.
     over: u32,
     lost: u32,
-    /// Which those are, a bit each, counted from the first sample of the measured time.
+    /// A bit for each lost sample, counted from the first sample of the measured time, whose number
+    /// is `origin`.
     origin: Option<u32>,
     losses: Vec<u64>,
 }
 
 impl Sensor {
-    /// The age grows until `at`, as far as that lies in the window.
+    /// Counts the age until `at`, as far as it is in the window.
     fn grow(&self, at: Time, window: &Range<Time>, ages: &mut Ages) {
         let Some(freshest) = self.freshest else { return };
         let (from, to) =
@@ -161,37 +165,86 @@ impl Sensor {
 }
 
 impl Books for Sensors {
-    type Tally = Tally;
+    type Tally = SensorTally;
 
-    const METRICS: &'static [Measure<Tally>] = measures! {
-        samples(Count, Neither) []:
+    const METRICS: &'static [Measure<SensorTally>] = &[
+        Measure::<SensorTally>::number(
+            "samples",
+            Unit::Count,
+            "samples",
             "samples that were due in the window",
-            |t| Some(t.samples as f64);
-        samples_taken(Count, Neither) []:
-            "of those, the ones that the server took",
-            |t| t.told(t.taken as f64);
-        samples_taken_per_s(PerSecond, Higher) ["samples taken / s"]:
+            |t| Some(t.samples as f64),
+        )
+        .rank(50),
+        Measure::<SensorTally>::number(
+            "samples_taken",
+            Unit::Count,
+            "samples taken",
+            "those of them that the server took",
+            |t| t.told(t.taken as f64),
+        ),
+        Measure::<SensorTally>::number(
+            "samples_taken_per_s",
+            Unit::PerSecond,
+            "samples taken per second",
             "samples of the window that the server took, per second of it",
-            |t| t.told((t.window_s > 0.0).then(|| t.taken as f64 / t.window_s)?);
-        age_mean_s(Seconds, Lower) ["age of information, mean"]:
-            "age of the freshest sample that the server has of a sensor, mean over time",
-            |t| t.told(t.ages.mean()?);
-        age_p99_s(Seconds, Lower) ["age of information, p99"]:
-            "age of the freshest sample of a sensor that is not exceeded for 99 % of the time",
-            |t| t.told(t.ages.quantile(0.99)?);
-        sensor_loss_mean(Ratio, Lower) ["loss of a sensor, mean"]:
+            |t| t.told((t.window_s > 0.0).then(|| t.taken as f64 / t.window_s)?),
+        )
+        .higher()
+        .rank(51),
+        Measure::<SensorTally>::spread(
+            "age",
+            "age of information",
+            "how old the freshest sample is that the server has of a live sensor, over time",
+            |t| t.told.then_some(&t.ages),
+        )
+        .statistics(&[Statistic::Mean])
+        .note(
+            "It grows with time and falls when a fresher sample comes. Each moment of the window \
+             counts alike. A sensor counts from its first sample that the server has, which may be \
+             of the warm-up, to its end.",
+        )
+        .source("Kaul, Yates, Gruteser, INFOCOM 2012")
+        .lower()
+        .headline(52, &[Statistic::Mean, Statistic::Percentile(Percentile::P99)]),
+        Measure::<SensorTally>::number(
+            "sensor_loss_mean",
+            Unit::Ratio,
+            "loss of a sensor, mean",
             "share of a sensor's samples that the server never had, mean over sensors",
-            |t| t.told((!t.shares.is_empty()).then(|| t.shares.iter().sum::<f64>() / t.shares.len() as f64)?);
-        sensor_loss_max(Ratio, Lower) ["loss of the worst sensor"]:
-            "share of its samples that the server never had, of the sensor that lost most",
-            |t| t.told(t.shares.iter().copied().reduce(f64::max)?);
-        sample_loss_run_mean(Number, Lower) ["run of lost samples, mean"]:
-            "mean run of consecutive samples of a sensor that were lost (RFC 3357)",
-            |t| t.told(ratio(t.lost, t.runs)?);
-        sample_loss_run_max(Number, Lower) []:
+            |t| t.told(t.shares.mean()?),
+        )
+        .note("Of samples of which nothing is under way any more.")
+        .lower()
+        .rank(53),
+        Measure::<SensorTally>::number(
+            "sensor_loss_max",
+            Unit::Ratio,
+            "loss of the worst sensor",
+            "the same of the sensor that lost most",
+            |t| t.told(t.worst?),
+        )
+        .lower()
+        .rank(54),
+        Measure::<SensorTally>::number(
+            "sample_loss_run_mean",
+            Unit::Number,
+            "run of lost samples, mean",
+            "mean run of consecutive samples of a sensor that were lost",
+            |t| t.told(ratio(t.lost, t.runs)?),
+        )
+        .source("RFC 3357")
+        .lower()
+        .rank(55),
+        Measure::<SensorTally>::number(
+            "sample_loss_run_max",
+            Unit::Number,
+            "run of lost samples, longest",
             "the longest of those runs",
-            |t| t.told((t.runs > 0).then_some(t.longest as f64)?);
-    };
+            |t| t.told((t.runs > 0).then_some(t.longest as f64)?),
+        )
+        .lower(),
+    ];
 
     fn due(&mut self, _: Time, message: MessageId, _: Option<&ClientSet>) {
         let sensor = &mut self.sensors[(message.sender - self.first) as usize];
@@ -216,32 +269,36 @@ impl Books for Sensors {
             return;
         }
         sensor.lost += 1;
-        let place = message.seq.wrapping_sub(sensor.origin.unwrap_or(message.seq)) as usize;
-        if place / 64 >= sensor.losses.len() {
-            sensor.losses.resize(place / 64 + 1, 0);
+        let sample = message.seq.wrapping_sub(sensor.origin.unwrap_or(message.seq)) as usize;
+        if sample / 64 >= sensor.losses.len() {
+            sensor.losses.resize(sample / 64 + 1, 0);
         }
-        sensor.losses[place / 64] |= 1 << (place % 64);
+        sensor.losses[sample / 64] |= 1 << (sample % 64);
     }
 
     fn life(&mut self, at: Time, client: ClientId, life: Life) {
-        let place = client.checked_sub(self.first).map(|place| place as usize);
-        let Some(sensor) = place.and_then(|place| self.sensors.get_mut(place)) else { return };
+        let index = client.checked_sub(self.first).map(|index| index as usize);
+        let Some(sensor) = index.and_then(|index| self.sensors.get_mut(index)) else { return };
         if life != Life::Up {
             sensor.grow(at, &self.window, &mut self.ages);
             sensor.freshest = None;
         }
     }
 
-    fn add_to(&self, now: Time, tally: &mut Tally) {
-        tally.told = self.server_tells;
-        tally.window_s = self.window.end.min(now).since(self.window.start).seconds();
-        tally.samples += self.samples;
-        tally.taken += self.taken;
-        tally.ages.add(&self.ages);
+    fn tally(&self, now: Time) -> SensorTally {
+        let mut tally = SensorTally {
+            told: self.server_tells,
+            window_s: self.window.end.min(now).since(self.window.start).seconds(),
+            samples: self.samples,
+            taken: self.taken,
+            ages: self.ages.clone(),
+            ..SensorTally::default()
+        };
         for sensor in &self.sensors {
             sensor.grow(now, &self.window, &mut tally.ages);
             if let Some(share) = ratio(sensor.lost.into(), sensor.over.into()) {
-                tally.shares.push(share);
+                tally.shares.record(share);
+                tally.worst = Some(tally.worst.unwrap_or(0.0).max(share));
             }
             for run in sensor.loss_runs() {
                 tally.runs += 1;
@@ -249,27 +306,46 @@ impl Books for Sensors {
                 tally.longest = tally.longest.max(run);
             }
         }
+        tally
     }
 }
 
-/// What sensors of one or several groups came to.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// Whether the server tells what it takes.
+/// The sums of sensors of one or several groups.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SensorTally {
+    /// Whether the server reports which samples it receives.
     told: bool,
     window_s: f64,
     samples: u64,
     taken: u64,
     ages: Ages,
     /// The share of lost samples of each sensor that sent any.
-    shares: Vec<f64>,
+    shares: Average,
+    /// The largest of these.
+    worst: Option<f64>,
     runs: u64,
     lost: u64,
     longest: u64,
 }
 
-impl Tally {
-    /// What is known only where the server tells.
+impl Additive for SensorTally {
+    fn add(&mut self, other: &SensorTally) {
+        self.told |= other.told;
+        self.window_s = self.window_s.max(other.window_s);
+        self.samples += other.samples;
+        self.taken += other.taken;
+        self.ages.add(&other.ages);
+        self.shares.add(&other.shares);
+        self.worst = self.worst.into_iter().chain(other.worst).reduce(f64::max);
+        self.runs += other.runs;
+        self.lost += other.lost;
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
+impl SensorTally {
+    /// A figure that is known only if the server reports what it receives.
     fn told(&self, figure: f64) -> Option<f64> {
         self.told.then_some(figure)
     }
@@ -293,7 +369,7 @@ mod tests {
         })
     }
 
-    /// A sample that is due then, and reaches the server later, if it does.
+    /// A sample that is due at `planned` and reaches the server at `reached`, if at all.
     fn sample(books: &mut Sensors, seq: u32, planned: f64, reached: Option<f64>) {
         let message = MessageId { sender: 5, seq };
         let counts = books.window.contains(&at(planned));
@@ -308,10 +384,8 @@ mod tests {
         }
     }
 
-    fn tally(books: &Sensors) -> Tally {
-        let mut tally = Tally::default();
-        books.add_to(at(30.0), &mut tally);
-        tally
+    fn tally(books: &Sensors) -> SensorTally {
+        books.tally(at(30.0))
     }
 
     #[test]
@@ -319,7 +393,7 @@ mod tests {
         let mut books = sensors(true);
         sample(&mut books, 0, 9.0, Some(9.5));
         sample(&mut books, 1, 14.0, Some(15.0));
-        // It is overtaken, and changes nothing.
+        // It was overtaken, so it changes nothing.
         sample(&mut books, 2, 13.0, Some(16.0));
         let tally = tally(&books);
         // From 1 s to 6 s in five seconds, then from 1 s to 6 s again.
@@ -337,7 +411,7 @@ mod tests {
         }
         let tally = tally(&books);
         assert_eq!((tally.runs, tally.lost, tally.longest), (3, 5, 3));
-        assert_eq!(tally.shares, [0.05]);
+        assert_eq!((tally.shares.mean(), tally.worst), (Some(0.05), Some(0.05)));
     }
 
     #[test]
@@ -354,7 +428,7 @@ mod tests {
         let mut books = sensors(false);
         sample(&mut books, 0, 11.0, None);
         let tally = tally(&books);
-        let known = Sensors::METRICS.iter().filter(|metric| (metric.value)(&tally).is_some());
-        assert_eq!(known.map(|metric| metric.name).collect::<Vec<_>>(), ["samples"]);
+        let known = Sensors::METRICS.iter().filter(|metric| metric.figure(&tally, None).is_some());
+        assert_eq!(known.map(|metric| metric.card.name).collect::<Vec<_>>(), ["samples"]);
     }
 }

@@ -48,6 +48,22 @@ fn a_silent_client_is_evicted_and_a_quitting_one_leaves() {
 }
 
 #[test]
+fn a_lazy_server_evicts_while_it_broadcasts_by_the_new_name_of_the_option_and_by_the_old() {
+    for option in ["--eviction", "--sweep"] {
+        let (mut server, address) = serve(&[option, "lazy", "--timeout", "200ms"]);
+        let (silent, speaker) = (client(address), client(address));
+        silent.send(b"^hb^").unwrap();
+        wait_for(&server.errors, " joined");
+        std::thread::sleep(Duration::from_millis(600));
+        server.types("clients");
+        wait_for(&server.output, "1 clients");
+        speaker.send(b"anybody?").unwrap();
+        let evicted = wait_for(&server.errors, "evicted after");
+        assert!(evicted.contains(&silent.local_addr().unwrap().to_string()), "{evicted}");
+    }
+}
+
+#[test]
 fn signals_stop_the_server_but_the_end_of_input_does_not() {
     for signal in ["-INT", "-TERM"] {
         let (mut server, address) = serve(&[]);
@@ -140,7 +156,7 @@ fn reliable_texts_are_repeated_until_acked_and_broadcast_once() {
     slow.send(b"^msg 0^twice").unwrap();
     slow.send(b"^msg 0^twice").unwrap();
     wait_for(&ann.output, "twice. from");
-    wait_for(&server.errors, "told already");
+    wait_for(&server.errors, "repeated a message");
     server.types("stats");
     let count = |name: &str, server: &Running| {
         wait_for(&server.output, name).split_whitespace().last().unwrap().parse::<u32>().unwrap()

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Bench, free_address, shipped, stderr};
+use crate::support::{Bench, free_address, has_word, headline, shipped, stderr};
 
 /// Wraps a command so that it runs in a new network namespace, after the shell commands `set_up`.
 /// `None` if this machine does not permit namespaces.
@@ -114,7 +114,7 @@ fn with_python(target: std::net::SocketAddr, command: &str) -> String {
         target = "{target}"
         command = {command}
         timeout = "10s"
-        sweep = "lazy"
+        eviction = "lazy"
         [swarm]
         lateness_limit = "10s"
         [[group]]
@@ -130,7 +130,7 @@ fn with_python(target: std::net::SocketAddr, command: &str) -> String {
 fn a_server_killed_during_the_run_makes_it_inconclusive_and_the_ledgers_close() {
     let bench = Bench::new();
     let target = free_address();
-    // Three seconds: enough to start, and some of the run.
+    // The server lives for three seconds: enough to start, and for part of the run.
     let command = format!(
         "[\"timeout\", \"-s\", \"KILL\", \"3\", \"python3\", \"{}\", \"{}\", \"10\"]",
         shipped("servers/tutorial.py").display(),
@@ -140,6 +140,8 @@ fn a_server_killed_during_the_run_makes_it_inconclusive_and_the_ledgers_close() 
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(97), "{said}{}", stderr(&output));
     assert!(said.contains("ended in the middle of the run"), "{said}");
+    assert_eq!(headline(&output), "inconclusive: the figures can't be relied on");
+    assert!(!has_word(&said, "conclusive"), "{said}");
     assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0", "{said}");
     assert!(bench.ledger("deliveries", "", "target") > 0, "{said}");
     for file in ["evictions.csv", "timeline.csv", "run.json", "host.json", "latency.hlog"] {

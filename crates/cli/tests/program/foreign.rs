@@ -15,7 +15,7 @@ fn scenario(command: &str, target: std::net::SocketAddr, chat: &str) -> String {
         target = "{target}"
         command = {command}
         timeout = "1500ms"
-        sweep = "lazy"
+        eviction = "lazy"
         [swarm]
         lateness_limit = "10s"
         [[group]]
@@ -82,7 +82,7 @@ fn without_chat_figures_of_membership_are_undefined() {
     assert_eq!(summary.get("crashes"), 30.0);
 }
 
-/// Runs against one of the servers in `echo.py`, none of which is a chat.
+/// Runs against one of the servers in `echo.py`, none of which is a chat server.
 fn in_dialect(kind: &str, dialect: &str, chat: &str) -> (Bench, Summary) {
     let bench = Bench::new();
     let target = free_address();

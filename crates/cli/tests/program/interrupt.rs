@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::support::Bench;
+use crate::support::{Bench, headline};
 
 fn interrupted(mode: &str, duration: &str) {
     let bench = Bench::new();
@@ -32,9 +32,16 @@ fn interrupted(mode: &str, duration: &str) {
     assert!(kill.success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(105));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("interrupted at"));
-    let run = std::fs::read_to_string(bench.path().join("out/run.json")).unwrap();
-    assert!(run.contains("\"interrupted\": true"));
+    let said = headline(&output);
+    let interrupted = "interrupted: a signal ended the run; these are the figures up to then; \
+                       it ended early, at ";
+    assert!(said.starts_with(interrupted), "{said}");
+    let file = bench.json("out/run.json");
+    assert_eq!(file["outcome"], "interrupted");
+    let run = &file["run"];
+    assert_eq!(run["verdict"]["outcome"], "interrupted");
+    assert!(run["ended_at_s"].as_f64().is_some_and(|at| at > 0.0), "{run}");
+    assert_eq!(run["verdict"]["ended_early_at_s"], run["ended_at_s"]);
     assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
     assert_ne!(bench.cell("out/summary.csv", "up_sent"), "0");
 }

@@ -11,6 +11,7 @@ mod interrupt;
 mod links;
 mod pairs;
 mod repeatable;
+mod results;
 mod running;
 mod sockets;
 mod streams;

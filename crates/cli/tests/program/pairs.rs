@@ -1,6 +1,6 @@
 //! `skipbeat compare` with interleaved pairs of two binaries: it finds a planted slowdown and a
-//! planted change of behaviour, raises no alarm for a binary against itself, and takes servers of
-//! others.
+//! planted change of behaviour, raises no alarm for a binary against itself, and can compare other
+//! people's servers.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -32,8 +32,7 @@ fn planted() -> PathBuf {
     program.with_file_name("examples").join("planted")
 }
 
-/// Writes a script of this name that runs `calls` with its own arguments behind, and returns its
-/// path.
+/// Writes a script of this name that runs `calls` and appends its own arguments; returns its path.
 fn wrapper(bench: &Bench, name: &str, calls: &str) -> PathBuf {
     let path = bench.path().join(name);
     fs::write(&path, format!("#!/bin/sh\nexec {calls} \"$@\"\n")).unwrap();
@@ -164,7 +163,7 @@ fn a_comparison_ignores_thresholds_that_would_end_the_run_early() {
     let metrics = bench.column("out/pairs.csv", "metric");
     let live = bench.column("out/pairs.csv", "value");
     let live = metrics.iter().zip(live).filter(|(metric, _)| *metric == "live_time_s");
-    // 400 clients for 20 s would be 8,000 s; some are down for a while.
+    // 400 clients for 20 s would be 8,000 s of client time; some are down for a while.
     assert!(live.into_iter().all(|(_, value)| value.parse::<f64>().unwrap() > 4_000.0));
 }
 

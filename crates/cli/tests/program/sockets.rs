@@ -4,7 +4,9 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use crate::support::{Bench, free_address, stderr};
+use serde_json::json;
+
+use crate::support::{Bench, free_address, has_word, headline, stderr};
 
 fn scenario(server: &str, swarm: &str, clients: u32, every: &str, chat: f64) -> String {
     format!(
@@ -58,6 +60,8 @@ fn an_overflow_of_the_swarms_receive_buffer_is_inconclusive() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(97), "{said}");
     assert!(said.contains("the swarm's receive buffer overflowed"), "{said}");
+    assert_eq!(headline(&output), "inconclusive: the figures can't be relied on");
+    assert!(!has_word(&said, "conclusive"), "{said}");
     assert_eq!(bench.cell("out/summary.csv", "unexplained"), "0");
 }
 
@@ -71,6 +75,11 @@ fn a_generator_later_than_its_limit_is_inconclusive() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(97), "{said}");
     assert!(said.contains("the generator was late"), "{said}");
+    assert_eq!(headline(&output), "inconclusive: the figures can't be relied on");
+    let verdict = &bench.json("out/run.json")["run"]["verdict"];
+    assert_eq!((&verdict["outcome"], &verdict["thresholds"]), (&"inconclusive".into(), &json!([])));
+    let doubt = verdict["doubts"][0].as_str().expect("there is a doubt");
+    assert!(doubt.starts_with("the generator was late") && said.contains(doubt), "{doubt}: {said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A temporary folder for one test, deleted when dropped.
@@ -37,6 +38,23 @@ impl Bench {
 
     pub(crate) fn run(&self, scenario: &Path, arguments: &[&str]) -> Output {
         self.command(scenario, arguments).output().expect("the program starts")
+    }
+
+    /// Runs any command of `skipbeat` in the folder.
+    pub(crate) fn skipbeat(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skipbeat"));
+        command.current_dir(self.path()).args(arguments).output().expect("the program starts")
+    }
+
+    /// The text of a file in the folder.
+    pub(crate) fn text(&self, file: &str) -> String {
+        let text = std::fs::read_to_string(self.path().join(file));
+        text.unwrap_or_else(|error| panic!("{file}: {error}"))
+    }
+
+    /// A file in the folder that is JSON.
+    pub(crate) fn json(&self, file: &str) -> Value {
+        serde_json::from_str(&self.text(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
     }
 
     /// Runs a scenario, whose exit code must be 0, and returns its figures. The arguments must
@@ -116,8 +134,25 @@ impl Summary {
     }
 }
 
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The line of a summary that says how the run ended, which begins its last paragraph.
+pub(crate) fn headline(output: &Output) -> String {
+    let text = stdout(output);
+    let last = text.rsplit("\n\n").next().unwrap_or_default();
+    last.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Whether a text has this word, and not only as part of another, such as `conclusive` in
+/// `inconclusive`.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|found| found == word)
 }
 
 /// The path of a scenario, or another file, below `scenarios/`.

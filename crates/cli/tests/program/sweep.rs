@@ -97,22 +97,22 @@ fn a_killed_sweep_resumes_and_writes_the_same_files() {
     std::fs::create_dir(bench.path().join("other")).expect("it can be made");
     std::fs::copy(&journal, bench.path().join("other/progress.jsonl")).expect("it can be copied");
     let said = stderr(&bench.run(&scenario, &other));
-    assert!(said.contains("0 of 12 runs were over already"), "{said}");
+    assert!(said.contains("0 of 12 runs had finished before"), "{said}");
     let resumed = bench.run(&scenario, &["--out", "parts", "--resume"]);
     let said = stderr(&resumed);
     assert_eq!(resumed.status.code(), Some(0), "{said}");
-    assert!(said.contains("2 of 12 runs were over already"), "{said}");
+    assert!(said.contains("2 of 12 runs had finished before"), "{said}");
     for name in ["summary.csv", "groups.csv", "sweep.csv", "run.json"] {
         assert_eq!(file(&bench, &format!("whole/{name}")), file(&bench, &format!("parts/{name}")));
     }
     let again = bench.run(&scenario, &["--out", "parts", "--resume"]);
-    assert!(stderr(&again).contains("12 of 12 runs were over already"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("12 of 12 runs had finished before"), "{}", stderr(&again));
     assert_eq!(file(&bench, "whole/summary.csv"), file(&bench, "parts/summary.csv"));
     let text = std::fs::read(&journal).expect("it is there");
     let text = String::from_utf8_lossy(&text).replace("\"commit\":\"", "\"commit\":\"x");
     std::fs::write(&journal, text).expect("it can be written");
     let later = bench.run(&scenario, &["--out", "parts", "--resume"]);
-    assert!(later.status.code() == Some(1) && stderr(&later).contains("of another build"));
+    assert!(later.status.code() == Some(1) && stderr(&later).contains("from another build"));
     let single = bench.scenario(SWEEP.split("[sweep]").next().expect("there is something"));
     assert_eq!(bench.run(&single, &["--resume"]).status.code(), Some(2));
 }
@@ -151,7 +151,11 @@ fn a_mistake_at_one_point_is_reported_before_anything_runs() {
 #[test]
 fn all_shares_merge_into_the_files_of_one_sweep_and_anything_else_is_refused() {
     let bench = Bench::new();
-    let scenario = bench.scenario(SWEEP);
+    // Percentiles can't be added up, so the merged ones have to come from whole distributions.
+    let delayed = SWEEP.replace("loss = 0.1 }", "loss = 0.1, delay = DELAY }");
+    let delayed = delayed.replace("DELAY", "{ kind = \"exponential\", mean = \"30ms\" }");
+    let output = "[output]\npercentiles = [\"p37.5\", \"p99.99\"]\n";
+    let scenario = bench.scenario(&format!("{delayed}{output}"));
     bench.run(&scenario, &["--quiet", "--out", "whole"]);
     for (share, out) in [("1/5", "a"), ("2/5", "b"), ("3/5", "c"), ("4/5", "d"), ("5/5", "e")] {
         let output = bench.run(&scenario, &["--quiet", "--shard", share, "--out", out]);
@@ -171,6 +175,21 @@ fn all_shares_merge_into_the_files_of_one_sweep_and_anything_else_is_refused() {
     for name in ["summary.csv", "groups.csv", "sweep.csv", "run.json"] {
         assert_eq!(file(&bench, &format!("whole/{name}")), file(&bench, &format!("merged/{name}")));
     }
+    for (name, column, rows) in [
+        ("summary.csv", "latency_p37.5_s", 12),
+        ("summary.csv", "latency_p99.99_s", 12),
+        ("groups.csv", "latency_p37.5_s", 12),
+        ("sweep.csv", "latency_p37.5_s_mean", 6),
+        ("sweep.csv", "latency_p99.99_s_ci95", 6),
+    ] {
+        let mut cells = bench.column(&format!("merged/{name}"), column);
+        let number = |cell: &String| cell.parse::<f64>().is_ok_and(|value| value > 0.0);
+        assert!(cells.len() == rows && cells.iter().all(number), "{name} {column}: {cells:?}");
+        // Points share seeds, so some latencies are equal, but loss and replications change some.
+        cells.sort_unstable();
+        cells.dedup();
+        assert!(cells.len() > 1, "{name} {column}: {cells:?}");
+    }
 
     let refused = |folders: &[&str], why: &str| {
         let (code, said) = merge(folders, "refused");
@@ -184,7 +203,7 @@ fn all_shares_merge_into_the_files_of_one_sweep_and_anything_else_is_refused() {
     refused(&["a", "b", "c", "copy", "d", "e"], "share 2/5 is there twice: b and copy");
     refused(&["a", "whole"], "a and whole: shares of different numbers");
     std::fs::create_dir(bench.path().join("none")).expect("it can be made");
-    refused(&["a", "none"], "none: no share of a sweep");
+    refused(&["a", "none"], "none: not a share of a sweep");
     let mixed = bench.run(&scenario, &["--quiet", "--shard", "2/5", "--out", "a"]);
     assert_eq!(mixed.status.code(), Some(1));
     assert!(stderr(&mixed).contains("it holds share 1/5"), "{}", stderr(&mixed));

@@ -211,8 +211,8 @@ fn tshark_counts_the_packets_of_the_ledger() {
     assert_eq!(wrong, "");
 }
 
-/// On loopback tshark sees a segmented message (`UDP_SEGMENT`) before the kernel splits it. So it
-/// shows that the server sent several datagrams as one, while the sockets read them one by one.
+/// On loopback, tshark sees a segmented message (`UDP_SEGMENT`) before the kernel splits it. So it
+/// shows that the server sent several datagrams as one, although sockets read them one by one.
 #[test]
 fn coalesced_texts_arrive_as_separate_datagrams() {
     if !is_here("tshark") {

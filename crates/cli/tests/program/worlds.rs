@@ -1,5 +1,5 @@
-//! The simulator and real sockets agree within intervals that are derived from the counts. Up to
-//! the kernel both are the same run, with the same schedule and the same verdicts. Scenarios are
+//! The simulator and real sockets agree within intervals that are derived from the counts. Both
+//! runs have the same schedule and the same verdicts; only the kernel is different. Scenarios are
 //! scaled down to a few seconds.
 
 use crate::support::{Bench, Summary, shipped};
@@ -16,15 +16,15 @@ fn both(scenario: &str, settings: &[&str]) -> (Summary, Summary) {
     (run("sim"), run("net"))
 }
 
-/// Compares a share that both estimate from `n` samples, within four standard errors of the
-/// difference.
+/// Compares a share that both runs estimate from `n` samples: it must agree within four standard
+/// errors of the difference.
 fn share_agrees(name: &str, sim: &Summary, net: &Summary, n: f64) {
     let (a, b) = (sim.get(name), net.get(name));
     let interval = 4.0 * (2.0 * a * (1.0 - a) / n).sqrt();
     assert!((a - b).abs() <= interval, "{name}: sim {a}, net {b}, interval {interval}");
 }
 
-/// Compares the figures that the schedule and the links alone decide. They must be equal.
+/// Compares the figures that depend on the schedule and the links alone. They must be equal.
 fn same_schedule(sim: &Summary, net: &Summary) {
     for name in
         ["chat_sent", "deliveries_expected", "crashes", "leaves", "up_sent", "up_loss_ratio"]

@@ -1,4 +1,4 @@
-//! The benchmark scenarios of the simulator have the figures that theory predicts.
+//! The benchmark scenarios give the figures that theory predicts.
 
 use crate::support::{Bench, shipped};
 

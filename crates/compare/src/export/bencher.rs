@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::verdict::Verdict;
+use crate::verdict::CheckReport;
 
-/// The figures as Bencher Metric Format: a benchmark for each scenario and point, a measure for each
-/// metric, with the range over replications as its bounds.
-pub fn bencher(verdict: &Verdict) -> Value {
+/// The figures as Bencher Metric Format: a benchmark for each scenario and point, and a measure for
+/// each metric, with the range over replications as its bounds.
+pub fn bencher(verdict: &CheckReport) -> Value {
     let mut benchmarks = Map::new();
     for scenario in &verdict.scenarios {
         for figure in &scenario.figures {
@@ -16,7 +16,7 @@ pub fn bencher(verdict: &Verdict) -> Value {
                 measure["lower_value"] = low.into();
                 measure["upper_value"] = high.into();
             }
-            // A slug of theirs has hyphens.
+            // Bencher's slugs have hyphens instead of underscores.
             let slug = figure.metric.replace('_', "-");
             benchmarks.entry(name).or_insert_with(|| json!({}))[&slug] = measure;
         }

@@ -1,17 +1,19 @@
-//! Markdown: a summary for a pull request.
+//! Markdown: a summary to post on a pull request.
 
 use std::fmt::Write;
 
-use crate::export::{effect, row as row_name, threshold_name};
-use crate::verdict::{ComparedMetric, Conclusion, Finding, ScenarioVerdict, Verdict, show, unit};
+use skipbeat_measure::{Outcome, Tone};
 
-/// More rows than these are counted, not shown: a comment has a limit.
+use crate::export::{effect, row as row_name, threshold_name};
+use crate::verdict::{CheckReport, ComparedMetric, Finding, ScenarioVerdict, unit};
+
+/// At most this many rows are shown and the rest counted: a comment has a limit.
 const MOST_ROWS: usize = 40;
 
-/// The verdict as Markdown: the worst first, what is the same only counted.
-pub fn markdown(verdict: &Verdict) -> String {
+/// The verdict as Markdown. Figures that did not change are only counted.
+pub fn markdown(verdict: &CheckReport) -> String {
     let mut text =
-        format!("## skipbeat: {} {}\n\n", mark(verdict.conclusion), verdict.conclusion.name());
+        format!("## skipbeat: {} {}\n\n", mark(verdict.outcome), verdict.outcome.words());
     text.push_str("| scenario | world | verdict | thresholds met | compared |\n");
     text.push_str("|---|---|---|---|---|\n");
     for scenario in &verdict.scenarios {
@@ -32,8 +34,8 @@ pub fn markdown(verdict: &Verdict) -> String {
             "| {} | {} | {} {} | {} | {compared} |",
             escape(&scenario.scenario),
             scenario.mode,
-            mark(scenario.conclusion),
-            scenario.conclusion.name(),
+            mark(scenario.outcome),
+            scenario.outcome.words(),
             match scenario.thresholds.len() {
                 0 => "–".to_owned(),
                 all => format!("{met} of {all}"),
@@ -46,15 +48,16 @@ pub fn markdown(verdict: &Verdict) -> String {
     text
 }
 
-fn mark(conclusion: Conclusion) -> &'static str {
-    match conclusion {
-        Conclusion::Pass => "✅",
-        Conclusion::Inconclusive => "❔",
-        _ => "❌",
+fn mark(outcome: Outcome) -> &'static str {
+    match outcome.tone() {
+        Tone::Good => "✅",
+        Tone::Plain => "⚪",
+        Tone::Unsure => "❔",
+        Tone::Bad => "❌",
     }
 }
 
-/// What of a scenario has to be looked at.
+/// What needs attention in a scenario: notes, missed thresholds, and figures that differ.
 fn details(scenario: &ScenarioVerdict, text: &mut String) {
     let unmet: Vec<_> = scenario.thresholds.iter().filter(|case| case.met != Some(true)).collect();
     let comparison = scenario.comparison.as_ref();
@@ -74,7 +77,7 @@ fn details(scenario: &ScenarioVerdict, text: &mut String) {
     if !unmet.is_empty() {
         text.push_str("\n| threshold | actual |\n|---|---:|\n");
         for case in unmet.iter().take(MOST_ROWS) {
-            let actual = show(unit(&case.metric), case.actual);
+            let actual = unit(&case.metric).show(case.actual);
             let _ = writeln!(text, "| {} | {actual} |", escape(&threshold_name(case)));
         }
         left_out(unmet.len(), text);
@@ -86,8 +89,8 @@ fn details(scenario: &ScenarioVerdict, text: &mut String) {
                 text,
                 "| {} | {} | {} | {} | {} |",
                 escape(&row_name(row)),
-                show(&row.unit, row.base),
-                show(&row.unit, row.new),
+                row.unit.show(row.base),
+                row.unit.show(row.new),
                 effect(row),
                 row.finding.name()
             );
@@ -102,7 +105,7 @@ fn left_out(rows: usize, text: &mut String) {
     }
 }
 
-/// What is a sign of Markdown or HTML is none in a name.
+/// Escapes the characters that Markdown or HTML would interpret.
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {

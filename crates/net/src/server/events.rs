@@ -1,79 +1,61 @@
-//! What a server that runs tells, what it counts, and what it can be asked.
+//! What a running server reports, what it counts, and the commands it takes.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
 use skipbeat_core::{ClientSet, Span, Time};
+use skipbeat_harness::ServerEvent;
+use skipbeat_measure::Traffic;
 use skipbeat_protocol::Tag;
-use skipbeat_server::Note;
 
 use crate::peers::Peers;
-use skipbeat_measure::Traffic;
 
-/// What the server tells the one who measures, in order and before it sends anything. Peers are
-/// named by their address: who is where is known to the swarm.
+/// What the server reports to the thread of the swarm, in order, and before it sends anything that
+/// follows from it. Peers are named by their addresses, since only the swarm knows their endpoints.
 #[derive(Debug)]
-pub(crate) enum ServerEvent {
-    Note {
-        at: Time,
-        peer: SocketAddr,
-        /// Where a peer was that has moved.
-        left: SocketAddr,
-        note: Note,
-        tag: Option<Tag>,
-    },
+pub(crate) enum Report {
+    Event(Time, ServerEvent<SocketAddr, Tag>),
+    /// A text goes to all members.
     Broadcast {
         at: Time,
         tag: Option<Tag>,
-        /// The members that have the address they had when the server started.
+        /// The members that still have the address they had when the server started.
         members: ClientSet,
         /// The addresses of the others.
         others: Vec<SocketAddr>,
     },
-    /// A numbered text goes to a member for the first time.
-    Held { at: Time, tag: Option<Tag> },
-    /// One goes again.
-    Retransmitted { at: Time, peer: SocketAddr },
-    /// One is not waited for any more.
-    Settled { at: Time, peer: SocketAddr, tag: Option<Tag>, acked: bool },
-    /// A datagram came out of a stream; told behind what the core made of it.
-    Read { at: Time, peer: SocketAddr, tag: Option<Tag> },
-    /// It fell silent for good, as the scenario wants.
-    Crashed { at: Time },
-    /// A datagram came after that.
-    Unread { at: Time, peer: SocketAddr, tag: Option<Tag> },
 }
 
-/// How much the server tells.
+/// How much the server reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tell {
-    /// Everything, for the ledger of a run.
+pub(crate) enum Reporting {
+    /// Everything that the recorder of a run needs.
     Everything,
-    /// What happens to peers, for a person.
+    /// Notes about peers, for people to read.
     Notes,
 }
 
-/// What is asked of a server that runs.
+/// A command to a running server.
 pub(crate) enum Command {
-    /// Says a text to all members.
+    /// Send a text to all members.
     Say(Vec<u8>),
-    /// Asks who the members are.
+    /// List the members.
     Members(Sender<Vec<Member>>),
-    /// Asks what was counted.
+    /// Return what was counted so far.
     Stats(Sender<Stats>),
-    /// Says `bye` to all members.
+    /// Send `bye` to all members and read no more datagrams.
     Bye,
 }
 
 /// A member, as the server sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Member {
-    /// Its address.
+    /// Its address now.
     pub address: SocketAddr,
-    /// How long ago it last gave a sign of life.
+    /// The time since its last sign of life.
     pub silence: Span,
-    /// How much longer it may be silent before it is suspected.
+    /// How much longer it may be silent before it counts as dead.
     pub allowed: Span,
 }
 
@@ -82,41 +64,41 @@ pub struct Member {
 pub struct Stats {
     /// Members now.
     pub members: u32,
-    /// Addresses of which something is known: members, and who was one not long ago.
+    /// Addresses that the server remembers: members, and some former members.
     pub peers: u64,
-    /// Peers that became members.
+    /// How often a peer became a member.
     pub joins: u64,
-    /// Members that said `quit`.
+    /// How often a member left with `quit`.
     pub quits: u64,
-    /// Members that were silent for too long.
+    /// How often a member was evicted because it was silent for too long.
     pub evictions: u64,
     /// Datagrams that had no effect, by cause.
     pub refused: BTreeMap<&'static str, u64>,
     /// Texts sent to all members.
     pub broadcasts: u64,
-    /// Members that were found at another address.
+    /// How often a member was recognised at another address.
     pub moved: u64,
-    /// Numbered texts that came again.
+    /// Numbered texts that were received again.
     pub repeated: u64,
-    /// Samples that were taken.
+    /// Samples that were accepted.
     pub taken: u64,
     /// Queries that were answered.
     pub served: u64,
-    /// Numbered texts to members that were acked.
+    /// Numbered texts to members that were acknowledged.
     pub acked: u64,
-    /// Numbered texts to members that were given up.
+    /// Numbered texts to members for which no ack came.
     pub given_up: u64,
-    /// Datagrams read.
+    /// Datagrams read from the socket.
     pub received: u64,
     /// Datagrams handed to the socket.
     pub sent: u64,
-    /// Datagrams that the socket did not take, or that too many waited for.
+    /// Datagrams that the kernel refused, or that were dropped because too many waited.
     pub not_sent: u64,
-    /// Datagrams that the socket threw away before they were read.
+    /// Datagrams that the kernel dropped because the receive buffer was full.
     pub dropped: u64,
 }
 
-/// What the server counted.
+/// What a server of a run counted, when it has ended.
 #[derive(Debug, Default)]
 pub(crate) struct ServerCounts {
     /// The address of each peer.
@@ -125,14 +107,14 @@ pub(crate) struct ServerCounts {
     pub(crate) received: Vec<u64>,
     /// Datagrams handed to the socket, by peer.
     pub(crate) sent: Vec<u64>,
-    /// Datagrams that the socket did not take, or that too many waited for.
+    /// Datagrams that the kernel refused, or that were dropped because too many waited.
     pub(crate) not_sent: u64,
-    /// Datagrams that the socket threw away before they were read, where the kernel says.
+    /// Datagrams that the kernel dropped because the receive buffer was full, if it tells.
     pub(crate) dropped: Option<u64>,
-    /// Processor time of the thread, where the system says.
+    /// Processor time of the thread, if the system tells.
     pub(crate) cpu: Option<Span>,
-    /// What its socket did.
+    /// System calls, and what they carried.
     pub(crate) traffic: Traffic,
-    /// Why each datagram was a message of its own, if it was not asked for.
+    /// Why no message had several datagrams, unless that was not asked for.
     pub(crate) without_segments: Option<&'static str>,
 }

@@ -1,9 +1,8 @@
-//! The built-in server on real sockets. A thread of its own drains the socket in batches, hands them
-//! to the core and sends what the core wants sent. `told` is what it tells and can be asked, `out`
-//! takes the effects of the core, `serve` is the loop.
+//! The built-in server on real sockets. It has a thread of its own, whose loop is `serve`; `output`
+//! takes what the core does, and `events` has what the thread reports and the commands it takes.
 
 mod events;
-mod out;
+mod output;
 mod serve;
 
 use std::io;
@@ -20,55 +19,59 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::NetError;
-use crate::clock::Clock;
 use crate::outgoing::Outgoing;
 use crate::peers::Known;
 use crate::stream::Acceptor;
-use crate::sys::set_receive_buffer;
 use crate::wire::{Io, Sender};
-pub(crate) use events::{Command, ServerCounts, ServerEvent, Tell};
+pub(crate) use events::{Command, Report, Reporting, ServerCounts};
 pub use events::{Member, Stats};
-use out::Out;
-use serve::{Life, serve};
+use output::Output;
+use serve::{Inputs, serve};
+use skipbeat_sys::Clock;
+use skipbeat_sys::set_receive_buffer;
 
+/// What the server shares with its thread.
 #[derive(Default)]
 struct Shared {
+    /// Whether the thread has to stop.
     stop: AtomicBool,
-    /// How many datagrams there were, when it is to stop.
+    /// When it has to stop: how many datagrams it should have read by then.
     handed: AtomicU64,
-    events: Mutex<Vec<ServerEvent>>,
+    reports: Mutex<Vec<Report>>,
 }
 
-/// A server that runs.
+/// A running server.
 pub(crate) struct RunningServer {
     shared: Arc<Shared>,
     commands: UnboundedSender<Command>,
-    /// Taken by whoever stops it.
+    /// `None` once it has been joined.
     thread: Mutex<Option<JoinHandle<io::Result<ServerCounts>>>>,
-    /// Where it listens for connections.
+    /// The address for TCP connections, if it accepts them.
     pub(crate) takes_connections_at: Option<SocketAddr>,
+    /// Bytes of the receive buffer that the system granted.
     pub(crate) receive_buffer: usize,
 }
 
-/// A socket that is bound and ready, before the peers are known.
+/// A server whose socket is bound and receives, before its thread is started.
 pub(crate) struct BoundServer {
     socket: Socket,
-    /// For connections.
+    /// For TCP connections.
     listener: Option<TcpListener>,
     address: SocketAddr,
     receive_buffer: usize,
 }
 
-/// What a server is to be.
+/// The settings of a server.
 pub(crate) struct Hosting {
     pub(crate) options: Options,
     pub(crate) runtime: ServerRuntime,
     pub(crate) seed: Seed,
     pub(crate) clock: Clock,
-    /// The addresses of the clients in order: client n is peer n.
+    /// The addresses of the clients in order: client `n` is peer `n`.
     pub(crate) known: Known,
+    /// When it crashes, counted from the start of the clock.
     pub(crate) crash_at: Option<Span>,
-    pub(crate) tell: Tell,
+    pub(crate) reporting: Reporting,
     pub(crate) io: Io,
 }
 
@@ -97,11 +100,12 @@ impl BoundServer {
         self.address
     }
 
-    /// Takes connections as well: at the same address, or at any port where the system chose that and
-    /// somebody else has its number.
-    pub(crate) fn listen(&mut self, asked: SocketAddr) -> Result<(), NetError> {
+    /// Accepts TCP connections as well, at the same address. If `requested` leaves the choice of
+    /// the port to the system and another program has this port for TCP, at any other port.
+    pub(crate) fn listen(&mut self, requested: SocketAddr) -> Result<(), NetError> {
         let (what, address) = ("the server (TCP)", self.address);
-        let any_port = |e| if asked.port() == 0 { TcpListener::bind(asked) } else { Err(e) };
+        let any_port =
+            |e| if requested.port() == 0 { TcpListener::bind(requested) } else { Err(e) };
         let listener = TcpListener::bind(address).or_else(any_port);
         self.listener =
             Some(listener.map_err(|source| NetError::Bind { what, address, source })?);
@@ -112,23 +116,23 @@ impl BoundServer {
     pub(crate) fn start(self, hosting: Hosting) -> Result<RunningServer, NetError> {
         let BoundServer { socket, listener, address, receive_buffer } = self;
         let takes_connections_at = listener.as_ref().and_then(|l| l.local_addr().ok());
-        let (commands, asked) = unbounded_channel();
+        let (commands, received) = unbounded_channel();
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         let body = move || {
-            let Hosting { options, runtime, seed, clock, known, crash_at, tell, io } = hosting;
+            let Hosting { options, runtime, seed, clock, known, crash_at, reporting, io } = hosting;
             let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             tokio.block_on(async {
                 let sender = Sender::new(io, &socket, runtime.coalesce as usize);
                 let queue = Outgoing::new(sender, runtime.send_queue);
-                let out = Out::new(clock, address, known, tell, queue, runtime.linger);
+                let out = Output::new(clock, address, known, reporting, queue, runtime.linger);
                 let crash_at = crash_at.map_or(Time::NEVER, |after| Time::ZERO + after);
                 let streams =
                     listener.map(|listener| Acceptor::listen(listener, clock)).transpose()?;
-                let life = Life { crash_at, asked, io, streams };
+                let inputs = Inputs { crash_at, commands: received, io, streams };
                 let socket = UdpSocket::from_std(socket.into())?;
                 let server = Server::new(options, seed);
-                serve(&socket, server, out, options.max_datagram, life, &of_thread).await
+                serve(&socket, server, out, options.max_datagram, inputs, &of_thread).await
             })
         };
         let thread = std::thread::Builder::new().name("skipbeat-server".to_owned()).spawn(body);
@@ -138,31 +142,31 @@ impl BoundServer {
 }
 
 impl RunningServer {
-    /// The events since the last call.
-    pub(crate) fn events(&self) -> Vec<ServerEvent> {
-        let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut events)
+    /// The reports since the last call.
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        let mut reports = self.shared.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut reports)
     }
 
-    /// Asks something of it; nothing happens where it has ended.
+    /// Sends a command. If the server has ended, nothing happens.
     pub(crate) fn ask(&self, command: Command) {
         let _ = self.commands.send(command);
     }
 
-    /// Whether it ended before it was asked to.
+    /// Whether the thread has ended.
     pub(crate) fn is_finished(&self) -> bool {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Tells the server to end when it has read what its socket still has, `handed` datagrams in all
-    /// as far as they are ours.
-    pub(crate) fn tell_to_stop(&self, handed: u64) {
+    /// Asks the server to end when it has read what is still on its way to it. `handed` is the
+    /// number of datagrams that the clients have sent since it started.
+    pub(crate) fn request_stop(&self, handed: u64) {
         self.shared.handed.store(handed, Ordering::Relaxed);
         self.shared.stop.store(true, Ordering::Release);
     }
 
-    /// Waits until it has ended.
+    /// Waits until the thread has ended. Returns what the server counted.
     pub(crate) fn join(&self) -> Result<ServerCounts, NetError> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = thread.take().ok_or(NetError::ServerThread)?;

@@ -1,76 +1,75 @@
-//! The figures: those that matter most as tiles, by group, side by side, and all of them.
+//! The figures of runs: headlines as tiles, by group and side by side, then all figures.
 
 use maud::{Markup, html};
+use skipbeat_results::FigureRow;
 
-use crate::format::Unit;
-use crate::headline::{HEADLINES, Headline};
-use crate::read::{Figures, Run};
-use crate::sections::{section, table};
-
-fn show(metric: &str, figures: &Figures) -> String {
-    let [shown, _] = Unit::of(metric).show_handy(figures.get(metric), None);
-    shown
-}
+use crate::metrics::{capitalised, headlines, label, show};
+use crate::parts::{prose, section, table};
+use crate::sections::Named;
 
 /// The key figures as tiles.
-pub(crate) fn tiles(figures: &Figures) -> Markup {
-    let shown = HEADLINES.iter().filter(|headline| headline.applies(figures));
+pub(crate) fn tiles(figures: &FigureRow) -> Markup {
     let tiles = html! {
-        @if figures.0.is_empty() { p.note { "No figures were written." } }
         ul.tiles {
-            @for headline in shown {
+            @for metric in headlines(&[|name: &str| figures.figure(name)]) {
                 li {
-                    span.label { (headline.label) }
-                    strong { (show(headline.metric, figures)) }
-                    span.meaning { (headline.meaning) }
+                    span.label { (capitalised(&metric.label())) }
+                    strong { (metric.unit().show(figures.figure(&metric.name()))) }
+                    span.meaning { (prose(metric.card.meaning)) }
                 }
             }
         }
     };
-    let sentence = "Of the measured window, unless it says otherwise. A dash is undefined, not 0.";
-    section("Key figures", sentence, tiles)
+    section("Key figures", "Of the measured window, unless it says otherwise.", tiles)
 }
 
 /// Rows of key figures, one column for each of `columns`.
-fn beside(columns: &[(String, &Figures)], corner: &str) -> Markup {
-    let applies = |headline: &&Headline| columns.iter().any(|(_, one)| headline.applies(one));
-    let rows = HEADLINES.iter().filter(applies).map(|headline| {
-        let cells = columns.iter().map(|(_, one)| html! { (show(headline.metric, one)) });
-        std::iter::once(html! { (headline.label) }).chain(cells).collect()
+fn beside(columns: &[(&str, &FigureRow)]) -> Markup {
+    let sets: Vec<_> = columns.iter().map(|(_, row)| move |name: &str| row.figure(name)).collect();
+    let rows = headlines(&sets).into_iter().map(|metric| {
+        let figures = columns.iter().map(|(_, row)| row.figure(&metric.name()));
+        let cells = figures.map(|figure| html! { (metric.unit().show(figure)) });
+        std::iter::once(html! { (capitalised(&metric.label())) }).chain(cells).collect()
     });
-    let names = columns.iter().map(|(name, _)| name.as_str());
-    let head: Vec<&str> = std::iter::once(corner).chain(names).collect();
+    let names = columns.iter().map(|(name, _)| *name);
+    let head: Vec<&str> = std::iter::once("Figure").chain(names).collect();
     table(&head, 1, &rows.collect::<Vec<Vec<Markup>>>())
 }
 
 /// The key figures of several runs side by side.
-pub(crate) fn side_by_side(runs: &[(String, &Figures)]) -> Markup {
+pub(crate) fn side_by_side(runs: &[Named<'_>]) -> Markup {
+    let columns: Vec<_> = runs.iter().map(|one| (one.name, &one.run.figures)).collect();
     let sentence = "Of the measured window, unless it says otherwise. A dash is undefined, not 0.";
-    section("Key figures", sentence, beside(runs, "Figure"))
+    section("Key figures", sentence, beside(&columns))
 }
 
-/// The key figures of each group, where there are several.
-pub(crate) fn groups(run: &Run) -> Markup {
-    if run.groups.len() < 2 {
+/// The key figures of each group, if there are several.
+pub(crate) fn groups(groups: &[FigureRow]) -> Markup {
+    if groups.len() < 2 {
         return html! {};
     }
-    let columns: Vec<(String, &Figures)> =
-        run.groups.iter().map(|(name, figures)| (name.clone(), figures)).collect();
-    let sentence = "What concerns sending is of a group's clients as senders, what concerns \
-                    receiving of them as receivers.";
-    section("Groups", sentence, beside(&columns, "Figure"))
+    let columns: Vec<_> =
+        groups.iter().map(|row| (row.group.as_deref().unwrap_or(""), row)).collect();
+    let sentence = "Figures about sending count a group's clients as senders, figures about \
+                    receiving count them as receivers. A dash is undefined, not 0.";
+    section("Groups", sentence, beside(&columns))
 }
 
 /// Every metric by its name in the files.
-pub(crate) fn all(figures: &Figures) -> Markup {
-    let rows = figures.0.iter().map(|(name, value)| {
-        vec![html! { code { (name) } }, html! { (Unit::of(name).show(*value)) }]
+pub(crate) fn all(row: &FigureRow) -> Markup {
+    let rows = row.figures.iter().map(|(name, figure)| {
+        vec![
+            html! { code { (name) } },
+            html! { (capitalised(&label(name))) },
+            html! { (show(name, *figure)) },
+        ]
     });
     let content = html! {
         details {
-            summary { "All " (figures.0.len()) " by name" }
-            (table(&["Metric", "Value"], 1, &rows.collect::<Vec<_>>()))
+            summary { "All " (row.figures.len()) " by name" }
+            (table(&["Metric", "What it is", "Value"], 2, &rows.collect::<Vec<_>>()))
         }
     };
-    section("All metrics", "By their names in summary.csv.", content)
+    let sentence = "By their names in summary.csv. A dash is undefined, not 0.";
+    section("All metrics", sentence, content)
 }

@@ -1,19 +1,22 @@
-//! The ledgers: where every datagram and every delivery went, as flows and as sums.
+//! The ledgers: where every datagram and every delivery went, as flows and as sums, and whether the
+//! sums add up.
 
 use maud::{Markup, html};
+use skipbeat_core::number::{share, thousands};
+use skipbeat_core::{Direction, Unit};
+use skipbeat_measure::{Level, Side, UNEXPLAINED};
+use skipbeat_results::LedgerLine;
 
-use crate::chart::{Chart, Charts, Flow, Stream, Tone};
-use crate::format::{Unit, thousands};
-use crate::read::{Table, TableRow};
-use crate::sections::{section, table};
+use crate::chart::{Chart, Charts, Flow, FlowPart, FlowTone};
+use crate::parts::{section, table};
 
-/// One of the ledgers.
+/// One of the three equations.
 struct Account {
     title: &'static str,
     sentence: &'static str,
     middle: &'static str,
-    ledger: &'static str,
-    direction: &'static str,
+    level: Level,
+    direction: Option<Direction>,
 }
 
 const ACCOUNTS: [Account; 3] = [
@@ -21,96 +24,125 @@ const ACCOUNTS: [Account; 3] = [
         title: "Datagrams to the server",
         sentence: "What clients sent and links duplicated, and what became of it.",
         middle: "links up",
-        ledger: "datagrams",
-        direction: "up",
+        level: Level::Datagrams,
+        direction: Some(Direction::Up),
     },
     Account {
         title: "Datagrams to the clients",
         sentence: "What the server sent and links duplicated, and what became of it.",
         middle: "links down",
-        ledger: "datagrams",
-        direction: "down",
+        level: Level::Datagrams,
+        direction: Some(Direction::Down),
     },
     Account {
         title: "Deliveries",
         sentence: "Each message × each client that was up when it was due, and what became of it.",
         middle: "expected",
-        ledger: "deliveries",
-        direction: "",
+        level: Level::Deliveries,
+        direction: None,
     },
 ];
 
-/// A row of the ledger.
-struct Entry<'a> {
-    term: &'a str,
-    count: f64,
+/// The terms of an equation, for all groups together.
+struct Equation<'a> {
+    account: &'static Account,
+    sources: Vec<&'a LedgerLine>,
+    sinks: Vec<&'a LedgerLine>,
+    beside: Vec<&'a LedgerLine>,
 }
 
-impl<'a> Entry<'a> {
-    fn of(row: TableRow<'a>) -> Entry<'a> {
-        Entry { term: row.text("term"), count: row.number("count").unwrap_or(0.0) }
+fn sum(lines: &[&LedgerLine]) -> i64 {
+    lines.iter().map(|line| line.count).sum()
+}
+
+impl<'a> Equation<'a> {
+    fn of(account: &'static Account, ledger: &'a [LedgerLine]) -> Self {
+        let own = |line: &&LedgerLine| {
+            line.level == account.level
+                && line.direction == account.direction
+                && line.group.is_none()
+        };
+        let side = |side: Side| -> Vec<&LedgerLine> {
+            ledger.iter().filter(own).filter(|line| line.side == side).collect()
+        };
+        let (sources, sinks, beside) = (side(Side::In), side(Side::Out), side(Side::Beside));
+        Equation { account, sources, sinks, beside }
     }
-}
 
-/// All three ledgers.
-pub(crate) fn flows(ledger: &Table, charts: &mut Charts) -> Markup {
-    if ledger.is_empty() {
-        return html! {};
-    }
-    let content = html! {
-        div.charts.flows { @for account in &ACCOUNTS { (one(account, ledger, charts)) } }
-    };
-    let sentence = "Every datagram and every delivery stands in here exactly once. What is \
-                    unexplained must be 0.";
-    section("Where everything went", sentence, content)
-}
-
-fn one(account: &Account, ledger: &Table, charts: &mut Charts) -> Markup {
-    let of_account = |row: &TableRow<'_>| {
-        row.text("ledger") == account.ledger
-            && row.text("direction") == account.direction
-            && row.text("group").is_empty()
-    };
-    let side = |side: &str| -> Vec<Entry<'_>> {
-        let rows = ledger.rows().filter(of_account).filter(|row| row.text("side") == side);
-        rows.map(Entry::of).collect()
-    };
-    let (sources, sinks, beside) = (side("in"), side("out"), side("beside"));
-    let total: f64 = sources.iter().map(|entry| entry.count).sum();
-    html! {
-        div.account {
-            @if total > 0.0 {
-                (charts.add(account.title, account.sentence, flow(account, &sources, &sinks)))
-            } @else {
-                h3 { (account.title) }
-                p.note { "There were none." }
-            }
-            @if !sources.is_empty() {
-                p.identity { (identity(&sources, &sinks)) }
-                (terms(&sources, &sinks, &beside, total))
-            }
+    /// Why not everything in it is accounted for; `None` if everything is.
+    fn fault(&self) -> Option<String> {
+        let title = self.account.title;
+        let unexplained = self.sinks.iter().find(|line| line.term == UNEXPLAINED);
+        let (Some(unexplained), false) = (unexplained, self.sources.is_empty()) else {
+            return Some(format!("{title}: not in ledger.csv."));
+        };
+        let (from, to) = (sum(&self.sources), sum(&self.sinks));
+        let count = |count: i64| thousands(count as f64);
+        match unexplained.count {
+            0 if from == to => None,
+            0 => Some(format!("{title}: {} went in, but {} came out.", count(from), count(to))),
+            lost => Some(format!("{title}: {} of {} unexplained.", count(lost), count(from))),
         }
     }
 }
 
-fn flow(account: &Account, sources: &[Entry<'_>], sinks: &[Entry<'_>]) -> Chart {
-    let stream = |entry: &Entry<'_>| Stream {
-        name: words(entry.term),
-        count: entry.count,
-        tone: tone(entry.term),
+/// All three ledgers.
+pub(crate) fn flows(ledger: &[LedgerLine], charts: &mut Charts) -> Markup {
+    let equations: Vec<Equation<'_>> =
+        ACCOUNTS.iter().map(|account| Equation::of(account, ledger)).collect();
+    let faults: Vec<String> = equations.iter().filter_map(Equation::fault).collect();
+    let content = html! {
+        @if !faults.is_empty() {
+            ul.faults.bad { @for fault in &faults { li { "✗ " (fault) } } }
+        }
+        div.charts.flows {
+            @for equation in &equations {
+                @if !equation.sources.is_empty() { (one(equation, charts)) }
+            }
+        }
     };
-    let drawn = |entries: &[Entry<'_>]| -> Vec<Stream> {
-        entries.iter().filter(|entry| entry.count > 0.0).map(stream).collect()
+    let sentence = if faults.is_empty() {
+        "Every datagram and every delivery is counted here exactly once, and none is unexplained."
+    } else {
+        "The ledger does not add up, so these figures can't be relied on."
     };
-    let mut sources = drawn(sources);
-    let mut middle = account.middle.to_owned();
+    section("Where everything went", sentence, content)
+}
+
+fn one(equation: &Equation<'_>, charts: &mut Charts) -> Markup {
+    let Account { title, sentence, .. } = equation.account;
+    html! {
+        div.account {
+            @if sum(&equation.sources) > 0 {
+                (charts.add(title, html! { (sentence) }, flow(equation)))
+            } @else {
+                h3 { (title) }
+                p.note { "There were none." }
+            }
+            p.identity { (identity(equation)) }
+            (terms(equation))
+        }
+    }
+}
+
+fn flow(equation: &Equation<'_>) -> Chart {
+    let part = |line: &&LedgerLine| FlowPart {
+        name: words(&line.term),
+        count: line.count as f64,
+        tone: tone(&line.term),
+    };
+    let drawn = |lines: &[&LedgerLine]| -> Vec<FlowPart> {
+        lines.iter().filter(|line| line.count > 0).map(part).collect()
+    };
+    let mut sources = drawn(&equation.sources);
+    let mut middle = equation.account.middle.to_owned();
     if sources.len() == 1 {
-        // A single source is all that passes, so that one bar is enough.
+        // A single source is the same as the middle, so one bar is enough.
         middle = sources.remove(0).name;
     }
-    // What was to happen comes first, so that the widest band runs straight.
-    let mut sinks = drawn(sinks);
-    sinks.sort_by_key(|stream| stream.tone != Tone::Good);
+    // The good part comes first, so that the widest band runs straight.
+    let mut sinks = drawn(&equation.sinks);
+    sinks.sort_by_key(|part| part.tone != FlowTone::Good);
     Chart::Flow(Flow { middle, sources, sinks })
 }
 
@@ -118,48 +150,55 @@ fn words(term: &str) -> String {
     term.replace('-', " ")
 }
 
-fn tone(term: &str) -> Tone {
+fn tone(term: &str) -> FlowTone {
     match term {
-        "received" | "delivered" | "handed-to-target" | "sent" | "expected" => Tone::Good,
-        "unexplained" => Tone::Wrong,
-        "in-flight" | "duplicated" | "target" => Tone::Neutral,
-        _ => Tone::Lost,
+        "received" | "delivered" | "handed-to-target" | "sent" | "expected" => FlowTone::Good,
+        UNEXPLAINED => FlowTone::Wrong,
+        "in-flight" | "duplicated" | "target" => FlowTone::Neutral,
+        _ => FlowTone::Lost,
     }
 }
 
-/// The ledger as a sum: terms that are 0 are left out, but never what is unexplained.
-fn identity(sources: &[Entry<'_>], sinks: &[Entry<'_>]) -> String {
-    let sum = |entries: &[Entry<'_>]| {
-        let shown = entries.iter().filter(|one| one.count != 0.0 || one.term == "unexplained");
-        let words = |one: &Entry<'_>| format!("{}\u{a0}{}", thousands(one.count), words(one.term));
-        let sum = shown.map(words).collect::<Vec<_>>().join(" + ");
-        if sum.is_empty() { "0".to_owned() } else { sum }
-    };
-    format!("{} = {}", sum(sources), sum(sinks))
+/// Whether a term is shown. Terms that are 0 are left out, except for what is unexplained.
+fn matters(line: &LedgerLine) -> bool {
+    line.count != 0 || line.term == UNEXPLAINED
 }
 
-fn terms(sources: &[Entry<'_>], sinks: &[Entry<'_>], beside: &[Entry<'_>], total: f64) -> Markup {
-    let share = |count: f64| (total > 0.0).then(|| count / total);
+/// The equation as a sum.
+fn identity(equation: &Equation<'_>) -> String {
+    let written = |lines: &[&LedgerLine]| {
+        let words = |line: &&LedgerLine| {
+            format!("{}\u{a0}{}", thousands(line.count as f64), words(&line.term))
+        };
+        let shown = lines.iter().filter(|line| matters(line));
+        let text = shown.map(words).collect::<Vec<_>>().join(" + ");
+        if text.is_empty() { "0".to_owned() } else { text }
+    };
+    let equals = if sum(&equation.sources) == sum(&equation.sinks) { "=" } else { "≠" };
+    format!("{} {equals} {}", written(&equation.sources), written(&equation.sinks))
+}
+
+fn terms(equation: &Equation<'_>) -> Markup {
+    let total = sum(&equation.sources) as f64;
+    let Equation { sources, sinks, beside, .. } = equation;
     let mut rows = Vec::new();
-    for (side, entries) in [("in", sources), ("out", sinks), ("beside", beside)] {
-        for entry in entries {
-            if entry.count == 0.0 && entry.term != "unexplained" {
-                continue;
-            }
-            let share = if side == "beside" { None } else { share(entry.count) };
-            rows.push(vec![
-                html! { (words(entry.term)) },
-                html! { (side) },
-                html! { (thousands(entry.count)) },
-                html! { (Unit::Ratio.show(share)) },
-            ]);
-        }
+    for line in sources.iter().chain(sinks).chain(beside).filter(|line| matters(line)) {
+        let count = line.count as f64;
+        let part = (line.side != Side::Beside && total > 0.0).then(|| share(count / total));
+        rows.push(vec![
+            html! { (words(&line.term)) },
+            html! { (line.side.name()) },
+            html! { (Unit::Count.show(Some(count))) },
+            html! { (part.unwrap_or_default()) },
+        ]);
     }
     html! {
         details {
             summary { "As a table" }
             (table(&["Term", "Side", "Count", "Share"], 2, &rows))
-            p.note { "Terms that are 0 are left out. What stands beside is part of other terms." }
+            p.note {
+                "Terms that are 0 are left out. A term beside the equation is part of other terms."
+            }
         }
     }
 }

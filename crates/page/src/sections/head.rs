@@ -1,166 +1,124 @@
-//! Which run it was, and how it came out.
+//! The top of a page: which run it was, and how it came out.
 
 use maud::{Markup, html};
+use skipbeat_core::number::{number, thousands};
+use skipbeat_measure::{Judged, Tone};
+use skipbeat_results::{ReadFolder, RunFile};
+use skipbeat_scenario::Mode;
 
-use crate::format::{Unit, length, thousands};
-use crate::read::{Folder, Kind, RunFile, Threshold};
-use crate::sections::{facts, table};
-use crate::verdict::Verdict;
+use crate::parts::{badge, class, facts, table, tag};
+
+/// The most reasons to show, and the most thresholds of a sweep.
+const MOST_SHOWN: usize = 12;
 
 /// The top of a page about one folder, or of one folder's part in a page about several.
-pub(crate) fn head(folder: &Folder, name: &str) -> Markup {
-    let about = &folder.about;
+pub(crate) fn head(folder: &ReadFolder, name: &str) -> Markup {
+    let file = folder.file();
     html! {
         header.head {
-            p.kind { (kind(folder)) }
+            p.kind { (kind(file)) }
             h1 { (name) }
-            @if !about.description().is_empty() { p.lead { (about.description()) } }
-            (facts(&which(folder)))
+            @if !file.description().is_empty() { p.lead { (file.description()) } }
+            (facts(&which(file)))
         }
-        (outcome(folder))
+        (outcome(file))
     }
 }
 
-fn kind(folder: &Folder) -> &'static str {
-    match &folder.kind {
-        Kind::Run(_) => "skipbeat run",
-        Kind::Sweep(_) if folder.about.capacity.is_some() => "skipbeat ramp",
-        Kind::Sweep(_) => "skipbeat sweep",
+fn kind(file: &RunFile) -> &'static str {
+    match &file.sweep {
+        None => "skipbeat run",
+        Some(sweep) if sweep.ramps.is_some() => "skipbeat ramp",
+        Some(_) => "skipbeat sweep",
     }
 }
 
 /// The world in words.
-pub(crate) fn world(about: &RunFile) -> String {
-    match about.mode.as_str() {
-        "sim" => "sim: virtual time".to_owned(),
-        "net" => "net: real sockets".to_owned(),
-        other => other.to_owned(),
+pub(crate) fn world(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Sim => "sim: virtual time",
+        Mode::Net => "net: real sockets",
     }
 }
 
-fn which(folder: &Folder) -> Vec<(&'static str, String)> {
-    let about = &folder.about;
-    let time = |key: &str| about.time(key).map(length);
+/// A time that someone chose, such as the length of a run: without needless decimals.
+fn chosen(seconds: f64) -> String {
+    format!("{} s", number(seconds))
+}
+
+fn which(file: &RunFile) -> Vec<(&'static str, String)> {
+    let time = |key: &str| file.time(key).map(chosen);
     let measured = match (time("duration"), time("warmup"), time("drain")) {
         (Some(duration), Some(warmup), Some(drain)) => {
-            format!("{duration} after {warmup} of warm-up, {drain} of drain")
+            format!("{duration} after {warmup} of warm-up, then {drain} of drain")
         }
         _ => String::new(),
     };
     let mut which = vec![
-        ("World", world(about)),
-        ("Seed", seed(about)),
-        ("Clients", about.clients().map(thousands).unwrap_or_default()),
-        ("Server", about.server()),
+        ("World", world(file.mode).to_owned()),
+        ("Seed", file.seed.to_string()),
+        ("Clients", file.clients().map(thousands).unwrap_or_default()),
+        ("Server", file.server()),
         ("Measured", measured),
     ];
-    if let Kind::Sweep(sweep) = &folder.kind {
+    if let Some(sweep) = &file.sweep {
         which.push(("Swept", sweep.keys.join(", ")));
-        let over = about.runs.len();
-        let planned = about.runs_planned.map(|planned| thousands(planned as f64));
-        let runs = planned.map(|planned| format!("{} of {planned}", thousands(over as f64)));
-        // Of a ramp it is no matter how many steps there would have been.
-        if about.capacity.is_none() {
-            which.push(("Runs", runs.unwrap_or_default()));
+        // A ramp ends at the first step that breaks, so it has fewer runs than planned.
+        if sweep.ramps.is_none() {
+            let [over, planned] = [sweep.runs.len() as f64, sweep.runs_planned as f64];
+            which.push(("Runs", format!("{} of {}", thousands(over), thousands(planned))));
         }
-        which.push(("Demanded", demanded(about)));
     }
     which
 }
 
-/// The seed as it was given.
-pub(crate) fn seed(about: &RunFile) -> String {
-    if about.seed.is_null() { String::new() } else { about.seed.to_string() }
-}
-
-/// The verdict, and what stands behind it.
-fn outcome(folder: &Folder) -> Markup {
-    let about = &folder.about;
-    let verdict = Verdict::of(about);
+/// The verdict in `run.json`, and the reasons for it.
+fn outcome(file: &RunFile) -> Markup {
+    // The reason may name these already.
+    let unsaid = |text: &&String| !file.reason.contains(text.as_str());
+    let verdict = file.run.as_ref().map(|run| &run.verdict);
+    let ended = verdict.and_then(|verdict| verdict.ended_early_at_s);
+    let stopped_by = verdict.and_then(|verdict| verdict.stopped_by.as_ref()).filter(unsaid);
+    let failure = verdict.and_then(|verdict| verdict.failure.as_ref()).filter(unsaid);
     html! {
-        div.outcome.(verdict.class()) {
-            p.badge { (verdict.words()) }
-            p { (reason(folder, verdict)) }
-            @if let Some((ended, planned)) = about.ended_early() {
-                p { "It ended early, at " (length(ended)) " of " (length(planned)) "." }
+        div.outcome.(class(file.outcome.tone())) {
+            (badge(file.outcome))
+            p.reason { (file.reason) }
+            @if let Some(ended) = ended {
+                p {
+                    "It ended early, at " (chosen(ended))
+                    @if let Some(planned) = file.planned_end() { " of " (chosen(planned)) }
+                    "."
+                }
             }
-            @if let Some(threshold) = &about.stopped_by {
-                p { "It was stopped since this was not met: " (threshold) }
+            @if let Some(threshold) = stopped_by {
+                p { "It was stopped because this was not met: " (threshold) }
             }
-            @if let Some(failure) = &about.failure { p.failure { (failure) } }
-            (doubts(folder))
-            (knees(about))
-            @if !about.thresholds.is_empty() { (thresholds(&about.thresholds)) }
+            @if let Some(failure) = failure { p.failure { (failure) } }
+            (doubts(file))
+            (ramps(file))
+            @match verdict {
+                Some(verdict) => (thresholds(&verdict.thresholds)),
+                None => (thresholds_of_sweep(file)),
+            }
         }
     }
 }
 
-/// What the verdict means here, in a sentence.
-fn reason(folder: &Folder, verdict: Verdict) -> String {
-    let about = &folder.about;
-    let missed = about.thresholds.iter().filter(|one| one.met == Some(false)).count();
-    let asked = about.thresholds.len();
-    let marked =
-        about.runs.iter().filter(|run| run.verdict.as_deref() == Some("threshold")).count();
-    match verdict {
-        Verdict::Pass if asked > 0 => "Every threshold is met.".to_owned(),
-        Verdict::Pass if about.capacity.is_some() => {
-            "The first step of each ramp holds, and no run is in doubt.".to_owned()
-        }
-        Verdict::Pass if !demanded(about).is_empty() && marked == 0 => {
-            "Every threshold is met by every run.".to_owned()
-        }
-        Verdict::Pass if marked > 0 => {
-            "No run is in doubt. Points that do not meet what was demanded are marked.".to_owned()
-        }
-        Verdict::Pass if matches!(folder.kind, Kind::Sweep(_)) => {
-            "No run is in doubt. No threshold was set.".to_owned()
-        }
-        Verdict::Pass => "Every datagram is accounted for. No threshold was set.".to_owned(),
-        Verdict::Threshold if asked > 0 => {
-            format!("{missed} of {asked} thresholds {} not met.", plural(missed))
-        }
-        Verdict::Threshold => "Some points do not meet what was demanded.".to_owned(),
-        Verdict::Inconclusive if about.thresholds.iter().any(|one| one.met.is_none()) => {
-            "A figure that a threshold asks for is undefined.".to_owned()
-        }
-        Verdict::Inconclusive => "The figures can't be relied on, for these reasons:".to_owned(),
-        Verdict::Interrupted => "A signal ended it. What was seen until then is here.".to_owned(),
-        Verdict::Failed => "An error ended it. What was seen until then is here:".to_owned(),
-    }
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "is" } else { "are" }
-}
-
-/// How far each ramp came, and what broke.
-fn knees(about: &RunFile) -> Markup {
+/// How far each ramp got, and what broke.
+fn ramps(file: &RunFile) -> Markup {
     html! {
-        @for knee in about.capacity.iter().flatten() {
-            p { strong { (knee.ramp) } }
-            ul { @for line in &knee.says { li { (line) } } }
+        @for ramp in file.sweep.iter().flat_map(|sweep| &sweep.ramps).flatten() {
+            p { strong { (ramp.ramp) } }
+            ul { @for line in &ramp.lines { li { (line) } } }
         }
     }
 }
 
-/// What is demanded of each run of a sweep, by the first of them.
-fn demanded(about: &RunFile) -> String {
-    let first = about.runs.first().map_or(&[][..], |run| &run.thresholds);
-    let each = first.iter().map(|one| {
-        let group = one.group.as_ref().map_or(String::new(), |group| format!("{group} "));
-        format!("{group}{} {}", one.metric, one.condition)
-    });
-    each.collect::<Vec<_>>().join(", ")
-}
-
-/// The reasons to doubt it; of a sweep, each once, with the number of its runs.
-fn doubts(folder: &Folder) -> Markup {
-    const SHOWN: usize = 12;
-    let about = &folder.about;
+/// Why figures can't be relied on. For a sweep each reason is listed once, with its number of runs.
+fn doubts(file: &RunFile) -> Markup {
     let mut reasons: Vec<(&String, usize)> = Vec::new();
-    let of_runs = about.runs.iter().flat_map(|run| &run.inconclusive);
-    for reason in about.inconclusive.iter().chain(of_runs) {
+    for reason in file.verdicts().into_iter().flat_map(|verdict| &verdict.doubts) {
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, times)) => *times += 1,
             None => reasons.push((reason, 1)),
@@ -169,40 +127,61 @@ fn doubts(folder: &Folder) -> Markup {
     html! {
         @if !reasons.is_empty() {
             ul {
-                @for (reason, times) in reasons.iter().take(SHOWN) {
+                @for (reason, times) in reasons.iter().take(MOST_SHOWN) {
                     li { (reason) @if *times > 1 { " (" (times) " runs)" } }
                 }
-                @if reasons.len() > SHOWN { li { "and " (reasons.len() - SHOWN) " more" } }
+                @if reasons.len() > MOST_SHOWN {
+                    li { "and " (reasons.len() - MOST_SHOWN) " more" }
+                }
             }
         }
     }
 }
 
-/// What was demanded beside what came.
-pub(crate) fn thresholds(thresholds: &[Threshold]) -> Markup {
-    let rows = thresholds.iter().map(|threshold| {
+/// The table of thresholds: what was required, and the actual figure.
+fn thresholds(thresholds: &[Judged]) -> Markup {
+    let rows = thresholds.iter().map(|judged| {
+        let (tone, sign) = match judged.met {
+            Some(true) => (Tone::Good, "✓"),
+            Some(false) => (Tone::Bad, "✗"),
+            None => (Tone::Unsure, "?"),
+        };
         vec![
-            met(threshold.met),
-            html! {
-                code { (threshold.metric) " " (threshold.condition) }
-                @if let Some(group) = &threshold.group { " of " (group) }
-            },
-            // In the unit of the condition.
-            html! { (Unit::of(&threshold.metric).show(threshold.value)) },
+            tag(tone, sign, judged.words()),
+            html! { code { (judged.subject()) " " (judged.required) } },
+            html! { (judged.shown()) },
         ]
     });
-    table(&["Outcome", "Demanded", "Actual"], 2, &rows.collect::<Vec<_>>())
+    let rows: Vec<_> = rows.collect();
+    html! { @if !rows.is_empty() { (table(&["Outcome", "Required", "Actual"], 2, &rows)) } }
 }
 
-fn met(met: Option<bool>) -> Markup {
-    match met {
-        Some(true) => html! { span.tag.good { "✓ met" } },
-        Some(false) => html! { span.tag.bad { "✗ not met" } },
-        None => html! { span.tag.unsure { "? unknown" } },
+/// Each threshold of a sweep once, with the number of runs that meet it and of those that don't.
+fn thresholds_of_sweep(file: &RunFile) -> Markup {
+    let mut counted: Vec<(String, [usize; 3])> = Vec::new();
+    for judged in file.verdicts().into_iter().flat_map(|verdict| &verdict.thresholds) {
+        let name = judged.to_string();
+        let at = counted.iter().position(|(known, _)| *known == name).unwrap_or_else(|| {
+            counted.push((name, [0; 3]));
+            counted.len() - 1
+        });
+        let column = match judged.met {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => 2,
+        };
+        counted[at].1[column] += 1;
     }
-}
-
-/// A verdict in a table.
-pub(crate) fn tag(verdict: Verdict) -> Markup {
-    html! { span.tag.(verdict.class()) { (verdict.words()) } }
+    let rows = counted.iter().take(MOST_SHOWN).map(|(name, counts)| {
+        let counts = counts.map(|count| html! { (thousands(count as f64)) });
+        std::iter::once(html! { code { (name) } }).chain(counts).collect()
+    });
+    let rows: Vec<Vec<Markup>> = rows.collect();
+    let head = ["Required", "Runs that meet it", "That do not", "Undefined or not judged"];
+    html! {
+        @if !rows.is_empty() { (table(&head, 1, &rows)) }
+        @if counted.len() > MOST_SHOWN {
+            p.note { "And " (counted.len() - MOST_SHOWN) " more thresholds, see run.json." }
+        }
+    }
 }

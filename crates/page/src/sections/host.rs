@@ -1,110 +1,115 @@
-//! What the machine had to do with it. In virtual time much of this does not exist.
+//! What a run cost on its machine. A run in virtual time lacks much of this.
+
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use serde_json::Value;
+use skipbeat_core::Unit;
+use skipbeat_core::number::{bytes, span, thousands};
+use skipbeat_measure::{HostReport, Traffic};
+use skipbeat_results::{HostFile, Shard};
 
-use crate::format::{Unit, bytes, thousands};
-use crate::sections::{facts, section, table};
+use crate::parts::{facts, section, table};
 
 /// Time, memory, traffic and what the kernel counted.
-pub(crate) fn host(host: &Value) -> Markup {
-    if !host.is_object() {
-        return html! {};
-    }
-    let shares = host.get("shares").and_then(Value::as_array);
-    let content = html! {
-        @if let Some(shares) = shares {
-            @for (number, share) in shares.iter().enumerate() {
-                h3 { "Share " (number + 1) " of " (shares.len()) }
-                (one(share))
+pub(crate) fn host(host: Option<&HostFile>) -> Markup {
+    let content = match host {
+        None => html! { p.note { "Not recorded: the folder has no host.json." } },
+        Some(HostFile::Machine(report)) => one(report),
+        Some(HostFile::Shares(shares)) => html! {
+            @for (share, report) in in_order(shares) {
+                h3 { "Share " (share) }
+                (one(report))
             }
-        } @else {
-            (one(host))
-        }
+        },
     };
-    section("The machine", "What no seed fixes.", content)
+    section("This machine", "What it cost here. It differs from run to run.", content)
 }
 
-fn one(host: &Value) -> Markup {
+/// Shares by their number, so that 10/16 comes after 2/16.
+fn in_order(shares: &BTreeMap<String, HostReport>) -> Vec<(&String, &HostReport)> {
+    let mut all: Vec<_> = shares.iter().collect();
+    all.sort_by_key(|(share, _)| share.parse::<Shard>().ok());
+    all
+}
+
+fn one(report: &HostReport) -> Markup {
     html! {
-        (facts(&costs(host)))
-        (traffic(host))
-        (counters(host))
+        (facts(&costs(report)))
+        (traffic(&report.traffic))
+        (counters(report))
     }
 }
 
-fn costs(host: &Value) -> Vec<(&'static str, String)> {
-    let of = |key: &str| host.get(key).and_then(Value::as_f64);
-    let time = |key: &str| of(key).map(|s| Unit::Seconds.show(Some(s))).unwrap_or_default();
-    let size = |key: &str| of(key).map(bytes).unwrap_or_default();
-    let count = |key: &str| of(key).map(thousands).unwrap_or_default();
-    let named = |key: &str, show: fn(f64) -> String| {
-        let entries = host.get(key).and_then(Value::as_object).into_iter().flatten();
-        let known = entries.filter_map(|(name, value)| Some((name, value.as_f64()?)));
-        known.map(|(name, value)| format!("{name} {}", show(value))).collect::<Vec<_>>().join(", ")
-    };
-    let text = |key: &str| host.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-    let nanos = of("ns_per_datagram").map(|ns| format!("{} ns", thousands(ns)));
+fn costs(report: &HostReport) -> Vec<(&'static str, String)> {
+    let time = |seconds: Option<f64>| seconds.map(span).unwrap_or_default();
+    let size = |size: Option<u64>| size.map(|size| bytes(size as f64)).unwrap_or_default();
+    let count = |count: Option<u64>| count.map(|n| thousands(n as f64)).unwrap_or_default();
+    let listed = |entries: Vec<String>| entries.join(", ");
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let processor = report.cpu_s.iter().map(|(thread, cpu)| format!("{thread} {}", span(*cpu)));
+    let buffers = report.receive_buffers.iter();
+    let buffers = buffers.map(|(socket, size)| format!("{socket} {}", bytes(*size as f64)));
+    let per_datagram = report.ns_per_datagram.map(|ns| Unit::Nanoseconds.show(Some(ns)));
     vec![
-        ("Wall time", time("wall_s")),
-        ("Processor time", named("cpu_s", |s| Unit::Seconds.show(Some(s)))),
-        ("Processor time per datagram", nanos.unwrap_or_default()),
-        ("Datagrams", count("datagrams")),
-        ("Peak memory", size("peak_memory_bytes")),
-        ("Peak memory of the server", size("server_memory_bytes")),
-        ("Dropped at the server's sockets", count("server_drops")),
-        ("Dropped at the swarm's sockets", count("swarm_drops")),
-        ("Receive buffers", named("receive_buffers", bytes)),
-        ("System calls", text("io")),
-        ("Sent without segments, since", text("without_segments")),
-        ("Lateness, 99th percentile", time("lateness_p99_s")),
-        ("Lateness, most", time("lateness_max_s")),
+        ("Wall time", span(report.wall_s)),
+        ("Processor time", listed(processor.collect())),
+        ("Processor time per datagram", per_datagram.unwrap_or_default()),
+        ("Datagrams", thousands(report.datagrams as f64)),
+        ("Peak memory", size(report.peak_memory_bytes)),
+        ("Peak memory of the server", size(report.server_memory_bytes)),
+        ("Dropped at the server's sockets", count(report.server_drops)),
+        ("Dropped at the swarm's sockets", count(report.swarm_drops)),
+        ("Receive buffers", listed(buffers.collect())),
+        ("System calls", text(&report.io)),
+        ("One datagram per message because", text(&report.without_segments)),
+        ("Lateness, p99", time(report.lateness_p99_s)),
+        ("Lateness, max", time(report.lateness_max_s)),
     ]
 }
 
 /// Calls, messages and datagrams of each side.
-fn traffic(host: &Value) -> Markup {
-    let sides = host.get("traffic").and_then(Value::as_object);
-    let Some(sides) = sides.filter(|sides| !sides.is_empty()) else { return html! {} };
+fn traffic(sides: &BTreeMap<String, Traffic>) -> Markup {
+    if sides.is_empty() {
+        return html! {};
+    }
+    let count = |count: u64| Some(count as f64);
     let mut rows = Vec::new();
     for (side, traffic) in sides {
-        let of = |key: &str| traffic.get(key).and_then(Value::as_f64);
-        for (way, calls, messages, datagrams) in [
-            ("sent", "send_calls", "sends", "datagrams_sent"),
-            ("received", "receive_calls", "receives", "datagrams_received"),
-        ] {
-            let per_call = of(calls).filter(|calls| *calls > 0.0);
-            let per_call = per_call.and_then(|calls| Some(of(datagrams)? / calls));
-            let full = if way == "sent" { of("send_buffer_full") } else { None };
-            let mut row = vec![html! { (side) }, html! { (way) }];
-            let counts = [of(calls), of(messages), of(datagrams), per_call, full];
-            row.extend(counts.map(|count| html! { (Unit::Number.show(count)) }));
-            rows.push(row);
+        let sent = [
+            count(traffic.send_calls),
+            count(traffic.sends),
+            count(traffic.datagrams_sent),
+            traffic.sent_per_call(),
+            count(traffic.send_buffer_full),
+        ];
+        let received = [
+            count(traffic.receive_calls),
+            count(traffic.receives),
+            count(traffic.datagrams_received),
+            traffic.received_per_call(),
+            None,
+        ];
+        for (way, figures) in [("sent", sent), ("received", received)] {
+            let cells = figures.map(|figure| html! { (Unit::Number.show(figure)) });
+            rows.push([html! { (side) }, html! { (way) }].into_iter().chain(cells).collect());
         }
     }
     let head = ["Side", "", "Calls", "Messages", "Datagrams", "Datagrams per call", "Buffer full"];
     html! { h3 { "Traffic" } (table(&head, 2, &rows)) }
 }
 
-/// The kernel's counters that moved while the run went on.
-fn counters(host: &Value) -> Markup {
-    let of = |key: &str| host.get(key).and_then(Value::as_object);
-    let (Some(before), Some(after)) = (of("kernel_before"), of("kernel_after")) else {
-        return html! {};
-    };
-    let moved: Vec<Vec<Markup>> = after
-        .iter()
-        .filter_map(|(name, after)| {
-            let by = after.as_f64()? - before.get(name)?.as_f64()?;
-            (by != 0.0).then(|| vec![html! { code { (name) } }, html! { (thousands(by)) }])
-        })
-        .collect();
+/// The kernel's counters that changed during the run.
+fn counters(report: &HostReport) -> Markup {
+    let moved = report.kernel_moved();
+    let rows =
+        moved.map(|(name, by)| vec![html! { code { (name) } }, html! { (thousands(by as f64)) }]);
+    let rows: Vec<_> = rows.collect();
     html! {
-        @if !moved.is_empty() {
+        @if !rows.is_empty() {
             details {
-                summary { "Kernel counters that moved (" (moved.len()) ")" }
+                summary { "Kernel counters that moved (" (rows.len()) ")" }
                 p.note { "Of the whole network namespace, so of other programs too." }
-                (table(&["Counter", "Moved by"], 1, &moved))
+                (table(&["Counter", "Moved by"], 1, &rows))
             }
         }
     }

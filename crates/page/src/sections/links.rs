@@ -1,41 +1,51 @@
-//! What was asked of the links beside what came.
+//! Links as the scenario configures them, compared with links as observed.
 
 use maud::{Markup, html};
+use skipbeat_core::Unit;
+use skipbeat_core::number::UNKNOWN;
+use skipbeat_measure::Tone;
+use skipbeat_results::LinkLine;
 
-use crate::format::{UNKNOWN, Unit};
-use crate::read::Table;
-use crate::sections::{section, table};
+use crate::parts::{section, table, tag};
 
 /// One row for each stage of each group's links.
-pub(crate) fn links(links: &Table) -> Markup {
+pub(crate) fn links(links: &[LinkLine]) -> Markup {
     if links.is_empty() {
         return html! {};
     }
-    let rows = links.rows().map(|row| {
-        let unit = if row.text("unit") == "s" { Unit::Seconds } else { Unit::Ratio };
-        let show = |column: &str| html! { (unit.show(row.number(column))) };
-        let interval = row.number("interval").map(|_| html! { "± " (show("interval")) });
+    let rows = links.iter().map(|LinkLine { row, agrees }| {
+        let show = |figure: Option<f64>| html! { (row.unit.show(figure)) };
         vec![
-            html! { (row.text("group")) },
-            html! { (row.text("direction")) },
-            html! { (row.text("stage")) },
-            agrees(row.text("agrees")),
-            show("asked"),
-            show("got"),
-            interval.unwrap_or_else(|| html! { (UNKNOWN) }),
-            html! { (Unit::Number.show(row.number("datagrams"))) },
+            html! { (row.group) },
+            html! { (row.direction.name()) },
+            html! { (row.stage) },
+            agreement(*agrees),
+            show(row.configured),
+            show(row.observed),
+            html! { @if row.interval.is_some() { "± " } (show(row.interval)) },
+            html! { (Unit::Count.show(Some(row.datagrams as f64))) },
         ]
     });
-    let head = ["Group", "Direction", "Stage", "Agrees", "Asked", "Got", "Interval", "Datagrams"];
-    let sentence = "What the scenario asks of each link, what came, and by how much chance alone \
-                    would make them differ (four standard errors).";
-    section("Asked and got", sentence, table(&head, 4, &rows.collect::<Vec<_>>()))
+    let head = [
+        "Group",
+        "Direction",
+        "Stage",
+        "Agrees",
+        "Configured",
+        "Observed",
+        "Interval",
+        "Datagrams",
+    ];
+    let sentence = "What the scenario configures for each link, what was observed, and how far off \
+                    chance alone may take it (four standard errors).";
+    let title = "Links as configured and as observed";
+    section(title, sentence, table(&head, 4, &rows.collect::<Vec<_>>()))
 }
 
-fn agrees(word: &str) -> Markup {
-    match word {
-        "yes" => html! { span.tag.good { "✓ yes" } },
-        "no" => html! { span.tag.bad { "✗ no" } },
-        _ => html! { (UNKNOWN) },
+fn agreement(agrees: Option<bool>) -> Markup {
+    match agrees {
+        Some(true) => tag(Tone::Good, "✓", "yes"),
+        Some(false) => tag(Tone::Bad, "✗", "no"),
+        None => html! { (UNKNOWN) },
     }
 }

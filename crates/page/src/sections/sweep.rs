@@ -1,42 +1,28 @@
 //! A sweep as charts: what fast detection costs, and each metric over a swept key.
 
 use maud::{Markup, html};
+use skipbeat_core::Unit;
+use skipbeat_core::number::thousands;
+use skipbeat_measure::Metric;
+use skipbeat_results::{SweepPoint, SweepRead};
 
 use crate::chart::{Axis, Chart, Charts, Line, Lines, Scale, Spot};
-use crate::format::{Unit, thousands};
-use crate::headline::label;
+use crate::metrics::{capitalised, label, unit};
+use crate::parts::section;
 use crate::quantity::{Quantity, parse_all, plain, short};
-use crate::read::{Point, Sweep};
-use crate::sections::section;
-use crate::verdict::Verdict;
 
 /// More lines than this can't be told apart.
 const LINES: usize = 12;
-/// What is drawn without asking: the first few of these that vary.
-const DRAWN: [&str; 12] = [
-    "delivery_ratio",
-    "latency_p99_s",
-    "eviction_latency_mean_s",
-    "mistake_rate_per_s",
-    "query_accuracy",
-    "ghosts_mean",
-    "expelled",
-    "amplification",
-    "server_detection_mean_s",
-    "rebind_recovery_mean_s",
-    "answer_latency_p99_s",
-    "deliveries_per_s",
-];
-/// How many of them.
+/// How many metrics are drawn by default.
 const CHARTS: usize = 6;
 
-/// A sweep with its name, which stands in the legend where there are several.
+/// A sweep with its name, which is in the legend if there are several sweeps.
 pub(crate) struct Swept<'a> {
     pub(crate) name: &'a str,
-    pub(crate) sweep: &'a Sweep,
+    pub(crate) sweep: &'a SweepRead,
 }
 
-/// All charts of one sweep, or of several that are laid over each other.
+/// All charts of one sweep, or of several that are overlaid.
 pub(crate) fn charts(sweeps: &[Swept<'_>], charts: &mut Charts) -> Markup {
     let Some(key) = axis_key(sweeps) else { return html! {} };
     let (mut series, mut count) = (Vec::new(), 0);
@@ -46,30 +32,33 @@ pub(crate) fn charts(sweeps: &[Swept<'_>], charts: &mut Charts) -> Markup {
         series.extend(own.into_iter().take((LINES / sweeps.len()).max(1)));
     }
     let axis = KeyAxis::new(&key, &series);
-    let varying: Vec<&String> = sweeps[0]
-        .sweep
-        .metrics
+    let columns = sweeps[0].sweep.points.first().map_or(&[][..], |point| &point.figures);
+    let varying: Vec<&str> = columns
         .iter()
-        .filter(|metric| varies(&series, metric) && **metric != "clients")
+        .map(|(name, _)| name.as_str())
+        .filter(|metric| varies(&series, metric))
         .collect();
     if varying.is_empty() {
         return html! {};
     }
-    let drawn =
-        DRAWN.iter().filter(|one| varying.iter().any(|metric| *metric == *one)).take(CHARTS);
     let sentence = |metric: &str| {
-        format!("{} over {}, with 95 % intervals where there are several runs.", label(metric), key)
+        let label = capitalised(&label(metric));
+        format!("{label} over {key}, with 95 % intervals where there are several runs.")
     };
     let content = html! {
         div.charts {
             (tradeoff(&series, &key, charts))
-            @for metric in drawn {
-                (charts.add(label(metric), &sentence(metric), axis.chart(metric, &series)))
+            @for metric in drawn(&varying) {
+                (charts.add(
+                    &capitalised(&label(&metric)),
+                    html! { (sentence(&metric)) },
+                    axis.chart(&metric, &series),
+                ))
             }
         }
         (charts.choice(
             "Any metric",
-            "Each metric that varies over the points; the one that is chosen is drawn.",
+            html! { "Each column that varies over the points; the one that is chosen is drawn." },
             varying.iter().map(|one| (one.to_string(), axis.chart(one, &series))).collect(),
         ))
         @if count > series.len() {
@@ -82,12 +71,23 @@ pub(crate) fn charts(sweeps: &[Swept<'_>], charts: &mut Charts) -> Markup {
     section("Over the swept keys", "", content)
 }
 
+/// The metrics that are drawn by default: primary ones with a better direction, then other
+/// headlines with one, then headlines without.
+fn drawn(varying: &[&str]) -> Vec<String> {
+    let mut ranked = Metric::headlines();
+    ranked.retain(|metric| varying.contains(&metric.name().as_str()));
+    ranked.sort_by_key(|metric| {
+        let judged = metric.better().is_some();
+        (!(judged && metric.card.primary), !judged)
+    });
+    ranked.into_iter().take(CHARTS).map(Metric::name).collect()
+}
+
 /// The points of a sweep that have all values but one in common.
 struct Series<'a> {
     name: String,
-    sweep: &'a Sweep,
     /// The value on the axis, and the point.
-    points: Vec<(&'a str, &'a Point)>,
+    points: Vec<(&'a str, &'a SweepPoint)>,
 }
 
 impl<'a> Series<'a> {
@@ -104,7 +104,7 @@ impl<'a> Series<'a> {
                 if several {
                     name = [swept.name, &name].join(" ").trim().to_owned();
                 }
-                all.push((others, Series { name, sweep, points: Vec::new() }));
+                all.push((others, Series { name, points: Vec::new() }));
                 all.len() - 1
             });
             all[at].1.points.push((value, point));
@@ -112,12 +112,12 @@ impl<'a> Series<'a> {
         all.into_iter().map(|(_, series)| series).collect()
     }
 
-    /// A metric as a line; `place` says where a value is on the axis.
+    /// A metric as a line; `place` gives the position of a value on the axis.
     fn line(&self, metric: &str, place: impl Fn(&str) -> Option<f64>) -> Line {
         let spots = self.points.iter().filter_map(|(value, point)| {
-            let estimate = self.sweep.figure(point, metric);
+            let estimate = point.figure(metric);
             let spot = Spot::new(place(value)?, estimate.mean);
-            Some(judged(point, Spot { y_error: estimate.ci95, ..spot }))
+            Some(judged(point, Spot { y_error: estimate.half_width, ..spot }))
         });
         let mut points: Vec<Spot> = spots.collect();
         points.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -125,16 +125,14 @@ impl<'a> Series<'a> {
     }
 }
 
-/// A point stands out if it did not pass, and says why.
-fn judged(point: &Point, spot: Spot) -> Spot {
-    let Some(verdict) = point.verdict.filter(|verdict| *verdict != Verdict::Pass) else {
-        return spot;
-    };
-    let note = format!("{} {}", spot.note, verdict.words()).trim().to_owned();
-    Spot { note, missed: true, ..spot }
+/// Marks a point that did not pass, and adds its outcome to the note.
+fn judged(point: &SweepPoint, spot: Spot) -> Spot {
+    let Some(outcome) = point.outcome.filter(|outcome| !outcome.succeeds()) else { return spot };
+    let note = format!("{} {} {}", spot.note, outcome.sign(), outcome.words());
+    Spot { note: note.trim().to_owned(), missed: true, ..spot }
 }
 
-fn others_named(sweep: &Sweep, place: usize, others: &[&str]) -> String {
+fn others_named(sweep: &SweepRead, place: usize, others: &[&str]) -> String {
     let keys = sweep.keys.iter().enumerate().filter(|(at, _)| *at != place);
     let named = keys.zip(others).map(|((_, key), value)| match others.len() {
         1 if Quantity::parse(value).is_none() => plain(value),
@@ -143,7 +141,7 @@ fn others_named(sweep: &Sweep, place: usize, others: &[&str]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-/// The key along the axis: the last that is a number everywhere, else the last.
+/// The key of the horizontal axis: the last one whose values are all numbers, else the last one.
 fn axis_key(sweeps: &[Swept<'_>]) -> Option<String> {
     let first = sweeps.first()?.sweep;
     let common =
@@ -156,13 +154,13 @@ fn axis_key(sweeps: &[Swept<'_>]) -> Option<String> {
     common.iter().rev().find(numeric).or(common.last()).map(|key| key.to_string())
 }
 
-fn values<'a>(sweep: &'a Sweep, key: &str) -> Vec<&'a str> {
+fn values<'a>(sweep: &'a SweepRead, key: &str) -> Vec<&'a str> {
     let place = sweep.keys.iter().position(|one| one == key);
-    let of_point = |point: &'a Point| point.values.get(place?).map(String::as_str);
+    let of_point = |point: &'a SweepPoint| point.values.get(place?).map(String::as_str);
     sweep.points.iter().filter_map(of_point).collect()
 }
 
-/// The horizontal axis: numbers, or else names in the order in which they come.
+/// The horizontal axis: numbers if all values are numbers, else names in the order they appear.
 struct KeyAxis {
     axis: Axis,
     names: Vec<String>,
@@ -201,14 +199,14 @@ impl KeyAxis {
         let lines: Vec<Line> =
             series.iter().map(|one| one.line(metric, |value| self.place(value))).collect();
         let seen = lines.iter().flat_map(|line| line.points.iter().filter_map(|spot| spot.y));
-        let y = Axis::fitting(label(metric), Unit::of(metric), seen);
+        let y = Axis::fitting(label(metric), unit(metric), seen);
         Chart::Lines(Lines { x: self.axis.clone(), y, lines, areas: Vec::new() })
     }
 }
 
 fn means<'a>(series: &'a [Series<'_>], metric: &'a str) -> impl Iterator<Item = f64> + 'a {
     series.iter().flat_map(move |one| {
-        one.points.iter().filter_map(move |(_, point)| one.sweep.figure(point, metric).mean)
+        one.points.iter().filter_map(move |(_, point)| point.figure(metric).mean)
     })
 }
 
@@ -225,8 +223,8 @@ fn tradeoff(series: &[Series<'_>], key: &str, charts: &mut Charts) -> Markup {
     }
     let line = |one: &Series<'_>| {
         let spots = one.points.iter().filter_map(|(value, point)| {
-            let (x, y) = (one.sweep.figure(point, across), one.sweep.figure(point, up));
-            let (x_error, y_error) = (x.ci95, y.ci95);
+            let (x, y) = (point.figure(across), point.figure(up));
+            let (x_error, y_error) = (x.half_width, y.half_width);
             let note = format!("{} {}", short(key), plain(value));
             let spot = Spot::new(x.mean?, y.mean);
             Some(judged(point, Spot { x_error, y_error, note, ..spot }))
@@ -236,15 +234,15 @@ fn tradeoff(series: &[Series<'_>], key: &str, charts: &mut Charts) -> Markup {
     let lines = series.iter().map(line).collect();
     let x = Axis::linear(label(across), Unit::Seconds);
     let y = Axis::fitting(label(up), Unit::PerSecond, means(series, up));
-    let mut sentence = "How fast crashes are noticed against how often the living are taken for \
-                        dead. Down and to the left is better; each alone is easy."
+    let mut sentence = "How fast crashes are noticed against how often live clients are evicted. \
+                        Down and to the left is better; each alone is easy."
         .to_owned();
     if matches!(y.scale, Scale::Log { .. }) && means(series, up).any(|mean| mean == 0.0) {
         sentence.push_str(" Points at the bottom edge had no mistake.");
     }
     charts.add(
         "Speed against mistakes",
-        &sentence,
+        html! { (sentence) },
         Chart::Lines(Lines { x, y, lines, areas: Vec::new() }),
     )
 }

@@ -1,23 +1,20 @@
 //! What happened second by second.
 
 use maud::{Markup, html};
+use skipbeat_core::Unit;
+use skipbeat_core::number::thousands;
+use skipbeat_link::Cause;
+use skipbeat_measure::Second;
+use skipbeat_results::RunRead;
 
 use crate::chart::{Area, Axis, Chart, Charts, Line, Lines, Spot};
-use crate::format::{Unit, thousands};
-use crate::read::{Run, RunFile, Table, TableRow};
-use crate::sections::section;
+use crate::parts::section;
+use crate::sections::Named;
 
-/// More points than this no screen shows: several seconds are drawn as one point then.
+/// The most points that a screen can show. Beyond that, several seconds are drawn as one point.
 const POINTS: usize = 600;
 
-/// A run with its name in the legend.
-pub(crate) struct Named<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) about: &'a RunFile,
-    pub(crate) run: &'a Run,
-}
-
-/// How the rows of several seconds become one point.
+/// How several seconds become one point.
 #[derive(Clone, Copy)]
 enum Fold {
     /// The last of them.
@@ -28,27 +25,44 @@ enum Fold {
     Total,
 }
 
-/// A chart over time: each line is the sum of some columns.
+/// What is counted in a second.
+#[derive(Clone, Copy)]
+enum Count {
+    Members,
+    Field(fn(&Second) -> u64),
+    LostBy(Cause),
+    Lost,
+}
+
+impl Count {
+    fn of(self, second: &Second) -> f64 {
+        match self {
+            Count::Members => second.members as f64,
+            Count::Field(field) => field(second) as f64,
+            Count::LostBy(cause) => second.lost[cause as usize] as f64,
+            Count::Lost => second.lost.iter().sum::<u64>() as f64,
+        }
+    }
+
+    fn seen(self, runs: &[Named<'_>]) -> bool {
+        runs.iter().any(|one| one.run.timeline.iter().any(|second| self.of(second) != 0.0))
+    }
+}
+
+/// A chart over time.
 struct Panel {
     title: &'static str,
     sentence: &'static str,
     unit: &'static str,
     fold: Fold,
-    /// Lines of a single run. Of several runs only the first is drawn.
-    lines: Vec<(String, Vec<String>)>,
+    /// The lines of a single run. With several runs, only the first line is drawn.
+    lines: Vec<(&'static str, Count)>,
 }
 
-/// All charts over time: of one run with all lines, of several runs with one line each.
+/// All charts over time. A single run has all its lines, several runs have one line each.
 pub(crate) fn timelines(runs: &[Named<'_>], charts: &mut Charts) -> Markup {
-    let seen = |column: &String| {
-        runs.iter().any(|one| {
-            one.run.timeline.rows().any(|row| row.number(column).is_some_and(|n| n != 0.0))
-        })
-    };
-    let drawn: Vec<Panel> = panels(runs)
-        .into_iter()
-        .filter(|panel| panel.lines.iter().flat_map(|(_, columns)| columns).any(seen))
-        .collect();
+    let seen = |panel: &Panel| panel.lines.iter().any(|(_, count)| count.seen(runs));
+    let drawn: Vec<Panel> = panels(runs).into_iter().filter(seen).collect();
     if drawn.is_empty() {
         return html! {};
     }
@@ -63,7 +77,7 @@ pub(crate) fn timelines(runs: &[Named<'_>], charts: &mut Charts) -> Markup {
     let content = html! {
         div.charts {
             @for panel in &drawn {
-                (charts.add(panel.title, panel.sentence, chart(panel, runs, bin)))
+                (charts.add(panel.title, html! { (panel.sentence) }, chart(panel, runs, bin)))
             }
         }
         @for one in runs.iter().filter(|one| !one.run.causes.is_empty()) {
@@ -76,95 +90,90 @@ pub(crate) fn timelines(runs: &[Named<'_>], charts: &mut Charts) -> Markup {
     section("Second by second", &sentence, content)
 }
 
-fn causes(run: &Run) -> String {
+fn causes(run: &RunRead) -> String {
+    let named = run.causes.iter();
     let named =
-        run.causes.iter().map(|(cause, count)| format!("{} {cause}", thousands(*count as f64)));
+        named.map(|(cause, count)| format!("{} {}", thousands(*count as f64), cause.name()));
     named.collect::<Vec<_>>().join(", ")
-}
-
-fn panel(
-    title: &'static str,
-    sentence: &'static str,
-    unit: &'static str,
-    fold: Fold,
-    lines: &[(&str, &str)],
-) -> Panel {
-    let line = |(name, column): &(&str, &str)| (name.to_string(), vec![column.to_string()]);
-    Panel { title, sentence, unit, fold, lines: lines.iter().map(line).collect() }
 }
 
 fn panels(runs: &[Named<'_>]) -> Vec<Panel> {
     vec![
-        panel(
-            "Members",
-            "Whom the server takes for present, at the end of each second.",
-            "members",
-            Fold::Last,
-            &[("members", "members")],
-        ),
-        panel(
-            "Deliveries",
-            "First deliveries of the messages that count; nothing before and after the window.",
-            "deliveries per second",
-            Fold::Mean,
-            &[("deliveries", "delivered")],
-        ),
-        panel(
-            "Datagrams to the server",
-            "Where the lines part, links lose, hold back or duplicate.",
-            "datagrams per second",
-            Fold::Mean,
-            &[("received", "up_received"), ("sent", "up_sent")],
-        ),
-        panel(
-            "Datagrams to the clients",
-            "Broadcasts multiply what the server reads by its members.",
-            "datagrams per second",
-            Fold::Mean,
-            &[("received", "down_received"), ("sent", "down_sent")],
-        ),
+        Panel {
+            title: "Members",
+            sentence: "The clients that the server takes for present at the end of each second.",
+            unit: "members",
+            fold: Fold::Last,
+            lines: vec![("members", Count::Members)],
+        },
+        Panel {
+            title: "Deliveries",
+            sentence: "First deliveries of messages that count; none before or after the window.",
+            unit: "deliveries per second",
+            fold: Fold::Mean,
+            lines: vec![("deliveries", Count::Field(|second| second.deliveries))],
+        },
+        Panel {
+            title: "Datagrams to the server",
+            sentence: "Where the lines part, links lose, delay or duplicate datagrams.",
+            unit: "datagrams per second",
+            fold: Fold::Mean,
+            lines: vec![
+                ("received", Count::Field(|second| second.up_received)),
+                ("sent", Count::Field(|second| second.up_sent)),
+            ],
+        },
+        Panel {
+            title: "Datagrams to the clients",
+            sentence: "A broadcast multiplies what the server reads by the number of its members.",
+            unit: "datagrams per second",
+            fold: Fold::Mean,
+            lines: vec![
+                ("received", Count::Field(|second| second.down_received)),
+                ("sent", Count::Field(|second| second.down_sent)),
+            ],
+        },
         losses(runs),
-        panel(
-            "Evictions",
-            "All of them, and those of clients that were alive.",
-            "evictions per second",
-            Fold::Mean,
-            &[("all", "evicted"), ("false", "evicted_falsely")],
-        ),
-        panel(
-            "False evictions so far",
-            "Live clients put out since the run began: where it is steep, something made \
-             heartbeats late.",
-            "false evictions",
-            Fold::Total,
-            &[("false evictions", "evicted_falsely")],
-        ),
+        Panel {
+            title: "Evictions",
+            sentence: "All evictions, and those of clients that were alive.",
+            unit: "evictions per second",
+            fold: Fold::Mean,
+            lines: vec![
+                ("all", Count::Field(|second| second.evictions)),
+                ("false", Count::Field(|second| second.false_evictions)),
+            ],
+        },
+        Panel {
+            title: "False evictions so far",
+            sentence: "Evictions of live clients since the run began. A steep rise means that \
+                       something delayed heartbeats.",
+            unit: "false evictions",
+            fold: Fold::Total,
+            lines: vec![("false evictions", Count::Field(|second| second.false_evictions))],
+        },
     ]
 }
 
-/// Losses by cause, of the causes that ever lost anything. Of several runs, all causes together.
+/// Losses by cause, for the causes that lost anything. With several runs, all causes together.
 fn losses(runs: &[Named<'_>]) -> Panel {
-    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
-    for table in runs.iter().map(|one| &one.run.timeline) {
-        for column in table.columns() {
-            let Some(cause) = column.strip_prefix("lost_") else { continue };
-            let known = lines.iter().any(|(_, columns)| columns.contains(column));
-            if !known && table.rows().any(|row| row.number(column).is_some_and(|n| n > 0.0)) {
-                lines.push((cause.replace('_', " "), vec![column.clone()]));
-            }
-        }
-    }
-    if runs.len() > 1 {
-        let all = lines.into_iter().flat_map(|(_, columns)| columns).collect();
-        lines = vec![("lost".to_owned(), all)];
-    }
+    let by_cause = Cause::ALL.map(|cause| (cause.name(), Count::LostBy(cause)));
+    let lines = match runs {
+        [_] => by_cause.into_iter().filter(|(_, count)| count.seen(runs)).collect(),
+        _ => vec![("lost", Count::Lost)],
+    };
     Panel {
         title: "Losses on the links",
-        sentence: "Datagrams lost in each second, both directions together, by what lost them.",
+        sentence: "Datagrams lost in each second in either direction, by cause.",
         unit: "datagrams per second",
         fold: Fold::Mean,
         lines,
     }
+}
+
+/// When a run ended, in seconds of its own time.
+fn ended(run: &RunRead) -> f64 {
+    run.file.run.as_ref().map_or(f64::INFINITY, |part| part.ended_at_s)
 }
 
 fn chart(panel: &Panel, runs: &[Named<'_>], bin: usize) -> Chart {
@@ -172,53 +181,46 @@ fn chart(panel: &Panel, runs: &[Named<'_>], bin: usize) -> Chart {
     let mut lines = Vec::new();
     for one in runs {
         let kept = panel.lines.iter().take(if single { usize::MAX } else { 1 });
-        for (name, columns) in kept {
-            let ended = one.about.ended_at_s.unwrap_or(f64::INFINITY);
-            let points = points(&one.run.timeline, columns, panel.fold, bin, ended);
+        for (name, count) in kept {
+            let points = points(one.run, *count, panel.fold, bin);
             let name = if single { name } else { one.name };
             lines.push(Line { name: name.to_owned(), points, marked: false });
         }
     }
-    let areas = if single { areas(runs[0].about) } else { Vec::new() };
+    let areas = if single { areas(runs[0].run) } else { Vec::new() };
     let x = Axis::linear("seconds since the run began", Unit::Number);
     Chart::Lines(Lines { x, y: Axis::linear(panel.unit, Unit::Number), lines, areas })
 }
 
-/// The sum of some columns over time, with the rows of so many seconds as one point. A last second that
-/// is not whole would look like a fall.
-fn points(table: &Table, columns: &[String], fold: Fold, bin: usize, ended: f64) -> Vec<Spot> {
-    let sum = |row: TableRow<'_>| {
-        let known: Vec<f64> = columns.iter().filter_map(|column| row.number(column)).collect();
-        (!known.is_empty()).then(|| known.iter().sum::<f64>())
+/// A count over time, with one point for `bin` seconds. A partial last second is left out: it would
+/// look like a drop.
+fn points(run: &RunRead, count: Count, fold: Fold, bin: usize) -> Vec<Spot> {
+    let seconds = &run.timeline;
+    let whole = seconds.len().min(ended(run).floor() as usize);
+    let kept = match fold {
+        // A running total is right even in a partial second.
+        Fold::Total => seconds.len(),
+        _ if whole == 0 => seconds.len(),
+        _ => whole,
     };
-    let values: Vec<(Option<f64>, Option<f64>)> =
-        table.rows().map(|row| (row.number("second"), sum(row))).collect();
-    let whole = |(second, _): &&(Option<f64>, _)| second.is_none_or(|second| second + 1.0 <= ended);
-    let values: Vec<_> = match values.iter().filter(whole).count() {
-        0 => values,
-        // What has come together until the end has come.
-        _ if matches!(fold, Fold::Total) => values,
-        _ => values.iter().filter(whole).copied().collect(),
-    };
+    let bin = bin.max(1);
     let mut total = 0.0;
-    let spots = values.chunks(bin.max(1)).filter_map(|rows| {
-        let known: Vec<f64> = rows.iter().filter_map(|(_, value)| *value).collect();
-        let last = *known.last()?;
-        let seen: f64 = known.iter().sum();
-        total += seen;
+    let spots = seconds[..kept].chunks(bin).enumerate().map(|(number, chunk)| {
+        let sum: f64 = chunk.iter().map(|second| count.of(second)).sum();
+        total += sum;
         let value = match fold {
-            Fold::Last => last,
-            Fold::Mean => seen / known.len() as f64,
+            Fold::Last => chunk.last().map_or(0.0, |last| count.of(last)),
+            Fold::Mean => sum / chunk.len() as f64,
             Fold::Total => total,
         };
-        Some(Spot::new(rows[0].0?, value))
+        Spot::new((number * bin) as f64, value)
     });
     spots.collect()
 }
 
-/// Warm-up, the measured window, and the drain, as far as the run came.
-fn areas(about: &RunFile) -> Vec<Area> {
-    let time = |key: &str| about.time(key);
+/// Warm-up, the measured window, and the drain, as far as the run got.
+fn areas(run: &RunRead) -> Vec<Area> {
+    let time = |key: &str| run.file.time(key);
     let (Some(warmup), Some(duration), Some(drain)) =
         (time("warmup"), time("duration"), time("drain"))
     else {
@@ -228,7 +230,7 @@ fn areas(about: &RunFile) -> Vec<Area> {
     let mut from = 0.0;
     let mut areas = Vec::new();
     for (name, length) in parts {
-        let to = f64::min(from + length, about.ended_at_s.unwrap_or(f64::INFINITY));
+        let to = f64::min(from + length, ended(run));
         if to > from {
             areas.push(Area { name: name.to_owned(), from, to, measured: name == "measured" });
         }

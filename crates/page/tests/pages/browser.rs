@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
-use skipbeat_page::format::Unit;
+use skipbeat_core::Unit;
 use tempfile::TempDir;
 
-use crate::fixture::{Results, about};
+use crate::comparison;
+use crate::fixture::Results;
 
-/// The script of every page.
-const SCRIPT: &str = include_str!("../../assets/page.js");
+/// The part of the script of every page that writes numbers.
+const NUMBERS: &str = include_str!("../../assets/numbers.js");
 const WIDTHS: [u32; 3] = [360, 820, 1400];
 const HEIGHT: u32 = 4000;
 /// The beginning of a report of the script below. Anything else on the console is a fault.
@@ -110,12 +111,17 @@ fn faults(browser: &Path, page: &str, theme: &str, picture: &str) -> Vec<String>
 fn every_kind_of_page_is_shown_in_both_themes_without_a_fault() {
     let Some(browser) = browser() else { return };
     let (run, other, sweep) = (Results::run(), Results::run(), Results::sweep(4, 4));
-    let mut scenario = about()["scenario"].clone();
-    scenario["name"] = json!("a-name-without-any-space-".repeat(6));
-    other.about(json!({ "scenario": scenario, "ended_at_s": 6.5, "verdict": "interrupted" }));
+    other.name(&"a-name-without-any-space-".repeat(6));
+    other.ended("a signal", json!({ "outcome": "interrupted", "ended_early_at_s": 6.5 }));
     let together = [run.path(), other.path(), sweep.path()];
     let overlay = skipbeat_page::render(&together).expect("the files are sound");
-    for (name, page) in [("run", run.page()), ("sweep", sweep.page()), ("overlay", overlay)] {
+    let pages = [
+        ("run", run.page()),
+        ("sweep", sweep.page()),
+        ("overlay", overlay),
+        ("comparison", comparison::page()),
+    ];
+    for (name, page) in pages {
         for theme in ["light", "dark"] {
             let faults = faults(&browser, &page, theme, name);
             assert!(faults.is_empty(), "{name}, {theme}: {faults:#?}");
@@ -146,46 +152,77 @@ fn planted_faults_are_found() {
     assert!(server.accept().is_err(), "the policy let a request through");
 }
 
+/// Small and large, near the limits of units, and exactly between two ways of rounding.
+const VALUES: [f64; 39] = [
+    0.0,
+    1e-30,
+    1e-12,
+    1e-9,
+    2.4e-7,
+    0.000_001,
+    0.000_101_3,
+    0.000_999_94,
+    0.000_999_96,
+    0.001,
+    0.002_165_684,
+    0.05,
+    0.057_407,
+    0.099_999,
+    0.1,
+    0.5,
+    0.919_13,
+    0.999_96,
+    0.999_98,
+    0.999_999_99,
+    1.0 - 1e-16,
+    1.0,
+    1.000_001,
+    1.990_036,
+    12.0,
+    61.703,
+    416.0,
+    999.94,
+    999.9996,
+    1000.5,
+    1001.5,
+    1146.4,
+    28_209.92,
+    1_234_567.0,
+    134_217_728.0,
+    -0.0301,
+    -0.3,
+    -1234.5,
+    1e22,
+];
+
 /// The script formats numbers in tooltips, and Rust those in tables.
 #[test]
 fn numbers_read_the_same_in_charts_and_tables() {
     let Some(browser) = browser() else { return };
-    let values = [
-        0.0,
-        1e-9,
-        2.4e-7,
-        0.000_101_3,
-        0.002_165_684,
-        0.057_407,
-        0.5,
-        0.919_13,
-        0.999_98,
-        1.0,
-        1.990_036,
-        12.0,
-        61.703,
-        416.0,
-        999.94,
-        1146.4,
-        28_209.92,
-        1_234_567.0,
+    let units = [
+        Unit::Count,
+        Unit::Number,
+        Unit::Ratio,
+        Unit::Seconds,
+        Unit::PerSecond,
+        Unit::Nanoseconds,
+        Unit::Bytes,
     ];
-    let numbers = SCRIPT.split("// ---- ").find(|part| part.starts_with("Numbers"));
-    let numbers = numbers.expect("the script has a part on numbers");
+    let names = units.map(Unit::name);
     let page = format!(
-        "<body><script>(() => {{ // {numbers}
-        const units = ['number', 'ratio', 'seconds', 'per-second'];
-        const texts = {values:?}.map((value) => units.map((unit) => show[unit](value)));
+        "<body><script>{NUMBERS}
+        const units = {names:?};
+        const texts = {VALUES:?}.map((value) => units.map((unit) => numbers.show(unit, value)));
         console.log('numbers: ' + JSON.stringify(texts));
-        }})()</script></body>"
+        </script></body>"
     );
     let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join("numbers.png");
     let said = console(&browser, &page, "light", &picture);
     let texts = said.iter().find_map(|line| line.strip_prefix("numbers: ")).expect("it reports");
     let end = texts.rfind(']').expect("it is a list");
     let texts: Vec<Vec<String>> = serde_json::from_str(&texts[..=end]).expect("it is a list");
-    let units = [Unit::Number, Unit::Ratio, Unit::Seconds, Unit::PerSecond];
-    for (value, texts) in values.into_iter().zip(texts) {
+    assert_eq!(texts.len(), VALUES.len());
+    for (value, texts) in VALUES.into_iter().zip(texts) {
         assert_eq!(units.map(|unit| unit.show(Some(value))).to_vec(), texts, "{value}");
     }
 }

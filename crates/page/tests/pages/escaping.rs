@@ -2,23 +2,26 @@
 
 use serde_json::json;
 
-use crate::fixture::{Results, about, words};
+use crate::fixture::{Results, words};
 
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>&\"'";
 
 #[test]
 fn text_from_users_is_escaped() {
     let results = Results::run();
-    let mut scenario = about()["scenario"].clone();
-    scenario["name"] = json!(HOSTILE);
-    scenario["description"] = json!(HOSTILE);
-    let threshold = json!({ "metric": HOSTILE, "group": HOSTILE, "condition": HOSTILE });
-    results.about(json!({
-        "scenario": scenario,
-        "inconclusive": [HOSTILE],
-        "failure": HOSTILE,
+    results.name(HOSTILE);
+    results.change(|file| {
+        file["scenario"]["description"] = json!(HOSTILE);
+        file["settings"] = json!([HOSTILE]);
+    });
+    let threshold = json!({
+        "metric": HOSTILE, "group": HOSTILE, "required": HOSTILE, "actual": 1.0, "met": false,
+    });
+    let verdict = json!({
+        "outcome": "failed", "doubts": [HOSTILE], "failure": HOSTILE, "stopped_by": HOSTILE,
         "thresholds": [threshold],
-    }));
+    });
+    results.ended("an error ended the run", verdict);
     let page = results.page();
     assert!(!page.contains("<img"));
     assert_eq!(page.matches("</script>").count(), 3, "data, library and script");
@@ -28,9 +31,7 @@ fn text_from_users_is_escaped() {
 #[test]
 fn names_in_the_data_of_charts_are_escaped() {
     let (one, other) = (Results::run(), Results::run());
-    let mut scenario = about()["scenario"].clone();
-    scenario["name"] = json!(HOSTILE);
-    one.about(json!({ "scenario": scenario }));
+    one.name(HOSTILE);
     let page = skipbeat_page::render(&[one.path(), other.path()]).expect("the files are sound");
     assert!(!page.contains("<img"));
     assert!(page.contains("\\u003c/script>\\u003cimg"), "the legend has the name");

@@ -10,41 +10,54 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// A folder of results, deleted when dropped.
+/// A results folder, deleted when dropped.
 pub(crate) struct Results(TempDir);
 
 impl Results {
-    /// A folder with nothing but a `run.json`.
-    pub(crate) fn bare(about: &Value) -> Results {
+    fn with(run_json: &Value) -> Results {
         let results = Results(TempDir::new().expect("a temporary folder"));
-        results.file("run.json", &about.to_string());
+        results.file("run.json", &run_json.to_string());
+        results.file("host.json", &host().to_string());
         results
     }
 
     /// The files of a single run, as `skipbeat run` writes them.
     pub(crate) fn run() -> Results {
-        let results = Results::bare(&about());
+        let results = Results::with(&run_json());
         results.file("summary.csv", &figures(&METRICS));
         results.file("groups.csv", &groups());
         results.file("links.csv", LINKS);
         results.file("ledger.csv", LEDGER);
         results.file("timeline.csv", &timeline(20));
         results.file("evictions.csv", EVICTIONS);
-        results.file("host.json", &host().to_string());
         let times = ["latency", "latency_real", "eviction_latency", "mistake_duration", "lateness"];
         results.histograms(&times.map(|tag| (tag, 1000)));
         results
     }
 
-    /// A sweep over this many timeouts and losses.
+    /// A sweep over this many timeouts and losses. Its `run.json` lists no runs.
     pub(crate) fn sweep(timeouts: u32, losses: u32) -> Results {
-        let mut about = about();
-        about["swept"] = json!(["server.timeout", "group.clients.up.loss"]);
-        about["runs_planned"] = json!(timeouts * losses * 3);
-        let results = Results::bare(&about);
-        results.file("summary.csv", &figures(&METRICS));
+        let mut file = run_json();
+        file["run"] = Value::Null;
+        file["sweep"] = json!({
+            "keys": KEYS, "runs_planned": timeouts * losses * 3, "ramps": null, "runs": [],
+        });
+        let results = Results::with(&file);
+        let keys = KEYS.join(",");
+        let names = METRICS.map(|(name, _)| name).join(",");
+        results.file("summary.csv", &format!("{RUN_COLUMNS},{keys},{names}\n"));
+        results.file("groups.csv", &format!("{RUN_COLUMNS},{keys},group,{names}\n"));
         results.file("sweep.csv", &sweep(timeouts, losses));
         results
+    }
+
+    /// One run of a sweep for `run.json`, with this outcome.
+    pub(crate) fn entry(point: u32, verdict: Value) -> Value {
+        let values = json!({ KEYS[0]: "1000ms", KEYS[1]: "0.05" });
+        json!({
+            "point": point, "replication": 0, "values": values, "scenario_hash": "eab7",
+            "seed": 7, "digest": "26aaf97289679119", "verdict": verdict,
+        })
     }
 
     /// Writes a file of the folder.
@@ -52,15 +65,32 @@ impl Results {
         std::fs::write(self.0.path().join(name), text).expect("the file can be written");
     }
 
-    /// Changes some keys of `run.json`.
-    pub(crate) fn about(&self, changes: Value) {
+    /// Changes `run.json`.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Value)) {
         let path = self.0.path().join("run.json");
         let text = std::fs::read_to_string(path).expect("there is a run.json");
-        let mut about: Value = serde_json::from_str(&text).expect("it is JSON");
-        for (key, value) in changes.as_object().expect("it is an object") {
-            about[key] = value.clone();
-        }
-        self.file("run.json", &about.to_string());
+        let mut file: Value = serde_json::from_str(&text).expect("it is JSON");
+        change(&mut file);
+        self.file("run.json", &file.to_string());
+    }
+
+    /// Sets how the run ended. Keys that are not in `verdict` stay as they are.
+    pub(crate) fn ended(&self, reason: &str, verdict: Value) {
+        self.change(|file| {
+            file["reason"] = json!(reason);
+            for (key, value) in verdict.as_object().expect("it is an object") {
+                file["run"]["verdict"][key] = value.clone();
+            }
+            file["outcome"] = file["run"]["verdict"]["outcome"].clone();
+            if let Some(at) = verdict.get("ended_early_at_s") {
+                file["run"]["ended_at_s"] = at.clone();
+            }
+        });
+    }
+
+    /// Gives the scenario a name.
+    pub(crate) fn name(&self, name: &str) {
+        self.change(|file| file["scenario"]["name"] = json!(name));
     }
 
     /// Deletes a file.
@@ -106,17 +136,27 @@ pub(crate) fn words(page: &str) -> &str {
     &page[from..to]
 }
 
-pub(crate) fn about() -> Value {
+/// The keys of a sweep.
+const KEYS: [&str; 2] = ["server.timeout", "group.clients.up.loss"];
+
+/// The verdict on a run that met all its thresholds.
+pub(crate) fn passed() -> Value {
+    let threshold = json!({
+        "metric": "query_accuracy", "group": null, "required": ">= 99 %",
+        "actual": 0.998251, "met": true,
+    });
+    json!({
+        "outcome": "pass", "thresholds": [threshold], "doubts": [], "stopped_by": null,
+        "failure": null, "ended_early_at_s": null,
+    })
+}
+
+/// The `run.json` of a run.
+fn run_json() -> Value {
     let side = json!({ "options": {}, "outages": [] });
     json!({
-        "digest": "26aaf97289679119",
-        "ended_at_s": 20.0,
-        "events": 1198146,
-        "failure": null,
-        "inconclusive": [],
-        "interrupted": false,
-        "mode": "net",
-        "refused": { "quit-of-stranger": 2 },
+        "version": 2,
+        "skipbeat": { "version": "0.1.0", "commit": "64e5871c9152" },
         "scenario": {
             "name": "quick", "description": "a small room",
             "warmup": "3s", "duration": "13s", "drain": "4s",
@@ -127,12 +167,27 @@ pub(crate) fn about() -> Value {
             "server": { "target": { "kind": "built-in", "listen": "127.0.0.1:0" } },
         },
         "scenario_hash": "eab7c6b792575a76520a275fbe168f01",
+        "settings": ["server.timeout=2500ms"],
+        "replications": null,
+        "mode": "net",
         "seed": 7,
-        "skipbeat": { "commit": "64e5871c9152", "version": "0.1.0" },
-        "verdict": "pass",
-        "version": 1,
+        "outcome": "pass",
+        "reason": "the threshold is met",
+        "run": {
+            "digest": "26aaf97289679119",
+            "events": 1198146,
+            "ended_at_s": 20.0,
+            "verdict": passed(),
+            "observed_every_nth_client": 1,
+            "reorder_extents_that_are_lower_bounds": 0,
+            "refused": { "quit-of-stranger": 2 },
+        },
+        "sweep": null,
     })
 }
+
+/// The first columns of `summary.csv` and `groups.csv`.
+const RUN_COLUMNS: &str = "scenario,mode,seed,point,replication";
 
 /// Metrics and their cells in a CSV file. An empty cell is an undefined figure.
 pub(crate) type Cells<'a> = [(&'a str, &'a str)];
@@ -158,26 +213,24 @@ pub(crate) const METRICS: [(&str, &str); 14] = [
 pub(crate) fn figures(cells: &Cells<'_>) -> String {
     let names: Vec<&str> = cells.iter().map(|(name, _)| *name).collect();
     let values: Vec<&str> = cells.iter().map(|(_, value)| *value).collect();
-    let head = "scenario,mode,seed,point,replication";
-    format!("{head},{}\nquick,net,7,0,0,{}\n", names.join(","), values.join(","))
+    format!("{RUN_COLUMNS},{}\nquick,net,7,0,0,{}\n", names.join(","), values.join(","))
 }
 
 fn groups() -> String {
-    let names: Vec<&str> = METRICS.iter().map(|(name, _)| *name).collect();
-    let values: Vec<&str> = METRICS.iter().map(|(_, value)| *value).collect();
-    let (names, values) = (names.join(","), values.join(","));
-    let head = "scenario,mode,seed,point,replication,group";
-    format!("{head},{names}\nquick,net,7,0,0,phones,{values}\nquick,net,7,0,0,desks,{values}\n")
+    let names = METRICS.map(|(name, _)| name).join(",");
+    let values = METRICS.map(|(_, value)| value).join(",");
+    let row = |group: &str| format!("quick,net,7,0,0,{group},{values}\n");
+    format!("{RUN_COLUMNS},group,{names}\n{}{}", row("phones"), row("desks"))
 }
 
 const LINKS: &str = "\
-group,direction,stage,unit,asked,got,interval,agrees,datagrams
+group,direction,stage,unit,configured,observed,interval,agrees,datagrams
 phones,up,loss,ratio,0.05,0.0508,0.0061,yes,20017
 phones,up,\"delay, mean\",s,0.0304,0.0412,0.0005,no,19000
 phones,up,reordered,ratio,,0.00047,,,18978
 ";
 
-const LEDGER: &str = "\
+pub(crate) const LEDGER: &str = "\
 ledger,direction,group,side,term,count
 datagrams,up,,in,sent,20017
 datagrams,up,,in,duplicated,33
@@ -211,20 +264,21 @@ time_s,client,group,cause,crashed_at_s,evicted_at_s,latency_s,silence_s,uncertai
 pub(crate) fn timeline(seconds: u32) -> String {
     let mut text = String::from(
         "second,members,up_sent,up_received,down_sent,down_received,delivered,evicted,\
-         evicted_falsely,up_bytes,down_bytes,lost_loss,lost_partition,lost_mtu\n",
+         evicted_falsely,up_bytes,down_bytes,lost_partition,lost_loss,lost_mtu,lost_queue,\
+         lost_policed\n",
     );
     for second in 0..seconds {
         let wave = (second * 37) % 11;
         let _ = writeln!(
             text,
-            "{second},{},{},950,{},29000,{},{wave},{},6000,2900000,{},{},0",
+            "{second},{},{},950,{},29000,{},{wave},{},6000,2900000,{},{},0,0,0",
             960 + wave,
             1000 + wave,
             30_000 + 100 * wave,
             if (3..16).contains(&second) { 28_000 } else { 0 },
             wave / 3,
-            1500 + wave,
             if second == 7 { 40 } else { 0 },
+            1500 + wave,
         );
     }
     text
@@ -239,6 +293,7 @@ fn host() -> Value {
         "wall_s": 20.002250671,
         "cpu_s": { "server": 0.878571791, "swarm": 1.309985998 },
         "peak_memory_bytes": 11534336,
+        "server_memory_bytes": null,
         "server_drops": 0,
         "swarm_drops": null,
         "datagrams": 611726,
@@ -246,6 +301,7 @@ fn host() -> Value {
         "receive_buffers": { "server": 134217728 },
         "io": "batched",
         "traffic": { "server": traffic },
+        "without_segments": null,
         "kernel_before": { "UdpInDatagrams": 5, "UdpInErrors": 1 },
         "kernel_after": { "UdpInDatagrams": 611, "UdpInErrors": 1 },
         "lateness_p99_s": 0.0013,
@@ -255,7 +311,7 @@ fn host() -> Value {
 
 /// `sweep.csv`, in which longer timeouts detect more slowly and make fewer mistakes.
 fn sweep(timeouts: u32, losses: u32) -> String {
-    let mut text = String::from("scenario,mode,point,server.timeout,group.clients.up.loss,runs");
+    let mut text = format!("scenario,mode,point,{},runs", KEYS.join(","));
     for (name, _) in METRICS {
         let _ = write!(text, ",{name}_mean,{name}_sd,{name}_ci95");
     }

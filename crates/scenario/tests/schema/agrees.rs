@@ -55,7 +55,7 @@ const VALUES: [(&str, &[&str]); 17] = [
     ),
     ("group.link", &["\"wifi\"", "\"dsl\"", "1"]),
     (
-        "server.sweep",
+        "server.eviction",
         &[
             "\"lazy\"",
             "\"deadline\"",
@@ -335,6 +335,8 @@ fn schema_and_parser_agree_on_the_other_tables() {
         ("server", "heartbeat = \"both\"\nrejoin = \"sticky\"\nadmission = \"cookie\""),
         ("server", "heartbeat = \"nobody\""),
         ("server", "max_datagram = 63"),
+        ("server", "sweep = \"lazy\""),
+        ("server", "sweep = \"lazy\"\neviction = \"lazy\""),
         ("server", "coalesce = 65"),
         ("server", "send_queue = 0"),
         ("swarm", "threads = 0"),

@@ -2,26 +2,64 @@
 //! next heartbeat is estimated from the last `n` numbered ones, and a constant safety margin α is
 //! added: `EA(l+1) = 1/n Σ (A_i - ηi) + (l+1)η`, suspected after `EA(l+1) + α`.
 
-use skipbeat_core::{Span, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Span, Time, schema};
 
 use super::samples::SamplesByPeer;
-use super::{Adaptive, Detector, Sign, grow};
+use super::{Detector, EVERY, Sign, grow};
 use crate::PeerId;
+
+/// The parameters of NFD-E.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Keys")]
+pub struct Chen {
+    /// The heartbeat period η of the senders.
+    pub every: Span,
+    /// How many heartbeats the estimate is made from.
+    pub window: usize,
+    /// The safety margin α.
+    pub margin: Span,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Keys {
+    /// The heartbeat period that the detector expects, above zero; default `"5s"`. It is not taken
+    /// from the groups: give it.
+    #[schemars(transform = schema::above_zero)]
+    every: Option<Span>,
+    /// How many heartbeats the estimate is made from, from 1; default 100.
+    #[schemars(range(min = 1))]
+    window: Option<usize>,
+    /// The safety margin; default `"5s"`.
+    margin: Option<Span>,
+}
+
+impl TryFrom<Keys> for Chen {
+    type Error = &'static str;
+
+    fn try_from(Keys { every, window, margin }: Keys) -> Result<Self, &'static str> {
+        let (every, window) = (every.unwrap_or(EVERY), window.unwrap_or(100));
+        if window == 0 || every.is_zero() {
+            return Err("expected `window` and `every` above zero");
+        }
+        Ok(Chen { every, window, margin: margin.unwrap_or(Span::from_secs(5)) })
+    }
+}
 
 /// The estimate that NFD-E and Bertier's detector share.
 #[derive(Debug)]
 pub(super) struct Estimator {
     every: Span,
     window: usize,
-    /// `A_i - ηi`: how far each heartbeat was off its place on the sender's grid.
+    /// `A_i - ηi`: how far each heartbeat was off the sender's grid.
     offsets: SamplesByPeer,
     /// One above the highest number that arrived.
     next: Vec<u64>,
 }
 
 impl Estimator {
-    pub(super) fn new(options: Adaptive) -> Self {
-        let Adaptive { every, window, .. } = options;
+    pub(super) fn new(every: Span, window: usize) -> Self {
         Estimator { every, window, offsets: SamplesByPeer::default(), next: Vec::new() }
     }
 
@@ -30,8 +68,8 @@ impl Estimator {
         *grow(&mut self.next, peer, 0) = 0;
     }
 
-    /// Takes a numbered heartbeat; a number that is not above all others is late and tells
-    /// nothing of the next.
+    /// Records a numbered heartbeat. One whose number is not above all others came late, and says
+    /// nothing about the next: then the result is false.
     pub(super) fn take(&mut self, now: Time, peer: PeerId, number: u32) -> bool {
         let next = &mut self.next[peer as usize];
         let number = u64::from(number);
@@ -39,39 +77,39 @@ impl Estimator {
             return false;
         }
         *next = number + 1;
-        let place = i128::from(self.every.nanos()) * i128::from(number);
+        let planned = i128::from(self.every.nanos()) * i128::from(number);
         // Absurd numbers make absurd offsets, for the peer that sends them alone.
-        let offset = (i128::from(now.nanos()) - place).max(i64::MIN.into());
+        let offset = (i128::from(now.nanos()) - planned).max(i64::MIN.into());
         self.offsets.of(peer).add(offset as i64, self.window);
         true
     }
 
-    /// When the next heartbeat is expected, where any numbered one came.
+    /// When the next heartbeat is expected, once a numbered one has arrived.
     pub(super) fn expected(&self, peer: PeerId) -> Option<Time> {
         let offsets = self.offsets.get(peer);
-        let place = self.every.nanos() as f64 * self.next[peer as usize] as f64;
-        (!offsets.is_empty()).then(|| Time::from_nanos((offsets.mean() + place) as u64))
+        let planned = self.every.nanos() as f64 * self.next[peer as usize] as f64;
+        (!offsets.is_empty()).then(|| Time::from_nanos((offsets.mean() + planned) as u64))
     }
 
-    /// The period.
+    /// The heartbeat period.
     pub(super) fn every(&self) -> Span {
         self.every
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Chen {
+pub(super) struct NfdE {
     margin: Span,
     estimator: Estimator,
 }
 
-impl Chen {
-    pub(super) fn new(options: Adaptive) -> Self {
-        Chen { margin: options.margin, estimator: Estimator::new(options) }
+impl NfdE {
+    pub(super) fn new(Chen { every, window, margin }: Chen) -> Self {
+        NfdE { margin, estimator: Estimator::new(every, window) }
     }
 }
 
-impl Detector for Chen {
+impl Detector for NfdE {
     fn join(&mut self, now: Time, peer: PeerId, sign: Sign) {
         self.estimator.forget(peer);
         self.alive(now, peer, sign);
@@ -84,7 +122,7 @@ impl Detector for Chen {
     }
 
     fn deadline(&self, peer: PeerId, last_seen: Time) -> Time {
-        // Whoever has not numbered a heartbeat yet is given a period and the margin.
+        // A member that has not yet sent a numbered heartbeat is given a period and the margin.
         let expected = self.estimator.expected(peer);
         expected.unwrap_or(last_seen + self.estimator.every()) + self.margin
     }

@@ -1,17 +1,95 @@
 //! φ-accrual (Hayashibara, Défago, Yared, Katayama: *The φ Accrual Failure Detector*, SRDS 2004):
 //! `φ(t) = -log10(P(a heartbeat comes later than t))`, with the distribution of the last gaps
-//! between heartbeats. A threshold on φ is a moment in time: `mean + pause + z·deviation`.
+//! between heartbeats. φ reaches a threshold at `mean + pause + z·deviation` after the last
+//! heartbeat.
 
-use skipbeat_core::{Span, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use skipbeat_core::{Span, Time, schema};
 
 use super::samples::SamplesByPeer;
-use super::{Detector, Phi, Sign, Tail, grow};
+use super::{Detector, EVERY, Sign, grow};
 use crate::PeerId;
+
+/// The parameters of φ-accrual.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "Keys")]
+pub struct Phi {
+    /// The φ above which a member is suspected, above 0. At 8, a heartbeat is later than that once
+    /// in 10⁸ times if the distribution is right.
+    pub threshold: f64,
+    /// The shape of the distribution's tail.
+    pub tail: Tail,
+    /// How many gaps between heartbeats are remembered.
+    pub window: usize,
+    /// The least standard deviation that is assumed, so that a very regular member is not suspected
+    /// at once.
+    pub min_deviation: Span,
+    /// Silence that is acceptable beyond that, as for a garbage collection.
+    pub pause: Span,
+    /// The gap that is expected of a new member.
+    pub every: Span,
+}
+
+/// The shape of the tail that φ is computed with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tail {
+    /// Normal, as in the paper.
+    Normal,
+    /// Akka's logistic approximation of the normal distribution.
+    Logistic,
+    /// Exponential, as in Cassandra: only the mean counts.
+    Exponential,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Keys {
+    /// The φ above which a member is suspected, above 0 and up to 15; default 8.
+    #[schemars(extend("exclusiveMinimum" = 0, "maximum" = 15))]
+    threshold: Option<f64>,
+    /// The shape of the distribution's tail; default `"normal"`.
+    tail: Option<Tail>,
+    /// How many gaps between heartbeats the estimate is made from, from 1; default 1000.
+    #[schemars(range(min = 1))]
+    window: Option<usize>,
+    /// The least standard deviation that is assumed; default `"100ms"`.
+    min_deviation: Option<Span>,
+    /// Silence that is acceptable beyond that; default `"0s"`.
+    pause: Option<Span>,
+    /// The heartbeat period that the detector expects, above zero; default `"5s"`. It is not taken
+    /// from the groups: give it.
+    #[schemars(transform = schema::above_zero)]
+    every: Option<Span>,
+}
+
+impl TryFrom<Keys> for Phi {
+    type Error = &'static str;
+
+    fn try_from(keys: Keys) -> Result<Self, &'static str> {
+        let phi = Phi {
+            threshold: keys.threshold.unwrap_or(8.0),
+            tail: keys.tail.unwrap_or(Tail::Normal),
+            window: keys.window.unwrap_or(1000),
+            min_deviation: keys.min_deviation.unwrap_or(Span::from_millis(100)),
+            pause: keys.pause.unwrap_or(Span::ZERO),
+            every: keys.every.unwrap_or(EVERY),
+        };
+        if !(phi.threshold > 0.0 && phi.threshold <= 15.0) {
+            return Err("expected a threshold above 0 and up to 15");
+        }
+        if phi.window == 0 || phi.every.is_zero() {
+            return Err("expected `window` and `every` above zero");
+        }
+        Ok(phi)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct PhiAccrual {
     options: Phi,
-    /// Deviations (means, for an exponential tail) above the mean at the threshold.
+    /// How many standard deviations (means, for an exponential tail) above the mean the threshold
+    /// is.
     z: f64,
     gaps: SamplesByPeer,
     last_beat: Vec<Time>,
@@ -40,7 +118,7 @@ impl PhiAccrual {
 impl Detector for PhiAccrual {
     fn join(&mut self, now: Time, peer: PeerId, _: Sign) {
         *grow(&mut self.last_beat, peer, Time::ZERO) = now;
-        // As Akka does: two first gaps around the expected one, a quarter of it off.
+        // As in Akka: the history begins with two gaps, a quarter below and above the expected one.
         let gaps = self.gaps.of(peer);
         *gaps = Default::default();
         let expected = self.options.every.nanos() as i64;
@@ -70,7 +148,7 @@ pub fn quantile(tail: Tail, threshold: f64) -> f64 {
         Tail::Normal => |z| 0.5 * libm::erfc(z / std::f64::consts::SQRT_2),
         Tail::Logistic => |z| 1.0 / (1.0 + libm::exp(z * (1.5976 + 0.070566 * z * z))),
     };
-    // The tail falls, so the place is found by halves; a hundred of them exhaust an f64.
+    // The tail falls, so bisection finds z; a hundred steps exhaust an f64.
     let (mut low, mut high) = (-40.0, 40.0);
     for _ in 0..100 {
         let middle = (low + high) / 2.0;

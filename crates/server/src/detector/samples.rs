@@ -1,5 +1,5 @@
-//! The last `n` samples of each peer with their mean and deviation, in whole nanoseconds, so that
-//! adding and taking away leaves no rounding behind.
+//! The last `n` samples of each peer with their mean and standard deviation. The sums are integers,
+//! so that adding and removing samples leaves no rounding errors.
 
 use super::grow;
 use crate::PeerId;
@@ -30,15 +30,15 @@ impl Samples {
         self.ring.is_empty()
     }
 
-    /// The mean in nanoseconds; there must be a sample.
+    /// The mean in nanoseconds. There must be a sample.
     pub(super) fn mean(&self) -> f64 {
         self.sum as f64 / self.ring.len() as f64
     }
 
-    /// The standard deviation in nanoseconds; there must be a sample.
+    /// The standard deviation in nanoseconds. There must be a sample.
     pub(super) fn deviation(&self) -> f64 {
         let n = self.ring.len() as i128;
-        // n²·variance is a whole number.
+        // n²·variance is an integer.
         let scaled = n * self.sum_of_squares - self.sum * self.sum;
         (scaled as f64).sqrt() / n as f64
     }

@@ -1,4 +1,5 @@
-//! A fixed timeout: suspected when silent for longer. The tutorial's detector, and most systems'.
+//! A fixed timeout: a member is suspected when it is silent for longer. The tutorial and most
+//! systems use it.
 
 use skipbeat_core::{Span, Time};
 

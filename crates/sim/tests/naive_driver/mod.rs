@@ -1,11 +1,13 @@
-//! The simplest driver of the server and the swarm: one heap of all datagrams in flight, each with
-//! its bytes, and one event at a time.
+//! A driver of swarm and server without any short cuts, as a reference: all future events are in
+//! one heap, every datagram is written and parsed, and one thing happens at a time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use skipbeat_core::{ClientId, ClientSet, Direction, EndpointId, Life, Span, Time};
-use skipbeat_harness::{Driver, FromSwarm, Harness, Sent, SentDown, class_of};
+use skipbeat_harness::{
+    Driver, FromSwarm, Harness, Sent, SentDown, ServerEvent, class_of, heard_in,
+};
 use skipbeat_link::{Class, Verdict};
 use skipbeat_measure::{Event, MessageSlot, Results, RunContext};
 use skipbeat_protocol::{BYE, Down, Tag};
@@ -14,7 +16,7 @@ use skipbeat_server::{AckEnd, Note, PeerId, Sending, Server, ServerEffects};
 use skipbeat_sim::CLIENTS;
 use skipbeat_swarm::{Datagram, Heard, Swarm};
 
-/// A datagram on a link. Simultaneous arrivals are ordered by these fields, in this order.
+/// A datagram on a link. Simultaneous arrivals are handled in the order of the fields.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Arrival {
     at: Time,
@@ -22,11 +24,11 @@ struct Arrival {
     client: ClientId,
     index: u32,
     copy: bool,
-    /// The endpoint that the datagram claims to come from, or that it is sent to.
+    /// Its source address, on a link up.
     endpoint: EndpointId,
-    /// The payload, on the way up only.
+    /// What the server receives, on a link up.
     bytes: Vec<u8>,
-    /// What the client reacts to, on the way down only.
+    /// What the client makes of it, on a link down.
     heard: Option<Heard>,
     message: Option<MessageSlot>,
 }
@@ -34,7 +36,7 @@ struct Arrival {
 struct Naive {
     harness: Harness,
     heap: BinaryHeap<Reverse<Arrival>>,
-    /// The endpoint of each peer that is not at the endpoint of its own number.
+    /// The endpoints of peers that are not at the one of their own number.
     endpoints: BTreeMap<PeerId, EndpointId>,
 }
 
@@ -48,7 +50,7 @@ impl Naive {
         moved.map_or(endpoint, |(peer, _)| *peer)
     }
 
-    /// Schedules the arrivals of a datagram and its copy, as far as the verdict lets them arrive.
+    /// Puts a datagram and its copy into the heap, if they arrive.
     fn push(&mut self, verdict: &Verdict, mut arrivals: [Arrival; 2]) {
         let Ok(at) = verdict.arrival else { return };
         let [first, second] = &mut arrivals;
@@ -93,11 +95,11 @@ impl Driver for Naive {
     }
 
     fn write(&mut self, _: Time, _: ClientId, _: &Datagram) {
-        unreachable!("the scenarios have no streams");
+        unreachable!("no plan for this driver has streams");
     }
 
     fn connection(&mut self, _: Time, _: ClientId, _: Life) {
-        unreachable!("the scenarios have no streams");
+        unreachable!("no plan for this driver has streams");
     }
 
     fn moved(&mut self, _: ClientId, _: EndpointId, _: EndpointId) {}
@@ -107,15 +109,20 @@ struct FromServer<'a> {
     naive: &'a mut Naive,
     now: Time,
     message: Option<MessageSlot>,
-    left: EndpointId,
+    left: Option<EndpointId>,
 }
 
 impl FromServer<'_> {
+    fn record(&mut self, event: ServerEvent<EndpointId, MessageSlot>) {
+        self.naive.harness.server_event(self.now, event);
+    }
+
     fn send_down(&mut self, peer: PeerId, payload: &[u8], class: Class, slot: Option<MessageSlot>) {
         let endpoint = self.naive.endpoint(peer);
-        let fallen = self.naive.harness.send_down(self.now, endpoint, payload, class, slot);
-        let Some(SentDown { client, verdict, messages }) = fallen else { return };
-        let heard = self.naive.harness.heed(payload, &verdict);
+        let sent = self.naive.harness.send_down(self.now, endpoint, payload, class, slot);
+        let Some(SentDown { client, verdict, messages }) = sent else { return };
+        let unchanged = heard_in(&Down::parse(payload));
+        let heard = self.naive.harness.heard_after(unchanged, payload, &verdict);
         let of = |n: usize| Arrival {
             at: Time::ZERO,
             direction: Direction::Down,
@@ -144,8 +151,8 @@ impl ServerEffects for FromServer<'_> {
             Sending::Once => {}
             Sending::First => self.naive.harness.record(self.now, Event::Held { message: slot }),
             Sending::Again => {
-                let endpoint = self.naive.endpoint(to);
-                self.naive.harness.retransmitted(self.now, endpoint);
+                let peer = self.naive.endpoint(to);
+                self.record(ServerEvent::Retransmitted { peer });
             }
         }
         self.send_down(to, payload, class_of(&down), slot);
@@ -161,24 +168,24 @@ impl ServerEffects for FromServer<'_> {
     }
 
     fn settled(&mut self, to: PeerId, text: &[u8], end: AckEnd) {
-        let endpoint = self.naive.endpoint(to);
+        let peer = self.naive.endpoint(to);
         let message = self.naive.harness.message(Tag::find(text));
-        self.naive.harness.settled(self.now, endpoint, message, end == AckEnd::Acked);
+        self.record(ServerEvent::Settled { peer, message, acked: end == AckEnd::Acked });
     }
 
     fn exchange(&mut self, member: PeerId, elsewhere: PeerId) {
         let (a, b) = (self.naive.endpoint(member), self.naive.endpoint(elsewhere));
-        self.left = a;
+        self.left = Some(a);
         self.naive.endpoints.extend([(member, b), (elsewhere, a)]);
     }
 
     fn note(&mut self, peer: PeerId, note: Note) {
-        let endpoint = self.naive.endpoint(peer);
-        self.naive.harness.note(self.now, endpoint, note, self.left, self.message);
+        let peer = self.naive.endpoint(peer);
+        self.record(ServerEvent::Note { peer, left: self.left, note, message: self.message });
     }
 }
 
-/// Runs a plan, and keeps a log of every event.
+/// Runs a plan and keeps every event.
 pub(crate) fn run(plan: &Plan) -> Results {
     let mut server = Server::new(plan.server.options, plan.seed());
     let mut swarm = Swarm::new(plan.swarm_options(), plan.seed());
@@ -209,11 +216,14 @@ pub(crate) fn run(plan: &Plan) -> Results {
                 (Direction::Down, Some(heard)) => {
                     swarm.hear(now, client, heard, &mut FromSwarm(naive));
                 }
-                (Direction::Up, _) if dead => naive.harness.unread(now, arrival.endpoint, message),
+                (Direction::Up, _) if dead => {
+                    let unread = ServerEvent::Unread { peer: arrival.endpoint, message };
+                    naive.harness.server_event(now, unread);
+                }
                 (Direction::Up, _) => {
                     let (peer, from) =
                         (naive.peer(arrival.endpoint), CLIENTS.address(arrival.endpoint));
-                    let mut out = FromServer { naive, now, message, left: 0 };
+                    let mut out = FromServer { naive, now, message, left: None };
                     server.handle_datagram(now, peer, from, &arrival.bytes, &mut out);
                 }
             }
@@ -221,7 +231,7 @@ pub(crate) fn run(plan: &Plan) -> Results {
             dead = true;
             naive.harness.record(now, Event::ServerCrashed);
         } else if now == deadline {
-            server.advance(now, &mut FromServer { naive, now, message: None, left: 0 });
+            server.advance(now, &mut FromServer { naive, now, message: None, left: None });
         } else {
             swarm.advance(now, &mut FromSwarm(naive));
         }
@@ -229,14 +239,15 @@ pub(crate) fn run(plan: &Plan) -> Results {
     for Reverse(Arrival { direction, client, message, .. }) in naive.heap.into_vec() {
         naive.harness.record(plan.end(), Event::InFlight { direction, client, message });
     }
-    naive.harness.recorder.finish(RunContext {
+    let context = RunContext {
         end: plan.end(),
-        carriage: None,
+        sockets: None,
         foreign: false,
         membership_seen: true,
         answers_known: false,
         server_beats: plan.server.options.heartbeat.by_server(),
         lateness: None,
         lateness_limit: plan.swarm.lateness_limit,
-    })
+    };
+    naive.harness.recorder.finish(context, &plan.columns())
 }
