@@ -153,9 +153,9 @@ fn last_second(second: Option<Second>) -> Table<'static> {
     let rows = second.map_or_else(Vec::new, |second| {
         let mut rows = vec![
             row("sent by clients", second.up_sent),
-            row("out of the links up", second.up_received),
+            row("arrived at the server", second.up_received),
             row("sent by the server", second.down_sent),
-            row("got by clients", second.down_received),
+            row("arrived at clients", second.down_received),
             row("deliveries", second.deliveries),
             row("evictions", second.evictions),
             row("false evictions", second.false_evictions),
@@ -195,8 +195,7 @@ fn thresholds(thresholds: &[Threshold], judged: &[Judged]) -> Paragraph<'static>
             None => ("unknown", Color::DarkGray),
         };
         let style = Style::new().fg(color).add_modifier(Modifier::BOLD);
-        let actual = judged.unit().show(judged.actual);
-        Line::styled(format!(" {mark:<8} {judged}  {actual}"), style)
+        Line::styled(format!(" {mark:<8} {judged}  {}", judged.shown()), style)
     };
     let lines: Vec<Line<'static>> = match judged {
         [] => vec![Line::from(" nothing is required")],

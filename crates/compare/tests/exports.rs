@@ -114,7 +114,7 @@ fn markdown_shows_what_needs_attention_and_escapes_names() {
     assert!(text.starts_with("## skipbeat: ❌ threshold not met\n"), "{text}");
     assert!(text.contains(r"| a\|b | net | ❌ threshold not met | 1 of 3 |"), "{text}");
     assert!(
-        text.contains("| delivery_ratio &gt;= 0.99 at server.timeout=2s | 91.31 % |"),
+        text.contains("| delivery_ratio &gt;= 0.99 at server.timeout=2s | 91.31 % (0.913100) |"),
         "{text}"
     );
     assert!(text.contains("| phones latency_p99_s | 50.0 ms | 55.0 ms | +10.00 %"), "{text}");

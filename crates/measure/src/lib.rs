@@ -48,7 +48,7 @@ pub use recorder::{GroupKind, Recorder};
 pub use results::{Results, RunContext};
 pub use snapshot::Snapshot;
 pub use tally::{GroupRows, GroupTally, PartDetail, RunFacts, RunTally};
-pub use threshold::{Judged, Threshold};
+pub use threshold::{Judged, Threshold, show_actual};
 pub use timeline::Second;
 pub use verdict::{Doubt, Outcome, RunVerdict, Tone};
 pub use window::Window;

@@ -162,22 +162,9 @@ impl Judged {
         Metric::named(&self.metric).map_or(Unit::Number, Metric::unit)
     }
 
-    /// The figure for display; with more digits if the threshold is not met, so that a near miss
-    /// shows.
+    /// The figure for display; see [`show_actual`].
     pub fn shown(&self) -> String {
-        let shown = self.unit().show(self.actual);
-        // A small rate reads per hour, but is required per second.
-        if let (Unit::PerSecond, Some(rate)) = (self.unit(), self.actual)
-            && !shown.ends_with("/s")
-        {
-            return format!("{} /s = {shown}", number::number(rate));
-        }
-        match (self.met, self.actual) {
-            (Some(false), Some(actual)) if actual.fract() != 0.0 => {
-                format!("{shown} ({actual:.6})")
-            }
-            _ => shown,
-        }
+        show_actual(self.unit(), self.actual, self.met)
     }
 
     /// The judgement in words.
@@ -252,6 +239,31 @@ fn limit(metric: Metric, value: &str) -> Result<f64, String> {
     match limit.filter(|limit| limit.is_finite() && *limit >= 0.0) {
         Some(limit) => Ok(limit),
         None => Err(format!("expected {expected} for {name}, got {value:?}")),
+    }
+}
+
+/// A figure beside what a threshold requires of it; with more digits if the threshold is not met,
+/// so that a near miss shows.
+///
+/// ```
+/// use skipbeat_core::Unit;
+/// use skipbeat_measure::show_actual;
+///
+/// assert_eq!(show_actual(Unit::Ratio, Some(0.9131), Some(true)), "91.31 %");
+/// assert_eq!(show_actual(Unit::Ratio, Some(0.9131), Some(false)), "91.31 % (0.913100)");
+/// assert_eq!(show_actual(Unit::PerSecond, Some(0.0005), Some(true)), "0.0005 /s = 1.8 /h");
+/// ```
+pub fn show_actual(unit: Unit, actual: Option<f64>, met: Option<bool>) -> String {
+    let shown = unit.show(actual);
+    // A small rate reads per hour, but is required per second.
+    if let (Unit::PerSecond, Some(rate)) = (unit, actual)
+        && !shown.ends_with("/s")
+    {
+        return format!("{} /s = {shown}", number::number(rate));
+    }
+    match (met, actual) {
+        (Some(false), Some(actual)) if actual.fract() != 0.0 => format!("{shown} ({actual:.6})"),
+        _ => shown,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use skipbeat_measure::{Outcome, Tone};
+use skipbeat_measure::{Outcome, Tone, show_actual};
 
 use crate::export::{effect, row as row_name, threshold_name};
 use crate::verdict::{CheckReport, ComparedMetric, Finding, ScenarioVerdict, unit};
@@ -77,7 +77,7 @@ fn details(scenario: &ScenarioVerdict, text: &mut String) {
     if !unmet.is_empty() {
         text.push_str("\n| threshold | actual |\n|---|---:|\n");
         for case in unmet.iter().take(MOST_ROWS) {
-            let actual = unit(&case.metric).show(case.actual);
+            let actual = show_actual(unit(&case.metric), case.actual, case.met);
             let _ = writeln!(text, "| {} | {actual} |", escape(&threshold_name(case)));
         }
         left_out(unmet.len(), text);
